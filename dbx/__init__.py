@@ -1,0 +1,1 @@
+"""dbx: a git for events."""
