@@ -1,0 +1,304 @@
+"""The index tree: a path-compressed binary Merkle trie over every aggregate of a domain (dbx-format(5)).
+
+The hash of a subtree depends only on the set of (key, leaf) below it, so any partition into pages gives the same
+root. Here a page covers four bits: it holds the hashes of the up to sixteen subtrees below a prefix, and exists where
+more than `BUCKET` leaves share that prefix. Below that, the leaves themselves (a bucket) are read. An update of k keys
+touches O(k log n) hashes, and every page or bucket that is read is checked against the hash its parent holds for it.
+
+A prefix is a `bytes` of nibbles, one per byte (0..15), most significant first.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from dbx.errors import Corrupt
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+EMPTY = sha256(b"").digest()
+BUCKET = 16
+_CACHE_LIMIT = 20_000
+
+Item = tuple[bytes, bytes]  # (key, leaf hash)
+Step = tuple[int, bytes]  # (d, hash of the sibling)
+
+
+class TreeMismatch(Corrupt):
+    """A stored page or bucket does not have the hash its parent holds for it: the derived index is stale or damaged."""
+
+
+class Reader(Protocol):
+    """Where pages and leaves are kept."""
+
+    def read_page(self, prefix: bytes) -> bytes | None:
+        """The encoded page at a prefix, or None where there is none."""
+
+    def read_leaves(self, prefix: bytes) -> list[Item]:
+        """Every (key, leaf hash) whose key begins with the prefix, in key order. Asked only where there is no page."""
+
+
+class Proof(NamedTuple):
+    """The path from a leaf up to the root. For a key that is absent, the leaf is the one to which its bits lead."""
+
+    key: bytes
+    path: tuple[Step, ...]
+
+
+def key_of(aggregate_type: str, aggregate_id: str) -> bytes:
+    """The 32-byte key of an aggregate: H(type || "/" || id)."""
+    return sha256(f"{aggregate_type}/{aggregate_id}".encode()).digest()
+
+
+def leaf_hash(key: bytes, version: int, root: bytes) -> bytes:
+    """H(0x00 || key || u64(version) || aggregate root)."""
+    return sha256(b"\x00" + key + version.to_bytes(8, "big") + root).digest()
+
+
+def node_hash(d: int, left: bytes, right: bytes) -> bytes:
+    """H(0x01 || one byte d || left || right)."""
+    return sha256(b"\x01" + d.to_bytes(1, "big") + left + right).digest()
+
+
+def root_of(items: Sequence[Item]) -> bytes:
+    """The root over items sorted by key, without repeats. O(n).
+
+    In key order the split bits of neighbours form a Cartesian tree, so one stack suffices.
+    """
+    if not items:
+        return EMPTY
+    hashes: list[bytes] = []
+    splits: list[int] = []
+    previous = int.from_bytes(items[0][0], "big")
+    current = items[0][1]
+    for key, leaf in items[1:]:
+        number = int.from_bytes(key, "big")
+        d = 256 - (previous ^ number).bit_length()
+        while splits and splits[-1] > d:
+            current = node_hash(splits.pop(), hashes.pop(), current)
+        hashes.append(current)
+        splits.append(d)
+        current = leaf
+        previous = number
+    while splits:
+        current = node_hash(splits.pop(), hashes.pop(), current)
+    return current
+
+
+class _Page:
+    """Sixteen subtrees as a heap: entry 16+n is the subtree of nibble n, entry i joins entries 2i and 2i+1."""
+
+    __slots__ = ("depth", "heap")
+
+    def __init__(self, depth: int, slots: list[bytes | None]) -> None:
+        self.depth = depth
+        self.heap: list[bytes | None] = [*([None] * 16), *slots]
+        for i in range(15, 0, -1):
+            self._join(i)
+
+    def _join(self, i: int) -> None:
+        left, right = self.heap[2 * i], self.heap[2 * i + 1]
+        if left is None or right is None:
+            self.heap[i] = right if left is None else left
+        else:
+            self.heap[i] = node_hash(4 * self.depth + i.bit_length() - 1, left, right)
+
+    def set_slots(self, slots: Mapping[int, bytes | None]) -> None:
+        todo = set()
+        for nibble, value in slots.items():
+            self.heap[16 + nibble] = value
+            todo.add((16 + nibble) >> 1)
+        while todo:
+            for i in todo:
+                self._join(i)
+            todo = {i >> 1 for i in todo if i > 1}
+
+    def encode(self) -> bytes:
+        slots = self.heap[16:]
+        bitmap = sum(1 << n for n, slot in enumerate(slots) if slot is not None)
+        return bitmap.to_bytes(2, "big") + b"".join(slot for slot in slots if slot is not None)
+
+
+def _decode_page(data: bytes, depth: int) -> _Page:
+    bitmap = int.from_bytes(data[:2], "big")
+    if len(data) != 2 + 32 * bitmap.bit_count():
+        raise TreeMismatch("a page of the index tree has a wrong length")
+    slots: list[bytes | None] = [None] * 16
+    at = 2
+    for nibble in range(16):
+        if bitmap >> nibble & 1:
+            slots[nibble] = data[at : at + 32]
+            at += 32
+    return _Page(depth, slots)
+
+
+def _nibble(key: bytes, depth: int) -> int:
+    byte = key[depth >> 1]
+    return byte & 15 if depth & 1 else byte >> 4
+
+
+class IndexTree:
+    """The index tree of a domain over a reader, with its pages cached and its changes held back until they are taken.
+
+    Raises TreeMismatch whenever what the reader gives does not add up to the root.
+    """
+
+    def __init__(self, reader: Reader, root: bytes) -> None:
+        self._reader = reader
+        self.root = root
+        self._pages: dict[bytes, _Page | None] = {}
+        self._buckets: dict[bytes, dict[bytes, bytes]] = {}
+        self._dirty: set[bytes] = set()
+
+    def update(self, changes: Mapping[bytes, bytes | None]) -> bytes:
+        """Set the leaf hash of each key (None removes it); returns the new root. Keys are 32 bytes.
+
+        After more than 64 changes at once the caller must write `take_pages()` and its leaves before it updates again.
+        """
+        if changes:
+            before = None if self.root == EMPTY else self.root
+            after = self._update(b"", sorted(changes.items()), before, keep=len(changes) <= 64)
+            self.root = EMPTY if after is None else after
+        return self.root
+
+    def take_pages(self) -> list[tuple[bytes, bytes]]:
+        """The pages that changed since the last call, encoded: (prefix, page)."""
+        taken = [(prefix, page.encode()) for prefix in self._dirty if (page := self._pages[prefix]) is not None]
+        self._dirty.clear()
+        if len(self._pages) + len(self._buckets) > _CACHE_LIMIT:
+            self._pages.clear()
+            self._buckets.clear()
+        return taken
+
+    def prove(self, key: bytes) -> Proof | None:
+        """The path of a key, or of the leaf to which its bits lead; None when there are no aggregates at all."""
+        if self.root == EMPTY:
+            return None
+        path: list[Step] = []  # from the root down
+        prefix = b""
+        expected = self.root
+        while (page := self._page(prefix, expected)) is not None:
+            i = 1
+            for level in range(4):
+                left, right = page.heap[2 * i], page.heap[2 * i + 1]
+                d = 4 * page.depth + level
+                bit = key[d >> 3] >> (7 - (d & 7)) & 1
+                if left is not None and right is not None:
+                    path.append((d, left if bit else right))
+                    i = 2 * i + bit
+                else:
+                    i = 2 * i + (left is None)
+            prefix += bytes((i - 16,))
+            slot = page.heap[i]
+            if slot is None:  # pragma: no cover - a page always has a child
+                raise TreeMismatch("a page of the index tree is empty")
+            expected = slot
+        items = sorted(self._bucket(prefix, expected, keep=True).items())
+        while len(items) > 1:
+            first, last = int.from_bytes(items[0][0], "big"), int.from_bytes(items[-1][0], "big")
+            d = 256 - (first ^ last).bit_length()
+            cut = next(n for n, (k, _) in enumerate(items) if k[d >> 3] >> (7 - (d & 7)) & 1)
+            if key[d >> 3] >> (7 - (d & 7)) & 1:
+                path.append((d, root_of(items[:cut])))
+                items = items[cut:]
+            else:
+                path.append((d, root_of(items[cut:])))
+                items = items[:cut]
+        return Proof(items[0][0], tuple(reversed(path)))
+
+    def _page(self, prefix: bytes, expected: bytes | None) -> _Page | None:
+        if prefix in self._pages:
+            return self._pages[prefix]
+        data = self._reader.read_page(prefix)
+        page = None if data is None else _decode_page(data, len(prefix))
+        if page is not None and page.heap[1] != expected:
+            raise TreeMismatch("a page of the index tree does not have the hash its parent holds")
+        if page is not None:
+            self._pages[prefix] = page
+        return page
+
+    def _bucket(self, prefix: bytes, expected: bytes | None, *, keep: bool) -> dict[bytes, bytes]:
+        bucket = self._buckets.get(prefix)
+        if bucket is None:
+            items = self._reader.read_leaves(prefix)
+            if (root_of(items) if items else None) != expected:
+                raise TreeMismatch("the aggregates of the index do not have the hash the index tree holds for them")
+            bucket = dict(items)
+            if keep:
+                self._buckets[prefix] = bucket
+        return bucket
+
+    def _update(
+        self, prefix: bytes, changes: list[tuple[bytes, bytes | None]], expected: bytes | None, *, keep: bool
+    ) -> bytes | None:
+        page = self._page(prefix, expected)
+        if page is None:
+            bucket = self._bucket(prefix, expected, keep=keep)
+            for key, leaf in changes:
+                if leaf is None:
+                    bucket.pop(key, None)
+                else:
+                    bucket[key] = leaf
+            if len(bucket) <= BUCKET or len(prefix) == 64:
+                return root_of(sorted(bucket.items())) if bucket else None
+            self._buckets.pop(prefix, None)
+            return self._build(prefix, sorted(bucket.items()), keep=keep)
+        depth = len(prefix)
+        groups: dict[int, list[tuple[bytes, bytes | None]]] = {}
+        for change in changes:
+            groups.setdefault(_nibble(change[0], depth), []).append(change)
+        page.set_slots(
+            {
+                nibble: self._update(prefix + bytes((nibble,)), group, page.heap[16 + nibble], keep=keep)
+                for nibble, group in groups.items()
+            }
+        )
+        self._dirty.add(prefix)
+        return page.heap[1]
+
+    def _build(self, prefix: bytes, items: list[Item], *, keep: bool) -> bytes:
+        """A fresh subtree where no pages are stored yet."""
+        if len(items) <= BUCKET:
+            if keep:
+                self._buckets[prefix] = dict(items)
+            return root_of(items)
+        depth = len(prefix)
+        groups: dict[int, list[Item]] = {}
+        for item in items:
+            groups.setdefault(_nibble(item[0], depth), []).append(item)
+        slots: list[bytes | None] = [None] * 16
+        for nibble, group in groups.items():
+            slots[nibble] = self._build(prefix + bytes((nibble,)), group, keep=keep)
+        page = _Page(depth, slots)
+        self._pages[prefix] = page
+        self._dirty.add(prefix)
+        root = page.heap[1]
+        if root is None:  # pragma: no cover - more than BUCKET items lie below
+            raise TreeMismatch("a page of the index tree is empty")
+        return root
+
+
+def verify_presence(key: bytes, version: int, root: bytes, path: Sequence[Step], index_root: bytes) -> bool:
+    """Whether the path proves that the aggregate stands in the index with this version and root. Never raises."""
+    if len(key) != 32 or len(root) != 32 or not 0 < version < 2**64:
+        return False
+    current = leaf_hash(key, version, root)
+    last = 256
+    for d, sibling in path:
+        if not 0 <= d < last or len(sibling) != 32:
+            return False
+        last = d
+        bit = key[d >> 3] >> (7 - (d & 7)) & 1
+        current = node_hash(d, sibling, current) if bit else node_hash(d, current, sibling)
+    return current == index_root
+
+
+def verify_absence(
+    absent: bytes, key: bytes, version: int, root: bytes, path: Sequence[Step], index_root: bytes
+) -> bool:
+    """Whether the path of another leaf proves `absent` to be absent: its bits lead to that leaf. Never raises."""
+    if len(absent) != 32 or absent == key or not verify_presence(key, version, root, path, index_root):
+        return False
+    return all((absent[d >> 3] ^ key[d >> 3]) >> (7 - (d & 7)) & 1 == 0 for d, _ in path)
