@@ -1,0 +1,124 @@
+"""What things may be called, and how large they may be (format.md §2, §3; cli.md 13, 14).
+
+Every check takes whatever arrived and returns the text to store, or raises Invalid with one sentence that says the
+rule. Only ASCII passes, so no two names look alike; a name never needs escaping in JSON.
+"""
+
+from __future__ import annotations
+
+import re
+
+from dbx.errors import Invalid
+
+MAX_ENVELOPE_BYTES = 64 * 1024
+MAX_BODY_BYTES = 2 * 1024 * 1024
+MAX_PAYLOAD_BYTES = 256 * 1024
+MAX_METADATA_BYTES = 64 * 1024
+MAX_NOTE_CHARS = 128
+MAX_EVENT_TYPE_CHARS = 128
+
+# Only dbx itself writes these: archive, restore, redact (format.md §3).
+RESERVED_EVENT_TYPES = frozenset({"aggregate_archived", "aggregate_restored", "body_erased"})
+
+_match_type = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII).fullmatch
+_match_id = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:@/+~-]{0,127}", re.ASCII).fullmatch
+_match_event_type = re.compile(r"[a-z][a-z0-9_]{0,127}", re.ASCII).fullmatch
+_match_dotted = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)*", re.ASCII).fullmatch
+_match_domain = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}", re.ASCII).fullmatch
+_match_metadata_key = re.compile(r"@[A-Za-z0-9][A-Za-z0-9_-]*", re.ASCII).fullmatch
+
+# Windows opens a device for these, whatever the directory; a repository must survive being copied there.
+_DEVICES = frozenset({"con", "nul", "aux", "prn"} | {f"{port}{n}" for port in ("com", "lpt") for n in range(10)})
+
+_SHOWN_CHARS = 80
+
+
+def check_type(name: object) -> str:
+    """An aggregate type: `[a-z][a-z0-9_]{0,63}`."""
+    if isinstance(name, str) and _match_type(name):
+        return name
+    raise _refusal("aggregate type", name, "lower-case snake_case (a-z, 0-9, _), at most 64 characters")
+
+
+def check_id(name: object) -> str:
+    """An aggregate id: `[A-Za-z0-9][A-Za-z0-9_.:@/+~-]{0,127}`. It never becomes a path, so `a/../b` is harmless."""
+    if isinstance(name, str) and _match_id(name):
+        return name
+    raise _refusal(
+        "aggregate id",
+        name,
+        "a letter or digit, then letters, digits and _ . : @ / + ~ -, at most 128 characters",
+    )
+
+
+def check_event_type(name: object) -> str:
+    """An event type as it is stored: `[a-z][a-z0-9_]{0,127}`. `person.created` comes back as `person_created`.
+
+    Reserved types pass; who takes events from people compares with RESERVED_EVENT_TYPES.
+    """
+    if isinstance(name, str):
+        if _match_event_type(name):
+            return name
+        if len(name) <= MAX_EVENT_TYPE_CHARS and _match_dotted(name):
+            return name.replace(".", "_")
+    raise _refusal(
+        "event type",
+        name,
+        "lower-case snake_case (a-z, 0-9, _), dots between words allowed, at most 128 characters",
+    )
+
+
+def check_domain_name(name: object) -> str:
+    """A domain name: `[a-z0-9][a-z0-9_-]{0,63}`, and no device name of Windows, because it becomes a directory."""
+    if not isinstance(name, str) or not _match_domain(name):
+        raise _refusal(
+            "domain name",
+            name,
+            "a lower-case letter or digit, then a-z, 0-9, _ and -, at most 64 characters",
+        )
+    if name in _DEVICES:
+        raise Invalid(f"domain name {quote(name)} is a device on some systems", hint="choose another name")
+    return name
+
+
+def check_metadata_key(name: object) -> str:
+    """A metadata key: `@[A-Za-z0-9][A-Za-z0-9_-]*`, as in `@actor`."""
+    if isinstance(name, str) and _match_metadata_key(name):
+        return name
+    raise _refusal("metadata key", name, "'@' and then letters, digits, _ and -, as in '@source'")
+
+
+def check_note(note: object) -> str:
+    """An event's note: at most 128 characters (code points). The message does not repeat the note."""
+    if not isinstance(note, str):
+        raise Invalid("the note must be text")
+    if len(note) > MAX_NOTE_CHARS:
+        raise Invalid(f"the note has {len(note)} characters, at most {MAX_NOTE_CHARS} are allowed")
+    return note
+
+
+def quote(text: str) -> str:
+    """`text` between single quotes for a message: one line, nothing invisible, cut after 80 characters."""
+    shown = text[:_SHOWN_CHARS]
+    if not shown.isprintable():
+        shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in shown)
+    return f"'{shown}…'" if len(text) > _SHOWN_CHARS else f"'{shown}'"
+
+
+def _refusal(what: str, name: object, rule: str) -> Invalid:
+    if not isinstance(name, str):
+        return Invalid(f"the {what} must be text")
+    if not name:
+        return Invalid(f"the {what} is empty", hint=f"it must be {rule}")
+    return Invalid(f"{what} {quote(name)} must be {rule}", hint=_describe_foreign(name))
+
+
+def _describe_foreign(name: str) -> str | None:
+    # A Cyrillic 'о' cannot be seen in the quoted name; its code point can.
+    foreign = next((c for c in name[:_SHOWN_CHARS] if not c.isascii()), None)
+    if foreign is None:
+        return None
+    import unicodedata
+
+    described = f"U+{ord(foreign):04X} {unicodedata.name(foreign, '')}".rstrip()
+    return f"it contains {described}, only ASCII is allowed"

@@ -1,0 +1,117 @@
+"""Times and durations as people and files spell them (RFC 3339; format.md §3 'created_at').
+
+Inside dbx a time is an int: microseconds since 1970-01-01T00:00:00Z, without leap seconds, negative before.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from dbx.errors import Invalid
+from dbx.model.names import quote
+
+Clock = Callable[[], int]
+"""Says what time it is: microseconds since the Unix epoch, UTC."""
+
+MIN_TIME_US = -62_135_596_800_000_000
+"""0001-01-01T00:00:00.000000Z"""
+MAX_TIME_US = 253_402_300_799_999_999
+"""9999-12-31T23:59:59.999999Z"""
+
+# Naive datetimes stand for UTC throughout: arithmetic on them is exact and faster than with tzinfo.
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001
+_DAY_US = 86_400_000_000
+
+_match_rfc3339 = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]{1,9}))?"
+    r"(?:[Zz]|([+-])([0-9]{2}):([0-9]{2}))",
+    re.ASCII,
+).fullmatch
+_match_duration = re.compile(r"([0-9]{1,9})([smhdw]?)", re.ASCII).fullmatch
+
+_UNIT_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_EXAMPLE = "write it like 2026-11-23T07:42:00Z or 2026-11-23T08:42:00.123456+01:00"
+
+
+def format_time(time_us: int) -> str:
+    """The one spelling that dbx stores: `2026-11-23T07:42:00.123456Z`, always 27 characters; years 0001 to 9999."""
+    if not MIN_TIME_US <= time_us <= MAX_TIME_US:
+        raise Invalid("the time lies outside the years 0001 to 9999")
+    return (_EPOCH + timedelta(microseconds=time_us)).isoformat(timespec="microseconds") + "Z"
+
+
+def parse_time(text: object) -> int:
+    """Microseconds since the Unix epoch, from RFC 3339 §5.6 with any offset and up to nine fraction digits, cut to six.
+
+    Refused with Invalid: a missing offset, a space in place of the `T`, leap seconds (`:60`), and years outside
+    0001 to 9999 in UTC.
+    """
+    if isinstance(text, str) and _looks_stored(text):
+        try:
+            return _microseconds(datetime.fromisoformat(text[:26]))
+        except ValueError:
+            pass
+    return _parse_any(text)
+
+
+def normalise_time(text: object) -> str:
+    """The same moment as format_time spells it. Raises Invalid as parse_time does."""
+    if isinstance(text, str) and _looks_stored(text):
+        try:
+            datetime.fromisoformat(text[:26])
+        except ValueError:
+            pass
+        else:
+            return text
+    return format_time(_parse_any(text))
+
+
+def parse_duration(text: str) -> int:
+    """Seconds, from `90`, `30s`, `10m`, `24h`, `10d` or `2w`. Raises Invalid."""
+    found = _match_duration(text)
+    if not found:
+        raise Invalid(f"duration {quote(text)} must be seconds, or a number with s, m, h, d or w, as in 10m, 24h or 2w")
+    return int(found[1]) * _UNIT_SECONDS[found[2]]
+
+
+def _looks_stored(text: str) -> bool:
+    # With the separators in place fromisoformat takes digits only; newer Pythons also take hour 24, RFC 3339 does not.
+    return len(text) == 27 and text[4:20:3] == "--T::." and text[26] == "Z" and text[11:13] != "24"
+
+
+def _parse_any(text: object) -> int:
+    if not isinstance(text, str):
+        raise Invalid("the time must be text", hint=_EXAMPLE)
+    found = _match_rfc3339(text)
+    if not found:
+        raise Invalid(f"time {quote(text)} is not an RFC 3339 time with its offset", hint=_EXAMPLE)
+    date, hour, minute, second, fraction, sign, offset_hours, offset_minutes = found.groups()
+    if second == "60":
+        raise Invalid(f"time {quote(text)} is a leap second, which cannot be stored", hint="send second 59 instead")
+    if hour > "23" or minute > "59" or second > "59":
+        raise _no_such_time(text)
+    micro = ((fraction or "") + "000000")[:6]
+    try:
+        local_us = _microseconds(datetime.fromisoformat(f"{date}T{hour}:{minute}:{second}.{micro}"))
+    except ValueError:
+        raise _no_such_time(text) from None
+    if sign is None:
+        return local_us
+    if offset_hours > "23" or offset_minutes > "59":
+        raise Invalid(f"time {quote(text)} has an offset that does not exist", hint=_EXAMPLE)
+    offset_us = (int(offset_hours) * 60 + int(offset_minutes)) * 60_000_000
+    time_us = local_us - offset_us if sign == "+" else local_us + offset_us
+    if not MIN_TIME_US <= time_us <= MAX_TIME_US:
+        raise Invalid(f"time {quote(text)} lies outside the years 0001 to 9999 in UTC")
+    return time_us
+
+
+def _microseconds(moment: datetime) -> int:
+    since = moment - _EPOCH
+    return since.days * _DAY_US + since.seconds * 1_000_000 + since.microseconds
+
+
+def _no_such_time(text: str) -> Invalid:
+    return Invalid(f"time {quote(text)} does not exist in the calendar", hint=_EXAMPLE)
