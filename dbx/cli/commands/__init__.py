@@ -1,0 +1,4 @@
+"""A git for events: an append-only, verifiable record of what happened, as plain files.
+
+Run 'dbx help COMMAND' for its manual page, 'dbx help tutorial' to start.
+"""

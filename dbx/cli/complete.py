@@ -1,0 +1,60 @@
+"""What the shell may complete: names in the repository, asked of ops.complete when there is one."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from dbx.errors import DbxError
+
+if TYPE_CHECKING:
+    import click
+    from click.shell_completion import CompletionItem
+
+VARIABLE = "_DBX_COMPLETE"
+
+
+def complete_domain(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Domains of the repository."""
+    return _items(ctx, "domain", incomplete)
+
+
+def complete_type(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Aggregate types."""
+    return _items(ctx, "type", incomplete)
+
+
+def complete_id(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Ids of the aggregates whose type stands before, in a parameter named `aggregate_type`."""
+    return _items(ctx, "id", incomplete, ctx.params.get("aggregate_type"))
+
+
+def complete_ref(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Tags, remotes' heads, HEAD."""
+    return _items(ctx, "ref", incomplete)
+
+
+def answer(instruction: str) -> int:
+    """Do what the shell's completion function asks: `bash_complete`, `zsh_complete`, `fish_complete`."""
+    from click.shell_completion import shell_complete
+
+    from dbx.cli.context import Options
+    from dbx.cli.frame import root
+
+    return shell_complete(root(), {"obj": Options()}, "dbx", VARIABLE, instruction)
+
+
+def _items(ctx: click.Context, kind: str, prefix: str, extra: str | None = None) -> list[CompletionItem]:
+    from click.shell_completion import CompletionItem
+
+    from dbx.cli.context import Options, make_invocation
+
+    try:
+        invocation = make_invocation(ctx.find_object(Options) or Options())
+        candidates = import_module("dbx.ops.complete").candidates
+        start_dir = invocation.dbx_dir or invocation.start_dir
+        names = candidates(start_dir, invocation.domain, kind, prefix, extra)
+    except (ModuleNotFoundError, DbxError, OSError):
+        # Under the user's fingers there is no place for a message; nothing is completed.
+        return []
+    return [CompletionItem(name) for name in names if name.startswith(prefix)]
