@@ -21,7 +21,7 @@ DISK: dict[str, str] = {}
 
 DURABLE = frozenset(
     {"rename", "renames", "replace", "link", "symlink", "unlink", "remove", "rmdir", "removedirs"}
-    | {"truncate", "ftruncate", "fsync", "fdatasync", "sync"}
+    | {"fsync", "fdatasync", "sync"}
 )
 TREES = frozenset({"rmtree", "move", "copy", "copy2", "copyfile", "copytree"})
 # Methods of paths that do the same and that no other common type has.
@@ -58,6 +58,11 @@ def _dotted(node: ast.expr) -> str:
     return ".".join([node.id, *reversed(parts)]) if isinstance(node, ast.Name) else ""
 
 
+def _plain(base: ast.expr) -> ast.expr:
+    """`click.ParamType` for `click.ParamType[Any]`."""
+    return base.value if isinstance(base, ast.Subscript) else base
+
+
 def _imports(tree: ast.Module) -> Iterator[tuple[ast.AST, str, str]]:
     """(node, module, name) of every import; the name is empty for `import module`."""
     for node in ast.walk(tree):
@@ -76,7 +81,7 @@ def _functions(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunction
 
 
 def only_fs_changes_the_disk(src: Source) -> list[str]:
-    """Only store/fs.py renames, links, removes, truncates or syncs."""
+    """Only store/fs.py renames, links, removes or syncs."""
     if src.path == "dbx/store/fs.py" or src.path in DISK:
         return []
     found = []
@@ -174,16 +179,22 @@ def documented(src: Source) -> list[str]:
     if not src.tree.body:
         return []  # an empty __init__.py
     found = [] if ast.get_docstring(src.tree) else [f"{src.path}:1: the module has no docstring"]
-    todo: list[tuple[str, ast.AST]] = [("", src.tree)]
+    todo: list[tuple[str, ast.Module | ast.ClassDef]] = [("", src.tree)]
     while todo:
         prefix, parent = todo.pop()
+        if isinstance(parent, ast.ClassDef) and any(
+            _dotted(base).startswith("click.") for base in map(_plain, parent.bases)
+        ):
+            continue  # click's documentation says what the methods of its classes do
         for node in ast.iter_child_nodes(parent):
             if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
                 continue
             decorators = {_dotted(d.func if isinstance(d, ast.Call) else d) for d in node.decorator_list}
             if node.name.startswith("_") or any(d.endswith((".setter", ".deleter", "overload")) for d in decorators):
                 continue
-            if not ast.get_docstring(node):
+            # The docstring of a command's module is the command's.
+            is_command = node.name == "command" and src.path.startswith("dbx/cli/commands/")
+            if not ast.get_docstring(node) and not is_command:
                 found.append(_at(src, node, f"{prefix}{node.name} has no docstring"))
             if isinstance(node, ast.ClassDef):
                 todo.append((f"{node.name}.", node))

@@ -14,13 +14,14 @@ Rule = Callable[[Source], list[str]]
 
 # Rule -> where it holds.
 PRODUCT = ("dbx",)
+WRITTEN_FOR_USE = ("dbx", "fixtures")
 EVERYWHERE = ("dbx", "tests", "fixtures")
 RULES: dict[Rule, tuple[str, ...]] = {
     rules.only_fs_changes_the_disk: PRODUCT,
     rules.only_cli_meets_the_terminal: PRODUCT,
     rules.nothing_unsafe: PRODUCT,
     rules.no_stub: EVERYWHERE,
-    rules.short_files: EVERYWHERE,
+    rules.short_files: WRITTEN_FOR_USE,
     rules.short_functions: EVERYWHERE,
     rules.documented: PRODUCT,
     rules.plain_names: EVERYWHERE,
@@ -63,6 +64,12 @@ FINE: list[tuple[Rule, str, str]] = [
     (rules.only_cli_meets_the_terminal, "dbx/cli/x.py", "import os\nprint(os.environ)\n"),
     (rules.nothing_unsafe, "dbx/model/x.py", "import yaml\nyaml.safe_load('a')\nrun(shell=False)\n"),
     (rules.short_functions, "dbx/model/x.py", LONG_FUNCTION.removesuffix("    x += 1\n")),
+    (
+        rules.documented,
+        "dbx/cli/x.py",
+        '"""."""\nclass C(click.Group):\n    """."""\n    def invoke(self):\n        return 1\n',
+    ),
+    (rules.documented, "dbx/cli/commands/x.py", '"""."""\ndef command():\n    return 1\n'),
     (rules.documented, "dbx/model/x.py", '"""."""\ndef _f():\n    def g():\n        return 1\n    return g\n'),
 ]
 
