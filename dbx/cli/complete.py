@@ -41,7 +41,11 @@ def answer(instruction: str) -> int:
     from dbx.cli.context import Options
     from dbx.cli.frame import root
 
-    return shell_complete(root(), {"obj": Options()}, "dbx", VARIABLE, instruction)
+    try:
+        return shell_complete(root(), {"obj": Options()}, "dbx", VARIABLE, instruction)
+    except (KeyError, ValueError):
+        # Without COMP_WORDS and COMP_CWORD it was no shell that asked.
+        return 1
 
 
 def _items(ctx: click.Context, kind: str, prefix: str, extra: str | None = None) -> list[CompletionItem]:

@@ -136,4 +136,4 @@ def _now_us() -> int:
 
 def completion_instruction() -> str | None:
     """What the shell's completion function asks, None in an ordinary run."""
-    return os.environ.get("_DBX_COMPLETE")
+    return os.environ.get("_DBX_COMPLETE") or None

@@ -5,21 +5,19 @@ from __future__ import annotations
 import re
 
 # C0, DEL, C1, line and paragraph separators, what turns the direction of writing, lone surrogates, BOM, tags.
+# Compiled when first needed: most runs print nothing odd.
 _UNSAFE = "\\x00-\\x1f\\x7f-\\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\U000e0000-\U000e007f"
-_replace_unsafe = re.compile(f"[{_UNSAFE}]").sub
-_replace_unsafe_but_newlines = re.compile(f"(?!\\n)[{_UNSAFE}]").sub
-
 _SHORT = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
 
 def escape(text: str) -> str:
     """`text` on one line: what could forge output is spelled as JSON spells it (`\\n`, `\\u001b`)."""
-    return text if text.isprintable() else _replace_unsafe(_spell, text)
+    return text if text.isprintable() else re.sub(f"[{_UNSAFE}]", _spell, text)
 
 
 def escape_lines(text: str) -> str:
     """As escape, but line feeds stay."""
-    return _replace_unsafe_but_newlines(_spell, text)
+    return re.sub(f"(?!\\n)[{_UNSAFE}]", _spell, text)
 
 
 def _spell(found: re.Match[str]) -> str:
