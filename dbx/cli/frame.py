@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 
+COMMANDS = "dbx.cli.commands"
+
+
 class Command(click.Command):
     """A command whose function gets the Invocation as ctx.obj."""
 
@@ -169,9 +172,9 @@ def define(**settings: Any) -> Callable[[Callable[..., Any]], Command]:
     return decorate
 
 
-def root() -> Group:
+def root(commands: str = COMMANDS) -> Group:
     """The `dbx` command itself."""
-    return Group("dbx.cli.commands", extra=(VERSION,))
+    return Group(commands, extra=(VERSION,))
 
 
 def path_of(ctx: click.Context) -> str:
@@ -205,6 +208,6 @@ def _answer_without_command() -> None:
     options = ctx.find_object(Options)
     if options is None or not options.version:
         raise UsageError(f"'{path_of(ctx)}' needs a command", hint=f"run '{path_of(ctx)} --help' to see what there is")
-    version: click.Command = import_module("dbx.cli.commands.version").command
+    version: click.Command = import_module(f"{COMMANDS}.version").command
     with version.make_context("version", [], parent=ctx) as inner:
         version.invoke(inner)

@@ -12,8 +12,11 @@ from dbx.cli.report import conclude
 from dbx.errors import UsageError
 
 
-def main(arguments: list[str]) -> int:
-    """Run `dbx` with `arguments` (without the program's name); returns the exit status. Raises nothing."""
+def main(arguments: list[str], commands: str = frame.COMMANDS) -> int:
+    """Run `dbx` with `arguments` (without the program's name); returns the exit status. Raises nothing.
+
+    `commands` is the package that holds the commands.
+    """
     for stream in (sys.stdout, sys.stderr):
         # Our output is UTF-8 in every locale; file names that are not, are escaped instead of failing.
         stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
@@ -24,7 +27,7 @@ def main(arguments: list[str]) -> int:
         return answer(instruction)
     options = Options()
     try:
-        with frame.root().make_context("dbx", list(arguments), obj=options) as ctx:
+        with frame.root(commands).make_context("dbx", list(arguments), obj=options) as ctx:
             result = ctx.command.invoke(ctx)
         return result if isinstance(result, int) else 0
     except click.exceptions.Exit as end:
