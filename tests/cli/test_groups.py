@@ -140,7 +140,7 @@ def test_errors_of_the_default_speak_of_the_group(call: Call) -> None:
 
 def test_an_alias_is_the_command(call: Call) -> None:
     assert call("ci", "apple").stdout == "apple\n"
-    assert "  ci      Put something into a box\n" in call("--help").stdout
+    assert "  ci   Put something into a box\n" in call("--help").stdout
     assert call("end", "x", "--json", "--nope").error["hint"]
 
 
