@@ -17,11 +17,21 @@ if TYPE_CHECKING:
 
     from dbx.cli.context import Invocation
 
+if TYPE_CHECKING:
+    _ParamType = click.ParamType
+else:
+
+    class _ParamType(click.ParamType):
+        def __class_getitem__(cls, _of):
+            # ParamType says what it converts to since click 8.4; older ones are the same without.
+            return cls
+
+
 MAX_SECRET_BYTES = 64 * 1024
 STDIN_CLAIM = "dbx.stdin"
 
 
-class _Name(click.ParamType[str]):
+class _Name(_ParamType[str]):
     """A name with a check in model.names, imported when the first one is met."""
 
     def __init__(self, name: str, check: str | None, completer: Callable[..., list[CompletionItem]] | None) -> None:
@@ -43,7 +53,7 @@ class _Name(click.ParamType[str]):
         return self._completer(ctx, param, incomplete) if self._completer else []
 
 
-class _Field(click.ParamType[tuple[str, Any]]):
+class _Field(_ParamType[tuple[str, Any]]):
     name = "field"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, Any]:
@@ -64,7 +74,7 @@ class _Field(click.ParamType[tuple[str, Any]]):
         return key, canonical.loads(text, what=f"field {quote(key)}")
 
 
-class Json(click.ParamType[Any]):
+class Json(_ParamType[Any]):
     """A JSON value, `@FILE` with one, or `-` for standard input; at most `max_bytes`, strict (format.md §2)."""
 
     name = "json"
@@ -92,7 +102,7 @@ class Json(click.ParamType[Any]):
         return value.encode("utf-8", "surrogateescape")
 
 
-class _Duration(click.ParamType[int]):
+class _Duration(_ParamType[int]):
     name = "duration"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
@@ -106,7 +116,7 @@ class _Duration(click.ParamType[int]):
             raise UsageError(error.message, hint=error.hint) from None
 
 
-class _Seconds(click.ParamType[float]):
+class _Seconds(_ParamType[float]):
     name = "seconds"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
@@ -117,7 +127,7 @@ class _Seconds(click.ParamType[float]):
         return float(value)
 
 
-class _Directory(click.ParamType[str]):
+class _Directory(_ParamType[str]):
     name = "directory"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
@@ -131,7 +141,7 @@ class _Directory(click.ParamType[str]):
         return [CompletionItem(incomplete, type="dir")]
 
 
-class _Secret(click.ParamType[str]):
+class _Secret(_ParamType[str]):
     """A token or key; `-` reads its first line from standard input, so that it need not stand on the command line."""
 
     name = "secret"
