@@ -85,11 +85,14 @@ def encode_frame(kind: bytes, raw: bytes, offset: int, *, compress: bool) -> byt
     """
     if not 0 < len(raw) <= MAX_RAW_BYTES:
         raise Invalid(f"a frame cannot hold {len(raw)} bytes")
-    flags, stored = 0, raw
-    if compress:
-        squeezed = zlib.compress(raw, 1)
-        if len(squeezed) < len(raw):
-            flags, stored = ZLIB, squeezed
+    return join_frame(kind, raw, zlib.compress(raw, 1) if compress else raw, offset)
+
+
+def join_frame(kind: bytes, raw: bytes, squeezed: bytes, offset: int) -> bytes:
+    """`encode_frame` for bytes that were compressed elsewhere; `squeezed` may be `raw` itself."""
+    if not 0 < len(raw) <= MAX_RAW_BYTES:
+        raise Invalid(f"a frame cannot hold {len(raw)} bytes")
+    flags, stored = (ZLIB, squeezed) if len(squeezed) < len(raw) else (0, raw)
     prefix = _pack_prefix(offset, kind, flags, 0, len(stored), len(raw))
     return b"".join((prefix[8:], _pack_crc(zlib.crc32(stored, zlib.crc32(prefix))), stored))
 

@@ -1,0 +1,49 @@
+"""What every operation needs: an open repository, the domain it is about, and who acts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dbx.repo.repository import Repository
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from dbx.formats.envelope import Actor
+    from dbx.model.time import Clock
+    from dbx.repo.domain import Domain
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Made once for each command; `domain_name` None means the checked-out domain, `actor` None an unknown one."""
+
+    repository: Repository
+    domain_name: str | None
+    actor: Actor | None
+
+    @property
+    def domain(self) -> Domain:
+        """The domain the command is about. Raises NotFound."""
+        return self.repository.domain(self.domain_name)
+
+    def close(self) -> None:
+        """Close what was opened."""
+        self.repository.close()
+
+
+def open_session(
+    start: str,
+    *,
+    dbx_dir: str | None,
+    domain: str | None,
+    actor: Actor | None,
+    clock: Clock,
+    wait_s: float,
+    safe: Sequence[str] = (),
+    progress: Callable[[int], None] | None = None,
+) -> Session:
+    """Open the repository in `dbx_dir`, else the one of `start` or of the nearest directory above it."""
+    path = dbx_dir if dbx_dir is not None else Repository.find(start)
+    return Session(Repository(path, clock=clock, wait_s=wait_s, safe=safe, progress=progress), domain, actor)

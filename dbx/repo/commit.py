@@ -1,0 +1,181 @@
+"""Committing what is staged: one commit, all or nothing, exactly once.
+
+The bytes were made when the events were staged. Here they are hashed once more for the commit's root, cut into blocks
+and written; the index adopts what staging prepared.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from dbx.crypto import merkle
+from dbx.crypto.indextree import leaf_hash
+from dbx.errors import Conflict, Corrupt
+from dbx.formats import staging
+from dbx.formats.commit import Commit, CommitActor, encode_commit
+from dbx.model.time import format_time
+from dbx.repo.seal import seal
+from dbx.repo.staging import agree, drop_staging, moved, staging_locked
+from dbx.repo.writer import LARGE_BYTES, Committed, finish, write_journal, writing
+from dbx.store import stagedindex
+from dbx.store.staging import read_events
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Executor
+
+    from dbx.formats.envelope import Actor
+    from dbx.repo.domain import Domain
+    from dbx.repo.working import WorkingSet
+    from dbx.store.index import Index
+    from dbx.store.segments import SegmentWriter
+    from dbx.store.stagedindex import Batch
+
+_LISTED = 20
+_MANY = 4 * 1024 * 1024
+
+
+def commit_staged(
+    domain: Domain,
+    *,
+    actor: Actor | None,
+    message: str | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> tuple[Commit, str] | None:
+    """Commit everything that is staged; (commit, its id), or None when nothing is.
+
+    Raises Conflict when an aggregate has moved since: then nothing is committed and the staging file stays.
+    """
+    with staging_locked(domain), writing(domain):
+        domain.flush()
+        working = domain.sync()
+        batch = agree(domain, working.index)
+        if batch is None:
+            return None
+        _check(working.index, batch)
+        done = _commit(domain, working, batch, actor, message or None, progress)
+        try:
+            drop_staging(domain, working.index)
+        except OSError:
+            pass  # the commit stands; its batch id is in history, so whoever looks next drops the file
+        return done
+
+
+def _check(index: Index, batch: Batch) -> None:
+    found = stagedindex.moved_aggregates(index, _LISTED)
+    if found:
+        raise moved(found)
+    taken = stagedindex.taken_ids(index, 1) if batch.given else []
+    if taken:
+        raise Conflict(
+            f"event id '{taken[0]}' was committed since it was staged",
+            hint="nothing was committed; drop what is staged with 'dbx reset' and stage again",
+        )
+
+
+def _commit(
+    domain: Domain,
+    working: WorkingSet,
+    batch: Batch,
+    actor: Actor | None,
+    message: str | None,
+    progress: Callable[[int], None] | None,
+) -> tuple[Commit, str]:
+    head = working.head
+    changes: dict[bytes, bytes | None] = {
+        key: leaf_hash(key, version, root) for key, version, root in stagedindex.staged_leaves(working.index)
+    }
+    index_root = working.tree.update(changes).hex()
+    now = format_time(domain.clock())
+
+    def close(leaves: list[bytes]) -> tuple[Commit, bytes]:
+        if len(leaves) != batch.events:
+            raise Corrupt(f"{batch.events} events are staged, but the staging file holds {len(leaves)}")
+        commit = Commit(
+            None if actor is None else CommitActor(actor.group, actor.user),
+            batch.id,
+            batch.events,
+            domain.id,
+            merkle.root(leaves).hex(),
+            index_root,
+            message,
+            head.commit.hex() or None,
+            head.position,
+            None,
+            head.seq + 1,
+            now,
+        )
+        return commit, encode_commit(commit)
+
+    if batch.size >= LARGE_BYTES:
+        commit, commit_id = _write_segment(domain, working, batch, close, progress)
+    else:
+        envelopes, bodies, leaves = _split(domain, batch)
+        commit, line = close(leaves)
+        commit_id = merkle.leaf_hash(line)
+        committed = Committed(commit, commit_id.hex(), envelopes, bodies)
+        write_journal(domain, working, head.position, head.seq + 1, [committed], [line])
+    working.advance(commit, commit_id)
+    domain.records_moved()
+    finish(
+        domain,
+        working,
+        [(commit, commit_id.hex())],
+        also=lambda index: stagedindex.adopt_staged(index, commit.position),
+    )
+    return commit, commit_id.hex()
+
+
+def _split(domain: Domain, batch: Batch) -> tuple[list[bytes], list[bytes], list[bytes]]:
+    envelopes: list[bytes] = []
+    bodies: list[bytes] = []
+    for lines in read_events(domain.directory, batch.size):
+        for line in lines:
+            envelope, body = staging.split_line(line)
+            envelopes.append(envelope)
+            bodies.append(body)
+    return envelopes, bodies, [merkle.leaf_hash(envelope) for envelope in envelopes]
+
+
+def _write_segment(
+    domain: Domain,
+    working: WorkingSet,
+    batch: Batch,
+    close: Callable[[list[bytes]], tuple[Commit, bytes]],
+    progress: Callable[[int], None] | None,
+) -> tuple[Commit, bytes]:
+    done: list[tuple[Commit, bytes]] = []
+
+    def feed(writer: SegmentWriter) -> tuple[int, bytes]:
+        leaves: list[bytes] = []
+        split, leaf_of = staging.split_line, merkle.leaf_hash
+        for lines in read_events(domain.directory, batch.size):
+            envelopes: list[bytes] = []
+            bodies: list[bytes] = []
+            for line in lines:
+                envelope, body = split(line)
+                envelopes.append(envelope)
+                bodies.append(body)
+                leaves.append(leaf_of(envelope))
+            writer.add(envelopes, bodies)
+            if progress:
+                progress(len(lines))
+        commit, line = close(leaves)
+        writer.add_commits([line])
+        if writer.position != commit.position + commit.count:
+            raise Corrupt(f"the segment ends at position {writer.position}, the commit does not")
+        done.append((commit, leaf_of(line)))
+        return commit.seq, done[0][1]
+
+    pool: Executor | None = None
+    if batch.size >= _MANY and (os.cpu_count() or 1) > 1:
+        from concurrent.futures import ThreadPoolExecutor
+
+        pool = ThreadPoolExecutor(1)
+    try:
+        seal(domain, working, working.head, feed, pool=pool)
+    finally:
+        if pool is not None:
+            pool.shutdown(cancel_futures=True)
+    return done[0]

@@ -1,0 +1,338 @@
+"""A domain on disk as one object: where its log, its index and its staging area come together.
+
+One process may use a Domain from many threads. Reading never waits for a writer of another process; it looks at the
+log, brings the index forward where that lags, and falls back to an index in memory where none can be written.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from dbx.crypto.indextree import TreeMismatch
+from dbx.errors import Corrupt
+from dbx.model import snowflake
+from dbx.model.event import fold
+from dbx.repo.domainfile import DomainFile, load_domain_file
+from dbx.repo.events import decode_stored
+from dbx.repo.log import MAIN, Gone, LogReader
+from dbx.repo.replay import Replayed, StaleIndex, replay
+from dbx.repo.working import WorkingSet
+from dbx.store.index import Index, IndexDamaged, IndexUnavailable, MovedIndex
+from dbx.store.journal import Journal, journal_name
+from dbx.store.lock import Lock
+from dbx.store.reflog import Reflog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dbx.model.time import Clock
+    from dbx.repo.record import Record
+    from dbx.store.fs import Directory
+
+T = TypeVar("T")
+INDEX = "index.db"
+_TRIES = 8
+_DAY_MS = 86_400_000
+
+
+class Domain:
+    """An open domain. `wait_s` bounds the wait for a lock; `progress` is told of events as they are replayed."""
+
+    def __init__(
+        self,
+        directory: Directory,
+        name: str,
+        *,
+        clock: Clock,
+        wait_s: float = 10.0,
+        progress: Callable[[int], None] | None = None,
+    ) -> None:
+        self.directory = directory
+        self.name = name
+        self.clock = clock
+        self.wait_s = wait_s
+        self.progress = progress
+        self.mutex = threading.RLock()
+        self.lock = Lock(directory, "lock")
+        self.staging_lock = Lock(directory, "staging.lock")
+        self.reflog = Reflog(directory, MAIN)
+        self.journal: Journal | None = None
+        self._index: Index | None = None
+        self._in_memory = False
+        self._working: WorkingSet | None = None
+        self._reader: LogReader | None = None
+        self._seen: Replayed | None = None
+        self._seen_ref: tuple[int, int, int] | None = None
+        self._file: DomainFile | None = None
+        self.drawn: dict[str, tuple[int, int]] = {}
+
+    # -- identity --------------------------------------------------------------------------------------------------
+
+    @property
+    def file(self) -> DomainFile:
+        """domain.yaml, read once."""
+        if self._file is None:
+            self._file = load_domain_file(self.directory)
+        return self._file
+
+    @property
+    def id(self) -> str:
+        """The domain's uuid."""
+        return self.file.id
+
+    def forget_file(self) -> None:
+        """Read domain.yaml again when it is next asked for."""
+        self._file = None
+
+    # -- looking at the log ----------------------------------------------------------------------------------------
+
+    def sync(self) -> WorkingSet:
+        """The working set at the log's head. Call it with `mutex` held.
+
+        Raises Corrupt for damage that reading forward meets, and when the index or the reflog knows a later commit.
+        """
+        if self._working is not None and self._is_current():
+            return self._working
+        for _ in range(_TRIES):
+            try:
+                return self._load()
+            except (MovedIndex, Gone):
+                self.reset()
+            except (StaleIndex, TreeMismatch, IndexDamaged) as error:
+                self._rebuild(unlink=isinstance(error, IndexDamaged))
+        raise Corrupt(
+            f"the index of domain '{self.name}' cannot be brought in step with its log", hint="run 'dbx reindex'"
+        )
+
+    def read(self, query: Callable[[WorkingSet, LogReader], T]) -> T:
+        """Run a query on the index and the log as of now; again when files moved or the index was rebuilt meanwhile."""
+        with self.mutex:
+            for _ in range(_TRIES):
+                working = self.sync()
+                try:
+                    self.flush()
+                    if self._reader is None:
+                        self._reader = LogReader(self.directory, working.index)
+                    return query(working, self._reader)
+                except (Gone, MovedIndex):
+                    self.reset()
+                except (TreeMismatch, IndexDamaged) as error:
+                    self._rebuild(unlink=isinstance(error, IndexDamaged))
+            raise Corrupt(f"domain '{self.name}' cannot be read consistently", hint="run 'dbx fsck'")
+
+    def flush(self) -> None:
+        """Write what is pending to the index. Where that cannot be written the index moves into memory."""
+        working = self._working
+        if working is None or not working.is_ahead:
+            return
+        self.refold()
+        try:
+            working.flush()
+        except IndexUnavailable:
+            if self._in_memory:
+                raise
+            self._use_memory()
+            self.sync()
+
+    def refold(self) -> None:
+        """Fold records again whose event lost its body, from what is left (format.md §3, body_erased)."""
+        working = self._working
+        if working is None:
+            return
+        for record in working.touched.values():
+            if record.refold:
+                self._refold(working, record)
+
+    def reset(self) -> None:
+        """Drop everything held in memory. What was acknowledged is in the log."""
+        self._working = None
+        self._seen = None
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+        self.close_journal()
+
+    def close_journal(self) -> None:
+        """Close the journal that is open for appending."""
+        if self.journal is not None:
+            self.journal.close()
+            self.journal = None
+
+    def close(self) -> None:
+        """Write what is pending to the index, and close all files."""
+        with self.mutex:
+            try:
+                if self._working is not None and self._is_current():
+                    self.flush()
+            except MovedIndex:
+                pass  # another process did it
+            finally:
+                self.reset()
+                if self._index is not None:
+                    self._index.close()
+                    self._index = None
+                self.reflog.close()
+                self.lock.close()
+                self.staging_lock.close()
+
+    def records_moved(self) -> None:
+        """Aggregates advanced without their records in memory: forget those."""
+        if self._working is not None:
+            self._working.records.clear()
+
+    @property
+    def torn(self) -> bool:
+        """Whether the journal, as last read, ends with a torn write."""
+        return self._seen is not None and self._seen.torn
+
+    def note_ref(self) -> None:
+        """Remember how the ref and the journal look now, after this process moved them."""
+        self._seen_ref = self._stat_ref()
+
+    def draw_from(self, index: Index, kind: str) -> tuple[int, int]:
+        """(worker, last id drawn) for drawing event ids; `kind` is "append" or "stage", each with a worker of its own."""
+        if kind in self.drawn:
+            return self.drawn[kind]
+        text = index.get_meta(f"ids.{kind}")
+        if text:
+            worker, last = map(int, text.split("|"))
+            ahead_ms = snowflake.split(last)[0] - self.clock() // 1000
+            if ahead_ms < _DAY_MS:
+                return worker, last
+        other = index.get_meta("ids.stage" if kind == "append" else "ids.append")
+        taken = int(other.split("|")[0]) if other else -1
+        worker = taken
+        while worker == taken:
+            worker = int.from_bytes(os.urandom(2), "big") & snowflake.MAX_WORKER
+        last = index.last_id_of(worker) or 0
+        index.set_meta(f"ids.{kind}", f"{worker}|{last}")
+        return worker, last
+
+    # -- inside ----------------------------------------------------------------------------------------------------
+
+    def index(self) -> Index:
+        """The open index, at whatever commit it stands."""
+        if self._index is None:
+            self._index = self._open_index()
+        return self._index
+
+    def _open_index(self) -> Index:
+        path = self.directory.path_of(INDEX)
+        if self._in_memory:
+            return Index(":memory:")
+        try:
+            # Made here, so that it is 0600 and no link: SQLite follows its mode for the files it puts beside it.
+            os.close(self.directory.open_write(INDEX, create=True))
+            return Index(path)
+        except IndexDamaged:
+            self._remove_index()
+            os.close(self.directory.open_write(INDEX, create=True))
+            return Index(path)
+        except OSError:
+            self._in_memory = True
+            return Index(":memory:")
+
+    def _use_memory(self) -> None:
+        self.reset()
+        if self._index is not None:
+            self._index.close()
+        self._in_memory = True
+        self._index = None
+
+    def _remove_index(self) -> None:
+        """Unlink a damaged index, one process at a time."""
+        held = self.lock.held
+        if not held:
+            self.lock.acquire(self.wait_s)
+        try:
+            for suffix in ("-wal", "-shm", ""):
+                self.directory.remove(INDEX + suffix, durable=False)
+        finally:
+            if not held:
+                self.lock.release()
+
+    def _rebuild(self, *, unlink: bool) -> None:
+        self.reset()
+        if self._index is not None and not unlink:
+            try:
+                self._index.clear()
+            except IndexDamaged:
+                unlink = True
+        if self._index is not None:
+            self._index.close()
+            self._index = None
+        if unlink and not self._in_memory:
+            self._remove_index()
+
+    def rebuild(self) -> None:
+        """Drop the index and make it again from the log."""
+        with self.mutex:
+            self._rebuild(unlink=True)
+            self.sync()
+
+    def _load(self) -> WorkingSet:
+        self.reset()
+        seen_ref = self._stat_ref()
+        working = self._working = WorkingSet(self.index())
+        try:
+            self._seen = replay(self.directory, working, before_flush=self.refold, progress=self.progress)
+        except IndexUnavailable:
+            if self._in_memory:
+                raise
+            self._use_memory()
+            return self._load()
+        self._seen_ref = seen_ref
+        self._check_reflog(working)
+        return working
+
+    def _check_reflog(self, working: WorkingSet) -> None:
+        last = self.reflog.last()
+        if last is None or last.new is None or last.seq <= working.head.seq:
+            return
+        raise Corrupt(
+            f"the reflog knows commit {last.seq}, but the log of domain '{self.name}' ends with {working.head.seq}",
+            hint="history was lost or cut off; compare with a copy",
+            details={"file": self.reflog.name},
+        )
+
+    def _stat_ref(self) -> tuple[int, int, int] | None:
+        try:
+            found = os.stat(self.directory.path_of(MAIN))
+        except FileNotFoundError:
+            return None
+        return found.st_ino, found.st_mtime_ns, found.st_size
+
+    def _is_current(self) -> bool:
+        """Whether nobody else has written since the log was last looked at."""
+        if self._seen is None or self._stat_ref() != self._seen_ref:
+            return False
+        if self.journal is not None:
+            return self.journal.untouched()
+        head = self._working.head if self._working else None
+        if self._seen.journal is None or head is None or head.journal == "":
+            return head is not None and not os.path.exists(
+                self.directory.path_of(journal_name(head.seq + 1, head.commit.hex() if head.commit else None))
+            )
+        try:
+            fd = self.directory.open_read(head.journal)
+        except FileNotFoundError:
+            return False
+        try:
+            return not os.pread(fd, 1, head.journal_end).strip(b"\0")
+        finally:
+            os.close(fd)
+
+    def _refold(self, working: WorkingSet, record: Record) -> None:
+        state: dict[str, Any] = {}
+        extensions: dict[str, Any] = {}
+        stored = [] if record.n is None else working.index.positions(record.n)
+        reader = LogReader(self.directory, working.index)
+        try:
+            for found in reader.events([*stored, *record.fresh]):
+                event = decode_stored(found, 0)
+                fold(state, extensions, event.event_type, event.payload, event.metadata)
+        finally:
+            reader.close()
+        record.state, record.extensions, record.refold = state, extensions, False

@@ -1,0 +1,49 @@
+"""Stored lines to values."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from dbx.crypto.merkle import leaf_hash
+from dbx.errors import Corrupt, KeyFailure
+from dbx.formats.envelope import decode_body, decode_envelope
+from dbx.model.event import Event
+
+if TYPE_CHECKING:
+    from dbx.repo.log import Stored
+
+
+def decode_stored(stored: Stored, commit: int) -> Event:
+    """An event from its two lines, the body checked against the envelope.
+
+    Raises Corrupt for damage, KeyFailure while the body is sealed. An erased body gives payload and metadata None.
+    """
+    envelope = decode_envelope(stored.envelope)
+    payload = metadata = note = None
+    if stored.body is None:
+        raise KeyFailure("the event's body is sealed", hint="set the key with DBX_DEK, or 'dbx config --dek'")
+    if stored.body:
+        if sha256(stored.body).hexdigest() != envelope.body:
+            raise Corrupt(
+                f"the body of event '{envelope.event_id}' is not the one its envelope names",
+                hint="run 'dbx fsck' to see what else is damaged",
+                details={"event_id": str(envelope.event_id), "position": stored.position},
+            )
+        body = decode_body(stored.body)
+        payload, metadata, note = body.payload, body.metadata or {}, body.note
+    return Event(
+        envelope.aggregate_type,
+        envelope.aggregate_id,
+        envelope.version,
+        envelope.event_type,
+        envelope.event_id,
+        envelope.created_at,
+        envelope.issued_by,
+        payload,
+        metadata,
+        note,
+        leaf_hash(stored.envelope).hex(),
+        stored.position,
+        commit,
+    )

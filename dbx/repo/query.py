@@ -1,0 +1,249 @@
+"""Questions to a domain: aggregates, events, commits. Each looks at the log as it is when the question is asked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dbx.crypto import merkle
+from dbx.errors import Corrupt, Invalid, NotFound
+from dbx.model.event import ARCHIVED, RESTORED, Aggregate, fold
+from dbx.repo.events import decode_stored
+from dbx.repo.record import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from dbx.model.event import Event
+    from dbx.repo.domain import Domain
+    from dbx.repo.log import Entry, LogReader
+    from dbx.repo.working import WorkingSet
+    from dbx.store.index import Index, Row
+
+_CHUNK = 512
+
+
+def aggregate_of(row: Row) -> Aggregate:
+    """A stored row as a value."""
+    return Aggregate(
+        row.type,
+        row.id,
+        row.version,
+        parse(row.state),
+        parse(row.extensions),
+        row.root.hex(),
+        row.created_at,
+        row.updated_at,
+        bool(row.archived),
+    )
+
+
+def get_aggregate(domain: Domain, aggregate_type: str, aggregate_id: str, version: int | None = None) -> Aggregate:
+    """An aggregate, at its latest version or an older one. Raises NotFound."""
+    if version is None:
+        return domain.read(lambda working, _: aggregate_of(_row(domain, working.index, aggregate_type, aggregate_id)))
+    return domain.read(
+        lambda working, reader: _at_version(domain, working, reader, aggregate_type, aggregate_id, version)
+    )
+
+
+def list_aggregates(
+    domain: Domain,
+    aggregate_type: str | None = None,
+    *,
+    take: int = -1,
+    after: tuple[str, str] | None = None,
+    archived: bool | None = False,
+) -> list[Aggregate]:
+    """Aggregates by type and id; `after` is the (type, id) to begin behind; `archived` None takes both kinds."""
+    where, values = ["1"], []
+    if aggregate_type is not None:
+        where.append("type = ?")
+        values.append(aggregate_type)
+    if after is not None:
+        where.append("(type, id) > (?, ?)")
+        values += after
+    if archived is not None:
+        where.append(f"archived = {int(archived)}")
+    rows = domain.read(lambda working, _: working.index.rows(" AND ".join(where), values, "type, id", take))
+    return [aggregate_of(row) for row in rows]
+
+
+def iterate_aggregates(
+    domain: Domain, aggregate_type: str | None = None, *, archived: bool | None = False
+) -> Iterator[Aggregate]:
+    """`list_aggregates` without a limit, in bounded memory."""
+    after: tuple[str, str] | None = None
+    while True:
+        page = list_aggregates(domain, aggregate_type, take=_CHUNK, after=after, archived=archived)
+        yield from page
+        if len(page) < _CHUNK:
+            return
+        after = page[-1].aggregate_type, page[-1].aggregate_id
+
+
+def find_event(domain: Domain, event_id: int) -> Event | None:
+    """An event by its id."""
+
+    def query(working: WorkingSet, reader: LogReader) -> Event | None:
+        position = working.index.find_event(event_id)
+        if position is None:
+            return None
+        return _events(working, reader, [position])[0]
+
+    return domain.read(query)
+
+
+def iterate_events(
+    domain: Domain,
+    aggregate_type: str | None = None,
+    aggregate_id: str | None = None,
+    *,
+    start: int = 0,
+    end: int | None = None,
+    archived: bool | None = None,
+) -> Iterator[Event]:
+    """Events in log order, from position `start` on and before `end`, in bounded memory. Raises NotFound."""
+    if aggregate_type is None:
+        at = start
+        while True:
+            upto = domain.read(lambda working, _: working.head.position)
+            stop = min(at + _CHUNK, upto if end is None else min(end, upto))
+            if at >= stop:
+                return
+            yield from events_at(domain, range(at, stop))
+            at = stop
+    positions = domain.read(lambda working, _: _positions(domain, working.index, aggregate_type, aggregate_id))
+    chosen = [p for p in positions if p >= start and (end is None or p < end)]
+    for at in range(0, len(chosen), _CHUNK):
+        yield from events_at(domain, chosen[at : at + _CHUNK])
+
+
+def events_at(domain: Domain, positions: Sequence[int]) -> list[Event]:
+    """The events at positions."""
+    return domain.read(lambda working, reader: _events(working, reader, positions))
+
+
+def iterate_commits(domain: Domain, *, newest: bool = True, first: int = 0, last: int | None = None) -> Iterator[Entry]:
+    """Commits `first`..`last` (seqs), newest first unless told otherwise."""
+    top = domain.read(lambda working, _: working.head.seq)
+    upper = top if last is None else min(last, top)
+    seqs = range(upper, first - 1, -1) if newest else range(first, upper + 1)
+    for at in range(0, len(seqs), 64):
+        part = seqs[at : at + 64]
+        yield from domain.read(lambda _, reader, part=part: [reader.commit(seq) for seq in part])  # type: ignore[misc]
+
+
+def get_commit(domain: Domain, seq: int) -> Entry:
+    """A commit by its seq. Raises NotFound."""
+
+    def query(working: WorkingSet, reader: LogReader) -> Entry:
+        if not 0 <= seq <= working.head.seq:
+            raise NotFound(f"domain '{domain.name}' has no commit {seq}")
+        return reader.commit(seq)
+
+    return domain.read(query)
+
+
+def resolve(domain: Domain, ref: str) -> int:
+    """The seq of `HEAD`, `HEAD~n`, a commit id or a unique prefix of one. Raises NotFound, Invalid."""
+    name, tilde, steps = ref.partition("~")
+    if name in ("HEAD", "main"):
+        if tilde and not (steps.isascii() and steps.isdigit() and len(steps) < 16):
+            raise Invalid(f"'{ref}' is not a ref", hint="write HEAD, HEAD~2, or a commit id")
+        head = domain.read(lambda working, _: working.head.seq)
+        seq = head - (int(steps) if tilde else 0)
+        if seq < 0:
+            raise NotFound(f"'{ref}' is before the first commit of domain '{domain.name}'")
+        return seq
+    if 4 <= len(ref) <= 64 and all(c in "0123456789abcdef" for c in ref):
+        found = domain.read(lambda working, _: working.index.find_commits(ref))
+        if len(found) == 1:
+            return int(found[0][0])
+        if found:
+            names = ", ".join(commit_id.hex()[:16] for _, commit_id in found)
+            raise Invalid(f"'{ref}' is ambiguous: {names}", details={"candidates": [c.hex() for _, c in found]})
+        raise NotFound(f"domain '{domain.name}' has no commit '{ref}'")
+    raise Invalid(f"'{ref}' is not a ref", hint="write HEAD, HEAD~2, or at least four digits of a commit id")
+
+
+def verify_aggregate(domain: Domain, aggregate_type: str, aggregate_id: str) -> Aggregate:
+    """Re-read, re-hash and re-fold every event of an aggregate; what they add up to. Raises Corrupt where it differs."""
+
+    def query(working: WorkingSet, reader: LogReader) -> Aggregate:
+        row = _row(domain, working.index, aggregate_type, aggregate_id)
+        made = _at_version(domain, working, reader, aggregate_type, aggregate_id, row.version)
+        stored = aggregate_of(row)
+        if made != stored:
+            raise Corrupt(
+                f"aggregate '{aggregate_type}/{aggregate_id}' is not what its events add up to",
+                hint="run 'dbx fsck'; if only the index is wrong, 'dbx reindex' mends it",
+            )
+        return made
+
+    return domain.read(query)
+
+
+def _at_version(
+    domain: Domain, working: WorkingSet, reader: LogReader, aggregate_type: str, aggregate_id: str, version: int
+) -> Aggregate:
+    row = _row(domain, working.index, aggregate_type, aggregate_id)
+    name = f"'{aggregate_type}/{aggregate_id}'"
+    if not 0 < version <= row.version:
+        raise NotFound(f"aggregate {name} has no version {version}, its latest is {row.version}")
+    assert row.n is not None  # noqa: S101 - a stored row
+    state: dict[str, Any] = {}
+    extensions: dict[str, Any] = {}
+    edge: list[bytes] = []
+    archived = False
+    created_at = updated_at = ""
+    for count, stored in enumerate(reader.events(working.index.positions(row.n, 1, version))):
+        event = decode_stored(stored, 0)
+        if (event.aggregate_type, event.aggregate_id, event.version) != (aggregate_type, aggregate_id, count + 1):
+            raise Corrupt(f"the event at position {stored.position} is not version {count + 1} of {name}")
+        merkle.append(edge, count, merkle.leaf_hash(stored.envelope))
+        fold(state, extensions, event.event_type, event.payload, event.metadata)
+        if event.event_type in (ARCHIVED, RESTORED):
+            archived = event.event_type == ARCHIVED
+        created_at = created_at or event.created_at
+        updated_at = event.created_at
+    root = merkle.edge_root(edge)
+    if version == row.version and root != row.root:
+        raise Corrupt(f"the events of aggregate {name} do not have the root that the index holds for them")
+    return Aggregate(
+        aggregate_type, aggregate_id, version, state, extensions, root.hex(), created_at, updated_at, archived
+    )
+
+
+def _row(domain: Domain, index: Index, aggregate_type: str, aggregate_id: str) -> Row:
+    row = index.find(aggregate_type, aggregate_id)
+    if row is None:
+        raise NotFound(f"aggregate '{aggregate_type}/{aggregate_id}' does not exist in domain '{domain.name}'")
+    return row
+
+
+def _positions(domain: Domain, index: Index, aggregate_type: str, aggregate_id: str | None) -> list[int]:
+    if aggregate_id is None:
+        return index.positions_of_type(aggregate_type)
+    row = _row(domain, index, aggregate_type, aggregate_id)
+    assert row.n is not None  # noqa: S101 - a stored row
+    return index.positions(row.n)
+
+
+def _events(working: WorkingSet, reader: LogReader, positions: Sequence[int]) -> list[Event]:
+    found: list[Event] = []
+    seq, first, until = -1, 0, 0
+    for stored in reader.events(positions):
+        if not first <= stored.position < until:
+            seq, first, until = _commit_range(working, stored.position)
+        found.append(decode_stored(stored, seq))
+    return found
+
+
+def _commit_range(working: WorkingSet, position: int) -> tuple[int, int, int]:
+    """(seq, first position, position behind the last) of the commit that holds a position."""
+    seq = working.index.seq_at(position)
+    if seq is None:
+        raise Corrupt(f"the index does not know which commit holds event {position}", hint="run 'dbx reindex'")
+    found, following = working.index.find_commit(seq), working.index.find_commit(seq + 1)
+    assert found is not None  # noqa: S101 - seq_at has just found it
+    return seq, found[1], working.head.position if following is None else following[1]

@@ -1,0 +1,261 @@
+"""A workspace on disk: `.dbx/` with its settings, its domains, and which of them is checked out.
+
+.dbx/config.yaml     settings of the workspace
+.dbx/HEAD            ref: domains/<name>
+.dbx/.gitignore      what a surrounding git repository tracks: settings and schemas
+.dbx/domains/<name>/ a domain (dbx-format(5))
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from dbx.errors import Conflict, Corrupt, Denied, Invalid, NotFound
+from dbx.formats import yamltext
+from dbx.formats.refs import HEAD as DOMAIN_HEAD
+from dbx.model import names
+from dbx.model.time import format_time
+from dbx.repo.domain import Domain
+from dbx.repo.domainfile import DomainFile, load_domain_file, write_domain_file
+from dbx.repo.staging import find_batch, new_uuid
+from dbx.store.fs import Directory
+from dbx.store.lock import Lock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from dbx.model.time import Clock
+
+NAME = ".dbx"
+CONFIG = "config.yaml"
+HEAD = "HEAD"
+DOMAINS = "domains"
+DEFAULT = "default"
+_MAX_BYTES = 1 << 20
+_GITIGNORE = b"""# Written by dbx: git tracks settings and schemas; the events are dbx's own.
+*
+!.gitignore
+!config.yaml
+!domains/
+!domains/*/
+!domains/*/domain.yaml
+!domains/*/schemas/
+!domains/*/schemas/*.yaml
+"""
+
+
+class Repository:
+    """An open workspace. Domains opened through it are closed with it."""
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        clock: Clock,
+        wait_s: float = 10.0,
+        progress: Callable[[int], None] | None = None,
+        safe: Sequence[str] = (),
+    ) -> None:
+        """Open the `.dbx` directory at `path`. Raises NotFound, Denied when it belongs to somebody else."""
+        self.path = path
+        self.clock = clock
+        self.wait_s = wait_s
+        self.progress = progress
+        self.directory = Directory(path)
+        self._domains: dict[str, Domain] = {}
+        try:
+            owner = os.stat(path).st_uid
+        except (FileNotFoundError, NotADirectoryError):
+            raise NotFound(f"'{path}' is not a dbx repository", hint="make one with 'dbx init'") from None
+        if owner != os.geteuid() and "*" not in safe and os.path.realpath(path) not in safe:
+            raise Denied(
+                f"the repository '{path}' belongs to another user",
+                hint=f"if you trust it, add '{os.path.realpath(path)}' to DBX_SAFE_DIRECTORIES",
+            )
+
+    @classmethod
+    def init(cls, path: str, *, clock: Clock, domain: str = DEFAULT, wait_s: float = 10.0) -> tuple[Repository, bool]:
+        """Make `.dbx` in the directory `path`, which is made too; whether it is new. A second time changes nothing.
+
+        HEAD is written last: a repository without one is an interrupted `init`, which this completes.
+        """
+        names.check_domain_name(domain)
+        root = os.path.join(path, NAME)
+        os.makedirs(path, exist_ok=True)
+        parent = Directory(path)
+        fresh = not parent.exists(f"{NAME}/{HEAD}")
+        parent.make(NAME)
+        repository = cls(root, clock=clock, wait_s=wait_s)
+        if fresh:
+            repository.directory.write(".gitignore", _GITIGNORE)
+            if not repository.directory.exists(CONFIG):
+                repository.directory.write(CONFIG, yamltext.dump({"format": 1}))
+            if not repository.directory.exists(f"{DOMAINS}/{domain}/domain.yaml"):
+                repository.create_domain(domain)
+            repository._set_active(domain)
+        return repository, fresh
+
+    @staticmethod
+    def find(start: str) -> str:
+        """The path of the `.dbx` directory of `start` or of the nearest directory above it. Raises NotFound."""
+        at = os.path.abspath(start)
+        while True:
+            if os.path.isdir(os.path.join(at, NAME)):
+                return os.path.join(at, NAME)
+            above = os.path.dirname(at)
+            if above == at:
+                raise NotFound(f"no dbx repository in '{start}' or above it", hint="make one with 'dbx init'")
+            at = above
+
+    def close(self) -> None:
+        """Close every domain."""
+        for domain in self._domains.values():
+            domain.close()
+        self._domains.clear()
+
+    # -- domains ---------------------------------------------------------------------------------------------------
+
+    @property
+    def active(self) -> str:
+        """The name of the checked-out domain."""
+        data = self.directory.find(HEAD, 4096)
+        if data is None:
+            raise Corrupt(f"'{self.path}/{HEAD}' is missing", hint="run 'dbx init' again to complete the repository")
+        text = data.decode("utf-8", "replace")
+        if not text.startswith(f"ref: {DOMAINS}/") or not text.endswith("\n"):
+            raise Corrupt(f"'{self.path}/{HEAD}' is damaged", details={"file": HEAD})
+        return names.check_domain_name(text[len(f"ref: {DOMAINS}/") : -1])
+
+    def domain_names(self) -> list[str]:
+        """Every domain, sorted."""
+        return [
+            name for name in self.directory.names(DOMAINS) if self.directory.exists(f"{DOMAINS}/{name}/domain.yaml")
+        ]
+
+    def domain(self, name: str | None = None) -> Domain:
+        """An open domain, the checked-out one by default. Raises NotFound with the names there are."""
+        name = self.active if name is None else names.check_domain_name(name)
+        if name not in self._domains:
+            self.check_domain(name)
+            directory = self.directory.below(f"{DOMAINS}/{name}")
+            self._domains[name] = Domain(directory, name, clock=self.clock, wait_s=self.wait_s, progress=self.progress)
+        return self._domains[name]
+
+    def check_domain(self, name: str) -> None:
+        """Raises NotFound unless there is such a domain."""
+        if not self.directory.exists(f"{DOMAINS}/{name}/domain.yaml"):
+            import difflib
+
+            near = difflib.get_close_matches(name, self.domain_names(), 1)
+            hint = f"did you mean '{near[0]}'?" if near else f"create it with 'dbx checkout -c {name}'"
+            raise NotFound(f"domain '{name}' does not exist", hint=hint)
+
+    def create_domain(self, name: str, *, forked_from: dict[str, Any] | None = None) -> Domain:
+        """An empty domain. Raises Conflict when there is one of that name.
+
+        domain.yaml is written last, so that an interrupted creation leaves no half domain.
+        """
+        names.check_domain_name(name)
+        if name in self.domain_names():
+            raise Conflict(f"domain '{name}' exists already", hint=f"switch to it with 'dbx checkout {name}'")
+        directory = self.directory.below(f"{DOMAINS}/{name}")
+        for part in ("segments", "manifests", "refs/heads", "refs/tags", "schemas", "logs"):
+            directory.make(part)
+        directory.write("HEAD", DOMAIN_HEAD)
+        write_domain_file(
+            directory,
+            DomainFile(new_uuid(os.urandom(16)), name, format_time(self.clock()), forked_from, settings={}),
+        )
+        return self.domain(name)
+
+    def switch(self, name: str) -> bool:
+        """Check a domain out; False when it was already."""
+        self.check_domain(name)
+        if self.active == name:
+            return False
+        self._set_active(name)
+        return True
+
+    def delete_domain(self, name: str, *, force: bool = False) -> None:
+        """Remove a domain and all its events. Raises Conflict for the active one, the default one, and staged events.
+
+        It is renamed first, so that a crash leaves it whole or gone.
+        """
+        domain = self.domain(name)
+        if name == DEFAULT:
+            raise Conflict("the default domain cannot be deleted")
+        if name == self.active:
+            raise Conflict(f"domain '{name}' is checked out", hint="check another domain out first")
+        batch = find_batch(domain)
+        if batch is not None and not force:
+            raise Conflict(
+                f"domain '{name}' has {batch.events} staged events", hint="commit or reset them, or add '--force'"
+            )
+        domain.lock.acquire(self.wait_s)
+        try:
+            self.directory.rename(f"{DOMAINS}/{name}", f"{DOMAINS}/.deleted-{name}-{os.urandom(4).hex()}")
+        finally:
+            domain.close()
+            del self._domains[name]
+        self.sweep()
+
+    def sweep(self) -> None:
+        """Remove what interrupted deletions left."""
+        for entry in self.directory.names(DOMAINS):
+            if entry.startswith(".deleted-"):
+                self._remove_tree(f"{DOMAINS}/{entry}")
+
+    def rename_domain(self, old: str, new: str) -> None:
+        """Give a domain another name; its id stays. Raises Conflict when the name is taken."""
+        names.check_domain_name(new)
+        domain = self.domain(old)
+        if new in self.domain_names():
+            raise Conflict(f"domain '{new}' exists already")
+        if old == DEFAULT:
+            raise Conflict("the default domain cannot be renamed")
+        domain.lock.acquire(self.wait_s)
+        try:
+            file = load_domain_file(domain.directory)
+            was_active = self.active == old
+            self.directory.rename(f"{DOMAINS}/{old}", f"{DOMAINS}/{new}")
+            below = self.directory.below(f"{DOMAINS}/{new}")
+            write_domain_file(
+                below,
+                DomainFile(file.id, new, file.created_at, file.forked_from, file.redacted, file.settings, file.remotes),
+            )
+            if was_active:
+                self._set_active(new)
+        finally:
+            domain.close()
+            del self._domains[old]
+
+    def lock(self) -> Lock:
+        """The lock for changing the workspace itself; acquire it."""
+        return Lock(self.directory, "lock")
+
+    # -- settings --------------------------------------------------------------------------------------------------
+
+    def read_config(self) -> dict[str, Any]:
+        """config.yaml as a mapping. Raises Invalid naming the file and the line."""
+        data = self.directory.find(CONFIG, _MAX_BYTES)
+        value = {} if data is None else yamltext.load(data, name=self.directory.path_of(CONFIG))
+        if value is None:
+            value = {}
+        if not isinstance(value, dict):
+            raise Invalid(f"'{self.directory.path_of(CONFIG)}' must be a mapping")
+        if value.get("format", 1) != 1:
+            raise Corrupt(f"'{self.directory.path_of(CONFIG)}' was written by a newer dbx", hint="upgrade dbx")
+        return value
+
+    def write_config(self, value: dict[str, Any]) -> None:
+        """Replace config.yaml, durably."""
+        self.directory.write(CONFIG, yamltext.dump(value))
+
+    # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _set_active(self, name: str) -> None:
+        self.directory.write(HEAD, f"ref: {DOMAINS}/{name}\n".encode())
+
+    def _remove_tree(self, name: str) -> None:
+        self.directory.remove_tree(name)

@@ -1,0 +1,125 @@
+"""Sealing: the journal's commits, and a large batch right away, become a segment; then the manifest, then the ref."""
+
+from __future__ import annotations
+
+import os
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from dbx.errors import Corrupt
+from dbx.formats.manifest import ManifestEntry, encode_manifest
+from dbx.formats.refs import Ref, encode_ref
+from dbx.repo.log import MAIN, MANIFESTS, decode_entry, read_manifest, tip
+from dbx.store.journal import scan
+from dbx.store.segments import SEGMENTS, Block, Commits, FrameReader, SegmentWriter, segment_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from concurrent.futures import Executor
+
+    from dbx.repo.domain import Domain
+    from dbx.repo.working import WorkingSet
+    from dbx.store.fs import Directory
+    from dbx.store.index import Head
+
+_COMMITS_BYTES = 64 * 1024
+
+
+class Copier:
+    """Moves blocks and commits into a segment, cutting blocks and C frames anew at a good size."""
+
+    def __init__(self, writer: SegmentWriter) -> None:
+        self.writer = writer
+        self._lines: list[bytes] = []
+        self._size = 0
+        self.last: bytes | None = None
+
+    def copy(self, items: Iterable[Block | Commits]) -> None:
+        """Take over what a file holds, whole commits only."""
+        for item in items:
+            if isinstance(item, Commits):
+                self._lines += item.lines
+                self._size += sum(map(len, item.lines))
+                if self._size >= _COMMITS_BYTES:
+                    self.flush()
+            elif item.bodies is None:
+                raise Corrupt("sealed bodies cannot be copied without their key")
+            else:
+                self._size += sum(map(len, item.envelopes))
+                self.writer.add(item.envelopes, item.bodies)
+
+    def flush(self) -> None:
+        """Write the commits that were copied since the last C frame."""
+        if self._lines:
+            self.writer.add_commits(self._lines)
+            self.last = self._lines[-1]
+            self._lines, self._size = [], 0
+
+
+def write_manifest(directory: Directory, entries: Sequence[ManifestEntry]) -> str:
+    """Publish a manifest durably; its sha256 in hex."""
+    data = encode_manifest(entries)
+    sha = sha256(data).hexdigest()
+    directory.write(f"{MANIFESTS}/{sha}", data)
+    return sha
+
+
+def move_ref(directory: Directory, entries: Sequence[ManifestEntry]) -> Ref:
+    """Publish a manifest and point the branch at its last commit, in that order, each durable."""
+    ref = Ref(entries[-1].last_commit, entries[-1].last_seq, write_manifest(directory, entries))
+    directory.make(MAIN.rpartition("/")[0])
+    directory.write(MAIN, encode_ref(ref))
+    return ref
+
+
+def seal(
+    domain: Domain,
+    working: WorkingSet,
+    head: Head,
+    feed: Callable[[SegmentWriter], tuple[int, bytes]] | None = None,
+    *,
+    pool: Executor | None = None,
+) -> bool:
+    """Write the journal's commits, and what `feed` adds, as one segment; move the ref; remove the journal.
+
+    `head` is the last durable commit. `feed` adds events and the commits that cover them and returns (seq, id) of the
+    last one. The writer's lock must be held. After a crash there is the old ref with its journal, or the new ref.
+    False when there was nothing to seal.
+    """
+    directory = domain.directory
+    ref, name, fd = tip(directory)
+    entries = list(read_manifest(directory, ref.manifest)) if ref else []
+    temporary = directory.temporary(SEGMENTS)
+    try:
+        reader = FrameReader(fd, name) if fd >= 0 else None
+        parent, seq, position = head.commit.hex() or None, head.seq + 1, head.position
+        if reader is not None:
+            header, start = reader.header()
+            parent, seq, position = header.parent, header.seq, header.position
+        writer = SegmentWriter(temporary, domain=domain.id, parent=parent, position=position, seq=seq, pool=pool)
+        last_seq, last_id = -1, b""
+        if reader is not None:
+            copier = Copier(writer)
+            copier.copy(scan(reader, start).items)
+            copier.flush()
+            if copier.last is not None:
+                entry = decode_entry(copier.last)
+                last_seq, last_id = entry.commit.seq, entry.id
+        if feed is not None:
+            last_seq, last_id = feed(writer)
+        if last_seq < seq:
+            return False
+        sha, size = writer.finish()
+    finally:
+        temporary.discard()
+        if fd >= 0:
+            os.close(fd)
+    entries.append(ManifestEntry(sha, size, seq, last_seq, last_id.hex()))
+    moved = move_ref(directory, entries)
+    domain.close_journal()
+    directory.remove(name)
+    working.drop_file(name)
+    working.locate(segment_name(sha), writer.blocks, writer.frames)
+    working.move(manifest=moved.manifest, journal="", journal_end=0)
+    domain.note_ref()
+    return True

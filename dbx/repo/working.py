@@ -1,0 +1,261 @@
+"""What a process holds of a domain in memory, ahead of index.db: records, locators, the head, and how they get there.
+
+Everything here follows from the log, so it can be dropped at any moment and made again from index.db and the journal.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from dbx.crypto import merkle
+from dbx.crypto.indextree import EMPTY, IndexTree, key_of, leaf_hash
+from dbx.errors import Corrupt
+from dbx.formats import canonical
+from dbx.model.event import ARCHIVED, ERASED, RESERVED
+from dbx.repo.record import Record, record_of
+from dbx.store.index import Head
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from dbx.formats.commit import Commit
+    from dbx.store.index import Index
+
+_RECORDS = 20_000
+
+
+class WorkingSet:
+    """Records and locators that go beyond the index, up to `head`."""
+
+    def __init__(self, index: Index) -> None:
+        self.index = index
+        self.indexed = index.head()
+        self.head = self.indexed
+        self.edge = merkle.decode_edge(self.indexed.edge, self.indexed.seq + 1)
+        self.tree = IndexTree(index, self.indexed.root)
+        self.records: dict[tuple[str, str], Record] = {}
+        self.touched: dict[tuple[str, str], Record] = {}
+        self._runs: list[tuple[int, int, int]] = []
+        self._log: list[tuple[int, bytes, int, str | None]] = []
+        self._blocks: dict[str, tuple[list[tuple[int, int]], list[tuple[int, int]]]] = {}
+        self._dropped: list[str] = []
+
+    @property
+    def pending(self) -> int:
+        """How many commits are not in the index yet."""
+        return len(self._log)
+
+    @property
+    def pending_events(self) -> int:
+        """How many events are not in the index yet."""
+        return self.head.position - self.indexed.position
+
+    def find(self, aggregate_type: str, aggregate_id: str) -> Record | None:
+        """The record of an aggregate as of `head`."""
+        name = (aggregate_type, aggregate_id)
+        record = self.records.get(name)
+        if record is None:
+            row = self.index.find(aggregate_type, aggregate_id)
+            if row is None:
+                return None
+            record = self.records[name] = record_of(row)
+        return record
+
+    def has_type(self, aggregate_type: str) -> bool:
+        """Whether records of a type may exist: asked once per transaction and type."""
+        return bool(self.touched) or self.index.has_type(aggregate_type)
+
+    def find_event(self, event_id: int) -> int | None:
+        """The position of an event as of `head`."""
+        for first, count, position in self._runs:
+            if first <= event_id < first + count:
+                return position + event_id - first
+        return self.index.find_event(event_id)
+
+    def update_tree(self, records: Sequence[Record]) -> bytes:
+        """Bring the index tree forward to these records; the new root."""
+        changes: dict[bytes, bytes | None] = {}
+        for record in records:
+            if not record.key:
+                record.key = key_of(record.type, record.id)
+            changes[record.key] = leaf_hash(record.key, record.version, record.root())
+        return self.tree.update(changes)
+
+    def adopt(self, records: Sequence[Record], first_position: int, runs: Sequence[tuple[int, int, int]]) -> None:
+        """Take over built records, whose offsets count from `first_position`, and their id runs."""
+        for record in records:
+            record.fresh += [first_position + offset for offset in record.added]
+            record.added = []
+            name = (record.type, record.id)
+            self.records[name] = self.touched[name] = record
+        self._runs += [(first, count, first_position + offset) for first, count, offset in runs]
+
+    def advance(self, commit: Commit, commit_id: bytes) -> None:
+        """The head is now this commit; its events have been adopted and the tree updated."""
+        seq = commit.seq
+        merkle.append(self.edge, seq, commit_id)
+        self._log.append((seq, commit_id, commit.position, commit.batch))
+        self.head = self.head._replace(
+            seq=seq,
+            commit=commit_id,
+            position=commit.position + commit.count,
+            root=bytes.fromhex(commit.index),
+            edge=b"".join(self.edge),
+        )
+
+    def locate(self, file: str, blocks: Sequence[tuple[int, int]], frames: Sequence[tuple[int, int]]) -> None:
+        """Blocks and C frames of a file, as (first position, offset) and (first seq, offset)."""
+        known = self._blocks.setdefault(file, ([], []))
+        known[0].extend(blocks)
+        known[1].extend(frames)
+
+    def drop_file(self, file: str) -> None:
+        """The locators of a file are good no longer."""
+        self._blocks.pop(file, None)
+        self._dropped.append(file)
+
+    def position_of(self, seq: int) -> int:
+        """The position of the first event of a commit."""
+        for known, _, position, _ in self._log:
+            if known == seq:
+                return position
+        found = self.index.find_commit(seq)
+        if found is None:
+            raise Corrupt(f"commit {seq} is not in the index", hint="run 'dbx reindex'")
+        return found[1]
+
+    def move(self, *, manifest: str | None = None, journal: str | None = None, journal_end: int | None = None) -> None:
+        """Note which files the locators are good for."""
+        head = self.head
+        self.head = head._replace(
+            manifest=head.manifest if manifest is None else manifest,
+            journal=head.journal if journal is None else journal,
+            journal_end=head.journal_end if journal_end is None else journal_end,
+        )
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether there is anything to flush."""
+        return self.head != self.indexed or bool(self.touched or self._blocks or self._dropped)
+
+    def flush(self, *, also: Callable[[Index], None] | None = None) -> None:
+        """Write all of it to the index in one transaction. Raises MovedIndex when another process was there first.
+
+        `also` writes more within the transaction.
+        """
+        if not self.is_ahead and also is None:
+            return
+        index = self.index
+        with index.write(self.indexed):
+            last = index.last_n()
+            fresh: list[tuple[int, int, list[int]]] = []
+            for record in self.touched.values():
+                first = record.version - len(record.fresh) + 1
+                if record.n is None:
+                    last += 1
+                    record.n = last
+                    fresh.append((last, first, record.fresh))
+                elif len(record.fresh) >= 16:
+                    fresh.append((record.n, first, record.fresh))
+                else:
+                    index.put_chain(record.n, first, record.fresh)
+            index.put_rows(record.row() for record in self.touched.values())
+            index.put_chains(fresh)
+            index.put_pages(self.tree.take_pages())
+            index.put_runs(self._runs)
+            index.put_log(self._log)
+            self._note_ids()
+            for file in self._dropped:
+                index.drop_file(file)
+            for file, (blocks, frames) in self._blocks.items():
+                index.put_blocks(file, blocks, frames)
+            if also is not None:
+                also(index)
+            index.set_head(self.head)
+        self.indexed = self.head
+        for record in self.touched.values():
+            record.fresh = []
+            record.base = record.version
+        self.touched.clear()
+        self._runs.clear()
+        self._log.clear()
+        self._blocks.clear()
+        self._dropped.clear()
+        if len(self.records) > _RECORDS:
+            self.records.clear()
+
+    def _note_ids(self) -> None:
+        """Remember the last id of this clone's own worker, however its events came to be replayed."""
+        text = self.index.get_meta("ids.append")
+        if text:
+            worker, last = map(int, text.split("|"))
+            mine = [first + count - 1 for first, count, _ in self._runs if first >> 12 & 1023 == worker]
+            if mine and max(mine) > last:
+                self.index.set_meta("ids.append", f"{worker}|{max(mine)}")
+
+
+def fold_events(
+    working: WorkingSet, envelopes: Sequence[bytes], bodies: Sequence[bytes] | None, position: int
+) -> list[bytes]:
+    """Replay events from `position` on into the working set; their leaves. For catching up and for rebuilding.
+
+    Checks that versions have no gaps and that each body has its hash. Raises Corrupt naming the event.
+    """
+    leaves: list[bytes] = []
+    records, touched, find = working.records, working.touched, working.find
+    runs = working._runs
+    run = runs[-1] if runs else (0, 0, 0)
+    for envelope, body in zip(envelopes, bodies if bodies is not None else [b""] * len(envelopes), strict=True):
+        parts = envelope.decode().split('"')
+        aggregate_id, aggregate_type, created_at, event_type = parts[3], parts[7], parts[15], parts[23]
+        name = (aggregate_type, aggregate_id)
+        record = records.get(name) or find(aggregate_type, aggregate_id)
+        if record is None:
+            record = records[name] = Record(aggregate_type, aggregate_id)
+        version = record.version + 1
+        if parts[-1] != f":{version}}}":
+            raise Corrupt(f"the event at position {position} is not version {version} of its aggregate")
+        leaf = sha256(b"\x00" + envelope).digest()
+        leaves.append(leaf)
+        size = record.version
+        edge = record.edge
+        while size & 1:
+            leaf = sha256(b"\x01" + edge.pop() + leaf).digest()
+            size >>= 1
+        edge.append(leaf)
+        record.version = version
+        record.updated_at = created_at
+        record.fresh.append(position)
+        touched[name] = record
+        if version == 1:
+            record.created_at = created_at
+        if event_type in RESERVED:
+            _fold_reserved(record, event_type)
+        elif body:
+            if sha256(body).hexdigest() != parts[11]:
+                raise Corrupt(f"the body of the event at position {position} is not the one its envelope names")
+            value: Any = canonical.scan(body.decode())[0]
+            record.state.update(value["payload"])
+            if "metadata" in value:
+                record.extensions.update(value["metadata"])
+        event_id = int(parts[19])
+        if run[0] + run[1] == event_id and run[2] + run[1] == position and run[1]:
+            run = runs[-1] = (run[0], run[1] + 1, run[2])
+        else:
+            run = (event_id, 1, position)
+            runs.append(run)
+        position += 1
+    return leaves
+
+
+def _fold_reserved(record: Record, event_type: str) -> None:
+    if event_type == ERASED:
+        record.refold = True
+    else:
+        record.archived = event_type == ARCHIVED
+
+
+def empty_head() -> Head:
+    """The head of a domain without commits."""
+    return Head(-1, b"", 0, EMPTY, b"", "", "", 0)

@@ -1,0 +1,372 @@
+"""Transactions: lock, journal, index, ref — all or nothing, and durable when acknowledged.
+
+Appends that wait while another is being written are grouped: one write and one fdatasync for all of them, each still a
+commit of its own.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dbx.crypto import merkle
+from dbx.errors import Corrupt, Invalid
+from dbx.formats import segment
+from dbx.formats.commit import Commit, CommitActor, encode_commit
+from dbx.formats.envelope import Actor
+from dbx.formats.reflog import ReflogEntry
+from dbx.model.time import format_time
+from dbx.repo.build import Builder, Existence
+from dbx.repo.events import decode_stored
+from dbx.repo.log import Stored, journals, read_ref
+from dbx.repo.seal import seal
+from dbx.store.index import MovedIndex
+from dbx.store.journal import SEAL_BYTES, TORN, Journal, journal_name, scan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from dbx.model.event import Event
+    from dbx.repo.domain import Domain
+    from dbx.repo.working import WorkingSet
+    from dbx.store.index import Index
+    from dbx.store.segments import SegmentWriter
+
+FLUSH_COMMITS = 256
+GROUP = 64
+LARGE_BYTES = 1024 * 1024
+"""From here on a batch is written as a segment at once, instead of through the journal."""
+_SQUEEZE_BYTES = 16 * 1024
+_FRAME_BYTES = 2 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """A commit that is durable, with the lines of its events."""
+
+    commit: Commit
+    id: str
+    envelopes: Sequence[bytes]
+    bodies: Sequence[bytes]
+
+    def events(self) -> list[Event]:
+        """The events, decoded."""
+        first, seq = self.commit.position, self.commit.seq
+        return [
+            decode_stored(Stored(first + n, envelope, body), seq)
+            for n, (envelope, body) in enumerate(zip(self.envelopes, self.bodies, strict=True))
+        ]
+
+
+class Append:
+    """One transaction to be: objects as `apply --from` takes them, who sends them, and what must hold."""
+
+    __slots__ = ("actor", "done", "error", "existence", "issued_by", "items", "message", "reserved", "result")
+
+    def __init__(
+        self,
+        items: Sequence[dict[str, Any]],
+        *,
+        issued_by: Actor | None,
+        message: str | None = None,
+        existence: Existence = "any",
+        reserved: bool = False,
+    ) -> None:
+        if not items:
+            raise Invalid("a transaction needs at least one event")
+        self.items = items
+        self.issued_by = issued_by
+        self.actor = None if issued_by is None else CommitActor(issued_by.group, issued_by.user)
+        self.message = message or None
+        self.existence: Existence = existence
+        self.reserved = reserved
+        self.result: Committed | None = None
+        self.error: BaseException | None = None
+        self.done = False
+
+
+class Appender:
+    """Serialises the appends of a process's threads into groups. One for each open Domain."""
+
+    def __init__(self, domain: Domain) -> None:
+        self._domain = domain
+        self._queue: list[Append] = []
+        self._turn = threading.Condition()
+        self._busy = False
+
+    def append(self, request: Append) -> Committed:
+        """Returns when the transaction is on disk; raises what made it fail. Nothing of a failed one stays."""
+        with self._turn:
+            self._queue.append(request)
+            while self._busy and not request.done:
+                self._turn.wait()
+            if not request.done:
+                self._busy = True
+        if not request.done:
+            self._lead(request)
+        if request.error is not None:
+            raise request.error
+        assert request.result is not None  # noqa: S101 - done without an error
+        return request.result
+
+    def _lead(self, mine: Append) -> None:
+        try:
+            while not mine.done:
+                with self._turn:
+                    group = self._take()
+                try:
+                    write_group(self._domain, group)
+                except BaseException as error:  # handed to every thread that waits for this group
+                    for request in group:
+                        if request.result is None and request.error is None:
+                            request.error = error
+                    if not isinstance(error, Exception):
+                        raise
+                finally:
+                    for request in group:
+                        request.done = True
+                    with self._turn:
+                        self._turn.notify_all()
+        finally:
+            with self._turn:
+                self._busy = False
+                self._turn.notify_all()
+
+    def _take(self) -> list[Append]:
+        """The next group: many small transactions, or one that touches many aggregates."""
+        group = [self._queue.pop(0)]
+        while self._queue and len(group) < GROUP and len(group[0].items) == 1 and len(self._queue[0].items) == 1:
+            group.append(self._queue.pop(0))
+        return group
+
+
+@contextmanager
+def writing(domain: Domain) -> Iterator[WorkingSet]:
+    """The writer's lock, and the working set at the log's head. On any error memory is dropped: the log decides."""
+    with domain.mutex:
+        domain.lock.acquire(domain.wait_s)
+        try:
+            working = domain.sync()
+            if working.pending >= FLUSH_COMMITS:
+                domain.flush()
+            yield working
+        except BaseException:
+            domain.reset()
+            raise
+        finally:
+            domain.lock.release()
+
+
+def write_group(domain: Domain, group: Sequence[Append]) -> None:
+    """Commit each request, all with one write. A request that is refused gets its error; the others go on."""
+    with domain.mutex:
+        domain.lock.acquire(domain.wait_s)
+        try:
+            dirty = _write_group(domain, group)
+        except BaseException:
+            domain.reset()
+            raise
+        finally:
+            domain.lock.release()
+    if dirty:
+        # A request failed half-way through its events, and memory with it: nothing was written, so take them singly.
+        for request in group:
+            if request.error is None:
+                write_group(domain, [request])
+
+
+def _write_group(domain: Domain, group: Sequence[Append]) -> bool:
+    working = domain.sync()
+    now_us = domain.clock()
+    now = format_time(now_us)
+    first = working.head
+    built: list[tuple[Append, Committed, bytes]] = []
+    for request in group:
+        worker, last = domain.draw_from(working.index, "append")
+        builder = _build(working, request, now_us, now, worker, last)
+        try:
+            builder.refuse()
+        except Exception as error:
+            request.error = error
+            if builder.count:
+                domain.reset()
+                return True
+            continue
+        line, committed = _advance(domain, working, builder, request, now)
+        domain.drawn["append"] = (worker, builder.last_drawn)
+        built.append((request, committed, line))
+    if not built:
+        return False
+    committed_all = [committed for _, committed, _ in built]
+    size = sum(len(text) for one in committed_all for text in (*one.envelopes, *one.bodies))
+    if size >= LARGE_BYTES:
+
+        def feed(writer: SegmentWriter) -> tuple[int, bytes]:
+            for one, (_, _, line) in zip(committed_all, built, strict=True):
+                writer.add(one.envelopes, one.bodies)
+                writer.add_commits([line])
+            if writer.position != working.head.position:
+                raise Corrupt(f"the segment ends at position {writer.position}, the commit does not")
+            return working.head.seq, working.head.commit
+
+        seal(domain, working, first, feed)
+    else:
+        write_journal(domain, working, first.position, first.seq + 1, committed_all, [line for _, _, line in built])
+    lazy = len(built[0][0].items) == 1
+    finish(domain, working, [(one.commit, one.id) for one in committed_all], lazy=lazy)
+    for request, committed, _ in built:
+        request.result = committed
+    return False
+
+
+def _build(working: WorkingSet, request: Append, now_us: int, now: str, worker: int, last: int) -> Builder:
+    builder = Builder(
+        find=working.find,
+        has_type=working.has_type,
+        is_taken=lambda event_id: working.find_event(event_id) is not None,
+        now_us=now_us,
+        now=now,
+        worker=worker,
+        last_id=last,
+        issued_by=request.issued_by,
+        existence=request.existence,
+        reserved=request.reserved,
+        max_faults=len(request.items) + 1,
+    )
+    first_line = 0 if len(request.items) == 1 else 1
+    builder.add(((first_line + n, item, None) for n, item in enumerate(request.items)), None)
+    return builder
+
+
+def _advance(
+    domain: Domain, working: WorkingSet, builder: Builder, request: Append, now: str
+) -> tuple[bytes, Committed]:
+    """Make a commit of what was built, in memory only: (its line, the commit)."""
+    head = working.head
+    records = builder.records
+    working.adopt(records, head.position, builder.runs)
+    commit = Commit(
+        request.actor,
+        None,
+        builder.count,
+        domain.id,
+        merkle.root(builder.leaves).hex(),
+        working.update_tree(records).hex(),
+        request.message,
+        head.commit.hex() if head.commit else None,
+        head.position,
+        None,
+        head.seq + 1,
+        now,
+    )
+    line = encode_commit(commit)
+    commit_id = merkle.leaf_hash(line)
+    working.advance(commit, commit_id)
+    return line, Committed(commit, commit_id.hex(), builder.envelopes, builder.bodies)
+
+
+def write_journal(
+    domain: Domain, working: WorkingSet, position: int, seq: int, commits: Sequence[Committed], lines: Sequence[bytes]
+) -> None:
+    """Append events and commits to the journal: one write, one fdatasync."""
+    journal = open_journal(domain, working, position, seq)
+    at = journal.end
+    frames: list[bytes] = []
+    blocks: list[tuple[int, int]] = []
+    for envelopes, bodies in _blocks(commits):
+        blocks.append((position, at))
+        position += len(envelopes)
+        for kind, texts in ((segment.E, envelopes), (segment.B, bodies)):
+            raw = b"\n".join(texts) + b"\n"
+            frame = segment.encode_frame(kind, raw, at, compress=len(raw) >= _SQUEEZE_BYTES)
+            frames.append(frame)
+            at += len(frame)
+    tail = segment.encode_frame(segment.C, b"\n".join(lines) + b"\n", at, compress=False)
+    journal.append(b"".join(frames), tail)
+    working.locate(journal.name, blocks, [(seq, at)])
+    working.move(journal=journal.name, journal_end=journal.end)
+
+
+def _blocks(commits: Sequence[Committed]) -> Iterator[tuple[list[bytes], list[bytes]]]:
+    envelopes: list[bytes] = []
+    bodies: list[bytes] = []
+    size = 0
+    for one in commits:
+        for envelope, body in zip(one.envelopes, one.bodies, strict=True):
+            if size + len(envelope) + len(body) > _FRAME_BYTES and envelopes:
+                yield envelopes, bodies
+                envelopes, bodies, size = [], [], 0
+            envelopes.append(envelope)
+            bodies.append(body)
+            size += len(envelope) + len(body)
+    yield envelopes, bodies
+
+
+def open_journal(domain: Domain, working: WorkingSet, position: int, seq: int) -> Journal:
+    """The journal at its end, ready for the commit `seq`; made if there is none, its torn tail cut off and kept.
+
+    A process's first append checks the whole journal: nobody writes behind damage.
+    """
+    if domain.journal is not None:
+        return domain.journal
+    directory = domain.directory
+    ref = read_ref(directory)
+    name = journal_name(0, None) if ref is None else journal_name(ref.seq + 1, ref.commit)
+    for stale in journals(directory):
+        if stale != name:
+            directory.remove(stale)
+    if not directory.exists(name):
+        parent = ref.commit if ref else None
+        if (ref.seq + 1 if ref else 0) != seq:
+            raise Corrupt(f"'{name}' is missing, but commits behind the ref are known", details={"file": name})
+        header = segment.encode_header_frame(domain.id, parent, position, seq)
+        domain.journal = Journal.create(directory, name, header)
+        return domain.journal
+    reader_journal = Journal(directory, name, 0)
+    try:
+        reader = reader_journal.reader
+        tail = scan(reader, reader.header()[1])
+    finally:
+        reader_journal.close()
+    journal = Journal(directory, name, tail.end)
+    if tail.torn:
+        stamp = format_time(domain.clock()).replace(":", "").replace(".", "")
+        directory.write(f"{TORN}{stamp}", journal.torn_bytes())
+        journal.cut()
+    domain.journal = journal
+    return journal
+
+
+def finish(
+    domain: Domain,
+    working: WorkingSet,
+    commits: Sequence[tuple[Commit, str]],
+    *,
+    lazy: bool = False,
+    also: Callable[[Index], None] | None = None,
+) -> None:
+    """After the commit is durable: reflog, index, sealing. None of these may fail what was acknowledged.
+
+    With `lazy` the index is written only every FLUSH_COMMITS commits; `also` writes more in the same transaction.
+    """
+    try:
+        domain.reflog.append([reflog_entry(commit, commit_id) for commit, commit_id in commits])
+        if not lazy or working.pending >= FLUSH_COMMITS:
+            domain.refold()
+            working.flush(also=also)
+        if working.head.journal_end >= SEAL_BYTES:
+            seal(domain, working, working.head)
+            domain.flush()
+    except (OSError, MovedIndex):
+        # Derived or evidence: a full disk here costs the next command some replaying, and nobody a commit.
+        domain.reset()
+
+
+def reflog_entry(commit: Commit, commit_id: str, reason: str | None = None) -> ReflogEntry:
+    """How a commit shows in the reflog."""
+    by = Actor("-", "-") if commit.actor is None else Actor(commit.actor.group, commit.actor.user)
+    text = reason or f"commit: {commit.message}" if commit.message else reason or "commit"
+    line = "".join(c if c.isprintable() else " " for c in text)[:200]
+    return ReflogEntry(commit.parent, commit_id, commit.seq, commit.time, by, line)

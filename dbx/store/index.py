@@ -1,0 +1,432 @@
+"""index.db: a derived SQLite database of aggregates, locators and the pages of the index tree.
+
+Nothing here is authority. Every row follows from the log (the staged tables: from staging.jsonl), any process may
+bring it forward, and a lost, stale or damaged file is rebuilt. A write begins with the head it was computed from and
+is refused (`MovedIndex`) if another process was faster. Rows carry a checksum, so that a flipped bit is not believed.
+
+Positions, versions and seqs count as format.md has them; hashes are 32 raw bytes; times are the text of events.
+"""
+
+from __future__ import annotations
+
+import errno
+import sqlite3
+import struct
+from contextlib import contextmanager
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from dbx.errors import Corrupt, DbxError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+_LAYOUT = 1
+_SCHEMA = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE aggregate (n INTEGER PRIMARY KEY, type TEXT NOT NULL, id TEXT NOT NULL, key BLOB NOT NULL,
+  version INTEGER NOT NULL, root BLOB NOT NULL, edge BLOB NOT NULL, state BLOB NOT NULL, extensions BLOB NOT NULL,
+  created_at TEXT NOT NULL, updated_at TEXT NOT NULL, archived INTEGER NOT NULL, checksum BLOB NOT NULL);
+CREATE UNIQUE INDEX aggregate_name ON aggregate (type, id);
+CREATE UNIQUE INDEX aggregate_key ON aggregate (key);
+CREATE INDEX aggregate_updated ON aggregate (updated_at, type, id);
+CREATE INDEX aggregate_created ON aggregate (created_at, type, id);
+CREATE TABLE chain (aggregate INTEGER, version INTEGER, base INTEGER NOT NULL, positions BLOB NOT NULL,
+  PRIMARY KEY (aggregate, version)) WITHOUT ROWID;
+CREATE TABLE page (prefix BLOB PRIMARY KEY, slots BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE run (first INTEGER PRIMARY KEY, count INTEGER NOT NULL, position INTEGER NOT NULL);
+CREATE TABLE log (seq INTEGER PRIMARY KEY, id BLOB NOT NULL, position INTEGER NOT NULL, batch TEXT);
+CREATE INDEX log_id ON log (id);
+CREATE UNIQUE INDEX log_batch ON log (batch) WHERE batch IS NOT NULL;
+CREATE TABLE block (position INTEGER PRIMARY KEY, file TEXT NOT NULL, offset INTEGER NOT NULL);
+CREATE TABLE commits (seq INTEGER PRIMARY KEY, file TEXT NOT NULL, offset INTEGER NOT NULL);
+CREATE TABLE staged (n INTEGER PRIMARY KEY, aggregate INTEGER, type TEXT NOT NULL, id TEXT NOT NULL, key BLOB NOT NULL,
+  base INTEGER NOT NULL, version INTEGER NOT NULL, root BLOB NOT NULL, edge BLOB NOT NULL, state BLOB NOT NULL,
+  extensions BLOB NOT NULL, created_at TEXT NOT NULL, updated_at TEXT NOT NULL, archived INTEGER NOT NULL,
+  checksum BLOB NOT NULL, positions BLOB NOT NULL);
+CREATE UNIQUE INDEX staged_name ON staged (type, id);
+CREATE TABLE staged_run (first INTEGER PRIMARY KEY, count INTEGER NOT NULL, position INTEGER NOT NULL);
+"""
+
+
+class IndexUnavailable(OSError):
+    """index.db cannot be opened or written: no permission, a full disk, another process for too long."""
+
+
+class MovedIndex(DbxError):
+    """Another process brought the index forward first: look again."""
+
+
+class IndexDamaged(Corrupt):
+    """index.db does not add up. It is derived: rebuild it."""
+
+
+class Row(NamedTuple):
+    """An aggregate at its latest version. `n` is None until it is stored; `edge` is the right edge of its tree."""
+
+    n: int | None
+    type: str
+    id: str
+    key: bytes
+    version: int
+    root: bytes
+    edge: bytes
+    state: bytes
+    extensions: bytes
+    created_at: str
+    updated_at: str
+    archived: int
+
+    def checksum(self) -> bytes:
+        """Eight bytes that a row changed by accident does not have."""
+        text = f"{self.version} {self.created_at} {self.updated_at} {self.archived} {len(self.state)} ".encode()
+        return sha256(b"".join((self.key, self.root, self.edge, text, self.state, self.extensions))).digest()[:8]
+
+
+class Head(NamedTuple):
+    """Up to where the index follows the log; seq is -1 and commit empty before the first commit.
+
+    `manifest` names the manifest the locators are good for ('' for none), `journal` the journal ('' for none) and
+    `journal_end` the offset behind its last commit that is indexed.
+    """
+
+    seq: int
+    commit: bytes
+    position: int
+    root: bytes
+    edge: bytes
+    manifest: str
+    journal: str
+    journal_end: int
+
+
+_COLUMNS = "n, type, id, key, version, root, edge, state, extensions, created_at, updated_at, archived, checksum"
+
+
+def _row(values: Sequence[Any]) -> Row:
+    row = Row(*values[:12])
+    if row.checksum() != values[12]:
+        raise IndexDamaged(f"the index row of aggregate '{row.type}/{row.id}' is damaged", hint="run 'dbx reindex'")
+    return row
+
+
+class Index:
+    """A connection to index.db. Every sqlite3 error comes out as IndexDamaged, but for a full or unwritable disk."""
+
+    def __init__(self, path: str, *, timeout_s: float = 60.0) -> None:
+        self.path = path
+        with self._guard():
+            self._db = sqlite3.connect(path, timeout=timeout_s, isolation_level=None, check_same_thread=False)
+            try:
+                self._prepare()
+            except BaseException:
+                self._db.close()
+                raise
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._db.close()
+
+    def _prepare(self) -> None:
+        execute = self._db.execute
+        if self.path != ":memory:" and execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+            execute("PRAGMA journal_mode=WAL").close()
+        execute("PRAGMA synchronous=NORMAL").close()
+        execute("PRAGMA cache_size=-32000").close()
+        layout = execute("PRAGMA user_version").fetchone()[0]
+        if layout == 0:
+            execute("BEGIN IMMEDIATE")
+            try:
+                if execute("PRAGMA user_version").fetchone()[0] == 0:
+                    for statement in _SCHEMA.split(";\n")[:-1]:
+                        execute(statement)
+                    execute(f"PRAGMA user_version={_LAYOUT}")
+                execute("COMMIT")
+            except BaseException:
+                execute("ROLLBACK")
+                raise
+        elif layout != _LAYOUT:
+            raise IndexDamaged(f"'{self.path}' has the layout {layout} of another version of dbx")
+
+    @contextmanager
+    def _guard(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            text = str(error)
+            if any(word in text for word in ("locked", "full", "readonly", "unable to open", "disk I/O")):
+                raise IndexUnavailable(errno.EIO, f"SQLite says: {text}", self.path) from error
+            raise IndexDamaged(f"'{self.path}' cannot be read: {text}") from error
+        except sqlite3.DatabaseError as error:
+            raise IndexDamaged(f"'{self.path}' cannot be read: {error}") from error
+
+    def all(self, sql: str, *values: Any) -> list[Any]:
+        """Every row of a query."""
+        with self._guard():
+            return self._db.execute(sql, values).fetchall()
+
+    def one(self, sql: str, *values: Any) -> Any:
+        """The first row of a query, None for none."""
+        with self._guard():
+            return self._db.execute(sql, values).fetchone()
+
+    def many(self, sql: str, values: Iterable[Sequence[Any]]) -> None:
+        """A statement for each of the values, inside `write`."""
+        with self._guard():
+            self._db.executemany(sql, values)
+
+    # -- head ------------------------------------------------------------------------------------------------------
+
+    def head(self) -> Head:
+        """Up to where the index follows the log."""
+        found = self.one("SELECT value FROM meta WHERE name = 'head'")
+        if found is None:
+            return Head(-1, b"", 0, sha256(b"").digest(), b"", "", "", 0)
+        text, edge = found[0].split("|"), self.get_meta("edge")
+        try:
+            seq, commit, position, root, manifest, journal, end = text
+            return Head(
+                int(seq), bytes.fromhex(commit), int(position), bytes.fromhex(root), edge, manifest, journal, int(end)
+            )
+        except (ValueError, TypeError) as error:
+            raise IndexDamaged(f"'{self.path}' does not say how far it goes") from error
+
+    def get_meta(self, name: str) -> Any:
+        """A named value, None when it was never set."""
+        found = self.one("SELECT value FROM meta WHERE name = ?", name)
+        return None if found is None else found[0]
+
+    @contextmanager
+    def write(self, base: Head | None) -> Iterator[Index]:
+        """A write transaction on top of `base`; raises MovedIndex if the index is elsewhere. All or nothing."""
+        with self._guard():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                if base is not None and self.head() != base:
+                    raise MovedIndex("the index was brought forward by another process")
+                yield self
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    def set_head(self, head: Head) -> None:
+        """Inside `write`."""
+        text = "|".join(
+            (
+                str(head.seq),
+                head.commit.hex(),
+                str(head.position),
+                head.root.hex(),
+                head.manifest,
+                head.journal,
+                str(head.journal_end),
+            )
+        )
+        self._db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", (("head", text), ("edge", head.edge)))
+
+    def set_meta(self, name: str, value: Any) -> None:
+        """Inside or outside `write`."""
+        with self._guard():
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
+
+    # -- aggregates ------------------------------------------------------------------------------------------------
+
+    def find(self, aggregate_type: str, aggregate_id: str) -> Row | None:
+        """One aggregate."""
+        found = self.one(f"SELECT {_COLUMNS} FROM aggregate WHERE type = ? AND id = ?", aggregate_type, aggregate_id)
+        return None if found is None else _row(found)
+
+    def has_type(self, aggregate_type: str) -> bool:
+        """Whether any aggregate of that type is stored or staged."""
+        return bool(
+            self.one("SELECT 1 FROM aggregate WHERE type = ? LIMIT 1", aggregate_type)
+            or self.one("SELECT 1 FROM staged WHERE type = ? LIMIT 1", aggregate_type)
+        )
+
+    def rows(self, where: str = "1", values: Sequence[Any] = (), order: str = "type, id", take: int = -1) -> list[Row]:
+        """Aggregates by a WHERE clause and an order made of column names by the caller, never of a user's text."""
+        sql = f"SELECT {_COLUMNS} FROM aggregate WHERE {where} ORDER BY {order} LIMIT {int(take)}"
+        return [_row(found) for found in self.all(sql, *values)]
+
+    def count(self) -> tuple[int, int]:
+        """How many aggregates there are, and how many of them are archived."""
+        found = self.one("SELECT count(*), coalesce(sum(archived), 0) FROM aggregate")
+        return int(found[0]), int(found[1])
+
+    def types(self) -> list[tuple[str, int]]:
+        """Every type with its number of aggregates."""
+        return self.all("SELECT type, count(*) FROM aggregate GROUP BY type ORDER BY type")
+
+    def read_page(self, prefix: bytes) -> bytes | None:
+        """For the index tree."""
+        found = self.one("SELECT slots FROM page WHERE prefix = ?", prefix)
+        return None if found is None else found[0]
+
+    def read_leaves(self, prefix: bytes) -> list[tuple[bytes, bytes]]:
+        """For the index tree: the keys under a prefix of nibbles, with their leaf hashes."""
+        text = "".join(f"{nibble:x}" for nibble in prefix)
+        low, high = bytes.fromhex(text.ljust(64, "0")), bytes.fromhex(text.ljust(64, "f"))
+        found = self.all("SELECT key, version, root FROM aggregate WHERE key BETWEEN ? AND ? ORDER BY key", low, high)
+        return [
+            (key, sha256(b"\x00" + key + version.to_bytes(8, "big") + root).digest()) for key, version, root in found
+        ]
+
+    def put_rows(self, rows: Iterable[Row]) -> None:
+        """Insert or replace aggregates, whose row numbers are set, inside `write`."""
+        self._db.executemany(
+            f"INSERT OR REPLACE INTO aggregate ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            ((*row, row.checksum()) for row in rows),
+        )
+
+    def put_pages(self, pages: Iterable[tuple[bytes, bytes]]) -> None:
+        """Pages of the index tree, inside `write`."""
+        self._db.executemany("INSERT OR REPLACE INTO page VALUES (?, ?)", pages)
+
+    def last_n(self) -> int:
+        """The largest row number of an aggregate, 0 for none."""
+        return int(self.one("SELECT coalesce(max(n), 0) FROM aggregate")[0])
+
+    # -- locators --------------------------------------------------------------------------------------------------
+
+    def put_chain(self, aggregate: int, version: int, positions: Sequence[int]) -> None:
+        """The positions of the events from `version` on, inside `write`; short chains grow in place."""
+        last = self._db.execute(
+            "SELECT version, base, positions FROM chain WHERE aggregate = ? ORDER BY version DESC LIMIT 1", (aggregate,)
+        ).fetchone()
+        if last is not None and len(last[2]) < 512 and positions[-1] - last[1] < 2**32:
+            packed = last[2] + struct.pack(f"<{len(positions)}I", *[p - last[1] for p in positions])
+            self._db.execute(
+                "UPDATE chain SET positions = ? WHERE aggregate = ? AND version = ?", (packed, aggregate, last[0])
+            )
+            return
+        self.put_chains(((aggregate, version, positions),))
+
+    def put_chains(self, chains: Iterable[tuple[int, int, Sequence[int]]]) -> None:
+        """Fresh chains of (aggregate, first version, positions), inside `write`."""
+        self._db.executemany(
+            "INSERT INTO chain VALUES (?, ?, ?, ?)",
+            (
+                (n, version, positions[0], struct.pack(f"<{len(positions)}I", *[p - positions[0] for p in positions]))
+                for n, version, positions in chains
+            ),
+        )
+
+    def positions(self, aggregate: int, first: int = 1, last: int = 2**62) -> list[int]:
+        """The positions of the events `first`..`last` (versions) of an aggregate, in order."""
+        found = self.all(
+            "SELECT version, base, positions FROM chain WHERE aggregate = ? AND version >= coalesce((SELECT max(version)"
+            " FROM chain WHERE aggregate = ? AND version <= ?), 0) AND version <= ? ORDER BY version",
+            aggregate, aggregate, first, last,
+        )  # fmt: skip
+        positions: list[int] = []
+        for version, base, packed in found:
+            chain = struct.unpack(f"<{len(packed) // 4}I", packed)
+            positions += [base + p for p in chain[max(0, first - version) : max(0, last - version + 1)]]
+        return positions
+
+    def positions_of_type(self, aggregate_type: str) -> list[int]:
+        """The positions of every event of a type, in log order."""
+        found = self.all(
+            "SELECT base, positions FROM chain JOIN aggregate ON n = aggregate WHERE type = ?", aggregate_type
+        )
+        positions = [base + p for base, packed in found for p in struct.unpack(f"<{len(packed) // 4}I", packed)]
+        positions.sort()
+        return positions
+
+    def put_log(self, commits: Iterable[tuple[int, bytes, int, str | None]]) -> None:
+        """(seq, id, position, batch) of commits, inside `write`."""
+        self._db.executemany("INSERT INTO log VALUES (?, ?, ?, ?)", commits)
+
+    def find_commit(self, seq: int) -> tuple[bytes, int] | None:
+        """The id of a commit and the position of its first event."""
+        found = self.one("SELECT id, position FROM log WHERE seq = ?", seq)
+        return None if found is None else (found[0], int(found[1]))
+
+    def find_commits(self, prefix: str) -> list[tuple[int, bytes]]:
+        """(seq, id) of the commits whose id in hex begins with the prefix; at most ten."""
+        low, high = bytes.fromhex(prefix.ljust(64, "0")), bytes.fromhex(prefix.ljust(64, "f"))
+        return self.all("SELECT seq, id FROM log WHERE id BETWEEN ? AND ? ORDER BY id LIMIT 10", low, high)
+
+    def find_batch(self, batch: str) -> int | None:
+        """The seq of the commit that used a staging batch."""
+        found = self.one("SELECT seq FROM log WHERE batch = ?", batch)
+        return None if found is None else int(found[0])
+
+    def seq_at(self, position: int) -> int | None:
+        """The seq of the commit that holds the event at a position."""
+        found = self.one("SELECT seq FROM log WHERE position <= ? ORDER BY seq DESC LIMIT 1", position)
+        return None if found is None else int(found[0])
+
+    def put_runs(self, runs: Iterable[tuple[int, int, int]]) -> None:
+        """(first event id, count, position) of consecutive ids, inside `write`."""
+        self._db.executemany("INSERT INTO run VALUES (?, ?, ?)", runs)
+
+    def find_event(self, event_id: int) -> int | None:
+        """The position of an event."""
+        found = self.one(
+            "SELECT first, count, position FROM run WHERE first <= ? ORDER BY first DESC LIMIT 1", event_id
+        )
+        if found is None or event_id >= found[0] + found[1]:
+            return None
+        return int(found[2]) + event_id - int(found[0])
+
+    def runs_between(self, low: int, high: int, *, staged: bool = False) -> bool:
+        """Whether any event id in low..high is taken."""
+        table = "staged_run" if staged else "run"
+        sql = f"SELECT first + count > ? FROM {table} WHERE first <= ? ORDER BY first DESC LIMIT 1"
+        found = self.one(sql, low, high)
+        return found is not None and bool(found[0])
+
+    def put_blocks(self, file: str, blocks: Iterable[tuple[int, int]], commits: Iterable[tuple[int, int]]) -> None:
+        """Where the blocks (first position, offset) and the C frames (first seq, offset) of a file lie, inside `write`."""
+        self._db.executemany("INSERT OR REPLACE INTO block VALUES (?, ?, ?)", [(p, file, at) for p, at in blocks])
+        self._db.executemany("INSERT OR REPLACE INTO commits VALUES (?, ?, ?)", [(s, file, at) for s, at in commits])
+
+    def files(self) -> list[str]:
+        """The files that locators point into."""
+        return [found[0] for found in self.all("SELECT DISTINCT file FROM commits")]
+
+    def drop_file(self, file: str) -> None:
+        """Forget the locators of a file, inside `write`."""
+        self._db.execute("DELETE FROM block WHERE file = ?", (file,))
+        self._db.execute("DELETE FROM commits WHERE file = ?", (file,))
+
+    def find_block(self, position: int) -> tuple[int, str, int] | None:
+        """(first position, file, offset) of the block that holds a position."""
+        found = self.one(
+            "SELECT position, file, offset FROM block WHERE position <= ? ORDER BY position DESC LIMIT 1", position
+        )
+        return None if found is None else (int(found[0]), str(found[1]), int(found[2]))
+
+    def find_commit_frame(self, seq: int) -> tuple[int, str, int] | None:
+        """(first seq, file, offset) of the C frame that holds a commit."""
+        found = self.one("SELECT seq, file, offset FROM commits WHERE seq <= ? ORDER BY seq DESC LIMIT 1", seq)
+        return None if found is None else (int(found[0]), str(found[1]), int(found[2]))
+
+    def last_id_of(self, worker: int) -> int | None:
+        """The largest event id of a Snowflake worker."""
+        found = self.one("SELECT max(first + count - 1) FROM run WHERE (first >> 12) & 1023 = ?", worker)
+        return None if found[0] is None else int(found[0])
+
+    def clear(self) -> None:
+        """Empty every table, so that the index is made again from the log. Other processes see all of it or nothing."""
+        with self.write(None):
+            for name in (
+                "meta",
+                "aggregate",
+                "chain",
+                "page",
+                "run",
+                "log",
+                "block",
+                "commits",
+                "staged",
+                "staged_run",
+            ):
+                self._db.execute(f"DELETE FROM {name}")
+
+    def check(self) -> list[str]:
+        """SQLite's own integrity check: its complaints, none when all is well."""
+        return [found[0] for found in self.all("PRAGMA integrity_check(20)") if found[0] != "ok"]

@@ -1,0 +1,157 @@
+"""The journal: the unsealed tail of the log. An append is one write and one fdatasync.
+
+The file may be preallocated with zeros, so that an append changes no file size and the disk writes one thing only. Where
+it is, an append whose events straddle a page goes in two synced steps, so that no reordering by the disk can leave a
+whole C frame behind missing events, which a reader would have to call damage.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from dbx.errors import Corrupt
+from dbx.formats import segment
+from dbx.store.fs import read_at, sync_data, write_all
+from dbx.store.segments import Block, Commits, FrameReader
+
+if TYPE_CHECKING:
+    from dbx.store.fs import Directory
+
+PREFIX = "journal-"
+TORN = "journal.torn-"
+SEAL_BYTES = 8 * 1024 * 1024
+MAX_BYTES = 64 * 1024 * 1024
+_GROWTH = 1024 * 1024
+_OFTEN = 8
+_PAGE = 4096
+_NONE = "0" * 16
+
+
+def journal_name(seq: int, parent: str | None) -> str:
+    """The name of the journal that continues a commit: its own first seq, and the parent's id in hex."""
+    return f"{PREFIX}{seq}-{parent[:16] if parent else _NONE}"
+
+
+class Tail(NamedTuple):
+    """What a journal holds from an offset on: its items, the end of the last commit, and whether a torn write follows."""
+
+    items: list[Block | Commits]
+    end: int
+    torn: bool
+
+
+def scan(reader: FrameReader, start: int) -> Tail:
+    """Read a journal from the start of a frame on (format.md §6).
+
+    A frame that is cut short or bad with no whole C frame behind it is a torn write, and ignored. Raises Corrupt for a
+    bad frame with a whole C frame behind it.
+    """
+    items: list[Block | Commits] = []
+    covered = 0
+    at = end = start
+    while not reader.zeros_from(at):
+        try:
+            item = reader.item(at)
+        except Corrupt as error:
+            if error.details.get("newer") or reader.whole_commit_behind(at):
+                raise
+            return Tail(items[:covered], end, torn=True)
+        items.append(item)
+        at = item.end
+        if isinstance(item, Commits):
+            end, covered = at, len(items)
+    return Tail(items[:covered], end, torn=at > end)
+
+
+class Journal:
+    """A journal open for appending. `end` is where its last commit ends, `size` how long the file is."""
+
+    __slots__ = ("_directory", "_fd", "appends", "end", "name", "size")
+
+    def __init__(self, directory: Directory, name: str, end: int) -> None:
+        self._directory = directory
+        self._fd = directory.open_write(name)
+        self.name = name
+        self.end = end
+        self.size = os.fstat(self._fd).st_size
+        self.appends = 0
+
+    @staticmethod
+    def create(directory: Directory, name: str, header_frame: bytes) -> Journal:
+        """A new, empty journal, durable."""
+        data = segment.MAGIC + header_frame
+        directory.write(name, data)
+        return Journal(directory, name, len(data))
+
+    def close(self) -> None:
+        """Close the descriptor."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    @property
+    def reader(self) -> FrameReader:
+        """A reader of the file as it is now."""
+        return FrameReader(self._fd, self.name)
+
+    def untouched(self) -> bool:
+        """Whether the file still has its name and nothing was appended by anybody else. Cheap: two system calls."""
+        found = os.fstat(self._fd)
+        return found.st_nlink > 0 and not os.pread(self._fd, 1, self.end).strip(b"\0")
+
+    def append(self, events: bytes, commits: bytes) -> None:
+        """E and B frames, then C frames; on disk on return, and only then does `end` move.
+
+        On any error the file is cut back to where it ended and this object is closed: a descriptor whose fsync failed
+        is not to be trusted again.
+        """
+        try:
+            self._append(events, commits)
+        except BaseException:
+            self.close()
+            fd = self._directory.open_write(self.name)
+            try:
+                os.ftruncate(fd, self.end)
+                sync_data(fd)
+            finally:
+                os.close(fd)
+            raise
+
+    def _append(self, events: bytes, commits: bytes) -> None:
+        at, length = self.end, len(events) + len(commits)
+        if at + length > self.size and self.appends >= _OFTEN:
+            self._preallocate(max(_GROWTH, length))
+        self.appends += 1
+        straddles = at // _PAGE != (at + len(events) - 1) // _PAGE
+        if straddles and at + length <= self.size:
+            write_all(self._fd, events, at)
+            sync_data(self._fd)
+            write_all(self._fd, commits, at + len(events))
+        else:
+            write_all(self._fd, events + commits, at)
+        sync_data(self._fd)
+        self.end = at + length
+        self.size = max(self.size, self.end)
+
+    def _preallocate(self, length: int) -> None:
+        # Real zeros: fallocate leaves extents that the first write must convert, which costs what was to be saved.
+        try:
+            write_all(self._fd, bytes(length), self.size)
+            sync_data(self._fd)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            self.appends = -(10**9)  # the append itself may still fit
+        self.size = os.fstat(self._fd).st_size
+
+    def cut(self) -> None:
+        """Cut a torn tail off, durably."""
+        os.ftruncate(self._fd, self.end)
+        sync_data(self._fd)
+        self.size = self.end
+
+    def torn_bytes(self) -> bytes:
+        """What follows the last commit."""
+        return read_at(self._fd, max(0, self.size - self.end), self.end)

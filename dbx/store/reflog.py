@@ -1,0 +1,68 @@
+"""Reflogs: every move of a ref, one line each. Evidence, written after the move is durable and not fsynced itself."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from dbx.formats import reflog
+from dbx.store.fs import write_all
+
+if TYPE_CHECKING:
+    from dbx.formats.reflog import ReflogEntry
+    from dbx.store.fs import Directory
+
+LOGS = "logs"
+MAX_BYTES = 1 << 30
+
+
+class Reflog:
+    """The reflog of one ref, e.g. `refs/heads/main`."""
+
+    __slots__ = ("_directory", "_fd", "name")
+
+    def __init__(self, directory: Directory, ref: str) -> None:
+        self._directory = directory
+        self._fd = -1
+        self.name = f"{LOGS}/{ref}"
+
+    def append(self, entries: list[ReflogEntry]) -> None:
+        """Add entries at the end, behind a line that an interrupted write may have left unfinished."""
+        if self._fd < 0:
+            self._directory.make(self.name.rpartition("/")[0])
+            self._fd = self._directory.open_write(self.name, create=True)
+        end = os.lseek(self._fd, 0, os.SEEK_END)
+        data = b"".join(map(reflog.encode_entry, entries))
+        if end and os.pread(self._fd, 1, end - 1) != b"\n":
+            end = self._last_line_end(end)
+            os.ftruncate(self._fd, end)
+        write_all(self._fd, data, end)
+
+    def read(self) -> list[ReflogEntry]:
+        """Every entry, oldest first; an unfinished last line is left out. Raises Corrupt."""
+        data = self._directory.find(self.name, MAX_BYTES) or b""
+        return reflog.decode_reflog(data[: data.rfind(b"\n") + 1])
+
+    def last(self) -> ReflogEntry | None:
+        """The newest entry."""
+        try:
+            fd = self._directory.open_read(self.name)
+        except FileNotFoundError:
+            return None
+        try:
+            size = os.fstat(fd).st_size
+            data = os.pread(fd, 16384, max(0, size - 16384))
+        finally:
+            os.close(fd)
+        data = data[: data.rfind(b"\n") + 1]
+        return reflog.decode_entry(data[data.rfind(b"\n", 0, -1) + 1 :]) if data else None
+
+    def close(self) -> None:
+        """Close the descriptor."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _last_line_end(self, end: int) -> int:
+        start = max(0, end - 16384)
+        return start + os.pread(self._fd, end - start, start).rfind(b"\n") + 1

@@ -1,0 +1,265 @@
+"""Segment files and journals: reading their frames with bounded memory, and writing a segment as it grows.
+
+What comes out are raw lines with the offset they came from; what they mean is for others to say.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from hashlib import sha256
+from typing import TYPE_CHECKING, NamedTuple
+
+from dbx.errors import Corrupt
+from dbx.formats import segment
+from dbx.store.fs import read_at
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from concurrent.futures import Executor, Future
+
+    from dbx.store.fs import TemporaryFile
+
+BLOCK_BYTES = 64 * 1024
+"""A block is closed when its envelopes or its bodies reach this many raw bytes: what reading one event costs."""
+SEGMENTS = "segments"
+SUFFIX = ".seg"
+_MOST = 4 * BLOCK_BYTES
+_IN_FLIGHT = 8
+_WINDOW = 256 * 1024
+
+
+class Block(NamedTuple):
+    """An E frame with its B frame: lines in the same order, without newlines. Bodies are None while sealed."""
+
+    offset: int
+    envelopes: list[bytes]
+    bodies: list[bytes] | None
+    end: int
+
+
+class Commits(NamedTuple):
+    """A C frame: commit lines without newlines."""
+
+    offset: int
+    lines: list[bytes]
+    end: int
+
+
+def segment_name(sha: str) -> str:
+    """The file name of a segment within its domain directory."""
+    return f"{SEGMENTS}/{sha}{SUFFIX}"
+
+
+class FrameReader:
+    """Frames of an open file, read through a window so that many small frames cost few system calls.
+
+    Every fault is Corrupt and names the file and the byte.
+    """
+
+    __slots__ = ("_at", "_buffer", "_fd", "name", "size")
+
+    def __init__(self, fd: int, name: str, size: int | None = None) -> None:
+        self._fd = fd
+        self.name = name
+        self.size = os.fstat(fd).st_size if size is None else size
+        self._buffer = b""
+        self._at = 0
+
+    def frame(self, offset: int) -> tuple[segment.FrameHeader, bytes, int]:
+        """The frame at an offset: header, raw bytes, where the next begins."""
+        have = self._bytes(offset, segment.HEADER_BYTES)
+        header = segment.parse_header(self._buffer, have)
+        want = segment.HEADER_BYTES + (0 if header is None else header.stored)
+        have = self._bytes(offset, want)
+        try:
+            header, raw, end = segment.decode_frame(self._buffer, have, offset)
+        except Corrupt as error:
+            raise self.fault(error, offset) from None
+        return header, raw, offset + end - have
+
+    def block(self, offset: int) -> Block:
+        """The block whose E frame is at an offset."""
+        header, raw, at = self.frame(offset)
+        if header.kind != segment.E:
+            raise self.fault(Corrupt("a frame of envelopes was expected"), offset)
+        return self._block(offset, raw, at)
+
+    def commits(self, offset: int) -> Commits:
+        """The C frame at an offset."""
+        header, raw, end = self.frame(offset)
+        if header.kind != segment.C:
+            raise self.fault(Corrupt("a frame of commits was expected"), offset)
+        return Commits(offset, self._lines(raw, offset), end)
+
+    def header(self) -> tuple[segment.SegmentHeader, int]:
+        """What the H frame says, and where the frames after it begin."""
+        have = self._bytes(0, len(segment.MAGIC))
+        if self._buffer[have : have + len(segment.MAGIC)] != segment.MAGIC:
+            raise self.fault(Corrupt("the file does not begin as a segment does"), 0)
+        frame, raw, end = self.frame(len(segment.MAGIC))
+        if frame.kind != segment.H:
+            raise self.fault(Corrupt("a header frame was expected"), len(segment.MAGIC))
+        try:
+            return segment.decode_header(raw), end
+        except Corrupt as error:
+            raise self.fault(error, len(segment.MAGIC)) from None
+
+    def item(self, offset: int) -> Block | Commits:
+        """The block or the C frame at an offset."""
+        header, raw, at = self.frame(offset)
+        if header.kind == segment.E:
+            return self._block(offset, raw, at)
+        if header.kind == segment.C:
+            return Commits(offset, self._lines(raw, offset), at)
+        raise self.fault(Corrupt(f"a frame of kind '{header.kind.decode()}' does not belong here"), offset)
+
+    def items(self, offset: int) -> Iterator[Block | Commits]:
+        """Every block and C frame from an offset to the end of a segment, which must be the end of a C frame."""
+        last: Block | Commits | None = None
+        while offset < self.size:
+            last = self.item(offset)
+            yield last
+            offset = last.end
+        if not isinstance(last, Commits):
+            raise self.fault(Corrupt("the segment does not end with a frame of commits"), offset)
+
+    def fault(self, error: Corrupt, offset: int) -> Corrupt:
+        """The same fault with the file and the byte in it."""
+        details = {**error.details, "file": self.name, "offset": offset}
+        return Corrupt(f"'{self.name}' is damaged at byte {offset}: {error.message}", hint=error.hint, details=details)
+
+    def zeros_from(self, offset: int) -> bool:
+        """Whether nothing but zeros follows."""
+        while offset < self.size:
+            data = read_at(self._fd, min(_WINDOW, self.size - offset), offset)
+            if not data:
+                return True
+            if data.count(0) != len(data):
+                return False
+            offset += len(data)
+        return True
+
+    def whole_commit_behind(self, offset: int) -> bool:
+        """Whether a whole C frame begins at or behind an offset. Reads the file into memory: for journals."""
+        data = read_at(self._fd, self.size, 0)
+        return segment.find_commit_frame(data, offset) is not None
+
+    def _block(self, offset: int, raw: bytes, at: int) -> Block:
+        header, bodies, end = self.frame(at)
+        if header.kind != segment.B:
+            raise self.fault(Corrupt("a frame of bodies was expected"), at)
+        envelopes = self._lines(raw, offset)
+        if header.flags & segment.SEALED:
+            return Block(offset, envelopes, None, end)
+        lines = self._lines(bodies, at)
+        if len(lines) != len(envelopes):
+            raise self.fault(Corrupt(f"{len(envelopes)} envelopes have {len(lines)} bodies"), at)
+        return Block(offset, envelopes, lines, end)
+
+    def _lines(self, raw: bytes, offset: int) -> list[bytes]:
+        try:
+            return segment.split_lines(raw)
+        except Corrupt as error:
+            raise self.fault(error, offset) from None
+
+    def _bytes(self, offset: int, size: int) -> int:
+        """Have `size` bytes from an offset in the buffer, fewer at the end of the file; where they begin in it."""
+        if offset < self._at or offset + size > self._at + len(self._buffer):
+            limit = self.size - offset
+            self._buffer = read_at(self._fd, min(max(size, _WINDOW), limit), offset) if limit > 0 else b""
+            self._at = offset
+        return offset - self._at
+
+
+class SegmentWriter:
+    """A segment while it grows in a temporary file. Blocks are compressed by an executor where one is given.
+
+    `blocks` are (first position, offset), `frames` of commits (first seq, offset); both in order.
+    """
+
+    def __init__(
+        self, file: TemporaryFile, *, domain: str, parent: str | None, position: int, seq: int, pool: Executor | None
+    ) -> None:
+        self.file = file
+        self.blocks: list[tuple[int, int]] = []
+        self.frames: list[tuple[int, int]] = []
+        self._position = position
+        self._seq = seq
+        self._pool = pool
+        self._waiting: list[tuple[bytes, int, Future[bytes] | bytes]] = []
+        self._envelopes: list[bytes] = []
+        self._bodies: list[bytes] = []
+        self._held = (0, 0)
+        self._size = 0
+        self._digest = sha256()
+        self._write(segment.MAGIC + segment.encode_header_frame(domain, parent, position, seq))
+
+    @property
+    def position(self) -> int:
+        """The position behind the last event that was written with its commit."""
+        return self._position
+
+    def add(self, envelopes: Sequence[bytes], bodies: Sequence[bytes]) -> None:
+        """Events, in order; blocks are cut where they reach BLOCK_BYTES."""
+        mine, theirs = self._envelopes, self._bodies
+        size, other = self._held
+        for envelope, body in zip(envelopes, bodies, strict=True):
+            if other + len(body) > _MOST and mine:
+                self._cut()
+                mine, theirs = self._envelopes, self._bodies
+                size = other = 0
+            mine.append(envelope)
+            theirs.append(body)
+            size += len(envelope)
+            other += len(body)
+            if size >= BLOCK_BYTES or other >= BLOCK_BYTES:
+                self._cut()
+                mine, theirs = self._envelopes, self._bodies
+                size = other = 0
+        self._held = (size, other)
+
+    def add_commits(self, lines: Sequence[bytes]) -> None:
+        """The commits that cover every event added so far."""
+        self._cut()
+        self._drain(0)
+        raw = b"\n".join(lines) + b"\n"
+        self.frames.append((self._seq, self._size))
+        self._write(segment.encode_frame(segment.C, raw, self._size, compress=True))
+        self._seq += len(lines)
+
+    def finish(self) -> tuple[str, int]:
+        """Publish the segment durably under its hash: (sha256 in hex, size in bytes)."""
+        sha = self._digest.hexdigest()
+        self.file.publish(sha + SUFFIX)
+        return sha, self._size
+
+    def _cut(self) -> None:
+        if not self._envelopes:
+            return
+        self._squeeze(segment.E, self._envelopes)
+        self._squeeze(segment.B, self._bodies)
+        self._envelopes, self._bodies = [], []
+        self._held = (0, 0)
+        self._drain(_IN_FLIGHT)
+
+    def _squeeze(self, kind: bytes, lines: list[bytes]) -> None:
+        raw = b"\n".join(lines) + b"\n"
+        # zlib gives up the interpreter while it works, so a thread is a second core.
+        stored = zlib.compress(raw, 1) if self._pool is None else self._pool.submit(zlib.compress, raw, 1)
+        self._waiting.append((raw, len(lines), stored))
+
+    def _drain(self, leave: int) -> None:
+        while len(self._waiting) > leave:
+            envelopes, count, squeezed = self._waiting.pop(0)
+            bodies, _, other = self._waiting.pop(0)
+            self.blocks.append((self._position, self._size))
+            self._position += count
+            for kind, raw, stored in ((segment.E, envelopes, squeezed), (segment.B, bodies, other)):
+                done = stored if isinstance(stored, bytes) else stored.result()
+                self._write(segment.join_frame(kind, raw, done, self._size))
+
+    def _write(self, data: bytes) -> None:
+        self.file.write(data)
+        self._digest.update(data)
+        self._size += len(data)

@@ -1,0 +1,134 @@
+"""The staged half of index.db: for each aggregate with staged events, what it will be once they are committed.
+
+Derived from staging.jsonl. It makes staging one more event, and committing many, independent of how much is staged.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, NamedTuple
+
+from dbx.store.index import IndexDamaged, Row
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from dbx.store.index import Index
+
+_ROW = "type, id, key, version, root, edge, state, extensions, created_at, updated_at, archived"
+_SET = "version, root, edge, state, extensions, updated_at, archived, checksum"
+
+
+class Batch(NamedTuple):
+    """What the staged tables follow: the batch, the size of staging.jsonl up to its last seal, and how many events it holds.
+
+    `last_id` is the last event id drawn for staging, `given` how many ids came with their events.
+    """
+
+    id: str
+    size: int
+    events: int
+    last_id: int
+    given: int
+
+
+def get_batch(index: Index) -> Batch | None:
+    """What the staged tables follow; None when nothing is staged."""
+    text = index.get_meta("staging")
+    if not text:
+        return None
+    try:
+        batch, size, events, last_id, given = text.split("|")
+        return Batch(batch, int(size), int(events), int(last_id), int(given))
+    except ValueError as error:
+        raise IndexDamaged("the index does not say what is staged", hint="run 'dbx reindex'") from error
+
+
+def set_batch(index: Index, batch: Batch | None) -> None:
+    """Note what the staged tables follow, inside `write`."""
+    index.set_meta("staging", "" if batch is None else "|".join(map(str, batch)))
+
+
+def find_staged(index: Index, aggregate_type: str, aggregate_id: str) -> tuple[Row, int, list[int]] | None:
+    """The row an aggregate will have, the version it is based on, and the offsets of its staged events."""
+    found = index.one(
+        f"SELECT aggregate, {_ROW}, checksum, base, positions FROM staged WHERE type = ? AND id = ?",
+        aggregate_type,
+        aggregate_id,
+    )
+    if found is None:
+        return None
+    row = Row(*found[:12])
+    if row.checksum() != found[12]:
+        raise IndexDamaged(f"the staged row of aggregate '{row.type}/{row.id}' is damaged", hint="run 'dbx reindex'")
+    packed = found[14]
+    return row, found[13], list(struct.unpack(f"<{len(packed) // 4}I", packed))
+
+
+def put_staged(index: Index, rows: Iterable[tuple[Row, int, Sequence[int]]]) -> None:
+    """(row, base version, offsets of its staged events) of aggregates, replacing what was staged; inside `write`."""
+    index.many(
+        f"INSERT OR REPLACE INTO staged (aggregate, {_ROW}, checksum, base, positions)"
+        " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+        ((*row, row.checksum(), base, struct.pack(f"<{len(offsets)}I", *offsets)) for row, base, offsets in rows),
+    )
+
+
+def put_staged_runs(index: Index, runs: Iterable[tuple[int, int, int]]) -> None:
+    """(first event id, count, offset) of staged events, inside `write`."""
+    index.many("INSERT INTO staged_run VALUES (?, ?, ?)", runs)
+
+
+def clear_staged(index: Index) -> None:
+    """Forget all that is staged, inside `write`."""
+    index.many("DELETE FROM staged", [()])
+    index.many("DELETE FROM staged_run", [()])
+    set_batch(index, None)
+
+
+def moved_aggregates(index: Index, limit: int) -> list[tuple[str, str, int, int]]:
+    """(type, id, base, version now) of staged aggregates that are no longer at the version they were staged on."""
+    return index.all(
+        "SELECT s.type, s.id, s.base, coalesce(a.version, 0) FROM staged s LEFT JOIN aggregate a"
+        " ON a.type = s.type AND a.id = s.id WHERE s.base != coalesce(a.version, 0) ORDER BY s.type, s.id LIMIT ?",
+        limit,
+    )
+
+
+def taken_ids(index: Index, limit: int) -> list[int]:
+    """Staged event ids that an event of the log has meanwhile."""
+    found = index.all(
+        "SELECT s.first FROM staged_run s WHERE s.count = 1 AND (SELECT r.first + r.count FROM run r"
+        " WHERE r.first <= s.first ORDER BY r.first DESC LIMIT 1) > s.first LIMIT ?",
+        limit,
+    )
+    return [row[0] for row in found]
+
+
+def staged_leaves(index: Index) -> Iterator[tuple[bytes, int, bytes]]:
+    """(key, version, root) of every staged aggregate."""
+    yield from index.all("SELECT key, version, root FROM staged")
+
+
+def count_staged(index: Index) -> int:
+    """How many aggregates have staged events."""
+    return int(index.one("SELECT count(*) FROM staged")[0])
+
+
+def adopt_staged(index: Index, position: int) -> None:
+    """Make what is staged the latest state, its first event standing at `position`; inside `write`."""
+    last = index.last_n()
+    index.many(
+        f"INSERT INTO aggregate (n, {_ROW}, checksum) SELECT ? + n, {_ROW}, checksum FROM staged WHERE aggregate IS NULL",
+        [(last,)],
+    )
+    index.many(
+        f"UPDATE aggregate SET ({_SET}) = (SELECT {_SET} FROM staged s WHERE s.aggregate = aggregate.n)"
+        " WHERE n IN (SELECT aggregate FROM staged WHERE aggregate IS NOT NULL)",
+        [()],
+    )
+    index.many(
+        "INSERT INTO chain SELECT coalesce(aggregate, ? + n), base + 1, ?, positions FROM staged", [(last, position)]
+    )
+    index.many("INSERT INTO run SELECT first, count, ? + position FROM staged_run", [(position,)])
+    clear_staged(index)

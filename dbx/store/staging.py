@@ -1,0 +1,205 @@
+"""staging.jsonl on disk: sections are added at the end, each sealed; what follows the last seal is an interrupted write."""
+
+from __future__ import annotations
+
+import os
+from hashlib import sha256
+from typing import TYPE_CHECKING, NamedTuple
+
+from dbx.errors import Corrupt
+from dbx.formats import staging
+from dbx.store.fs import read_at, sync_data, write_all
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dbx.store.fs import Directory, TemporaryFile
+
+NAME = "staging.jsonl"
+_CHUNK = 1024 * 1024
+_HELD = 4 * 1024 * 1024
+
+
+class StagingHeader(NamedTuple):
+    """The batch and the domain of a staging file, and the size of its first line."""
+
+    batch: str
+    domain: str
+    size: int
+
+
+def find_header(directory: Directory) -> tuple[StagingHeader, int] | None:
+    """What the file begins with, and its size in bytes; None where nothing is staged. Raises Corrupt."""
+    try:
+        fd = directory.open_read(NAME)
+    except FileNotFoundError:
+        return None
+    try:
+        data = os.pread(fd, 4096, 0)
+        size = os.fstat(fd).st_size
+    finally:
+        os.close(fd)
+    line, newline, _ = data.partition(b"\n")
+    try:
+        if not newline:
+            raise Corrupt("its first line is cut short")
+        batch, domain = staging.decode_header(line)
+    except Corrupt as error:
+        raise Corrupt(
+            f"'{NAME}' is damaged: {error.message}",
+            hint="look at it, then drop it with 'dbx reset'",
+            details={"file": NAME, "offset": 0},
+        ) from None
+    return StagingHeader(batch, domain, len(line) + 1), size
+
+
+class Section:
+    """A section being written: the first one makes the file, the others are added behind the seal that ends at `at`.
+
+    Nothing is visible until `finish`, and after a crash the section is there whole or not at all.
+    """
+
+    def __init__(self, directory: Directory, *, header: bytes = b"", at: int = 0) -> None:
+        self._directory = directory
+        self._at = at
+        self._digest = sha256()
+        self._parts: list[bytes] = [header] if header else []
+        self._held = len(header)
+        self._spilled = 0
+        self._temporary: TemporaryFile | None = None
+        self._fresh = bool(header)
+        self.events = 0
+
+    def add(self, envelopes: list[bytes], bodies: list[bytes]) -> None:
+        """Events, in order."""
+        data = staging.encode_lines(envelopes, bodies)
+        self._digest.update(data)
+        self._parts.append(data)
+        self._held += len(data)
+        self.events += len(envelopes)
+        if self._held > _HELD:
+            self._spill()
+
+    def finish(self) -> int:
+        """Write the seal and make the section durable; where the seal ends."""
+        self._parts.append(staging.encode_seal(self.events, self._digest.hexdigest()))
+        if self._fresh:
+            temporary = self._spill()
+            end = self._spilled
+            temporary.publish(NAME)
+        else:
+            end = self._append()
+        self.discard()
+        return end
+
+    def discard(self) -> None:
+        """Forget it, and what was written of it."""
+        if self._temporary is not None:
+            self._temporary.discard()
+            self._temporary = None
+
+    def _spill(self) -> TemporaryFile:
+        if self._temporary is None:
+            self._temporary = self._directory.temporary()
+        data = b"".join(self._parts)
+        self._temporary.write(data)
+        self._spilled += len(data)
+        self._parts, self._held = [], 0
+        return self._temporary
+
+    def _append(self) -> int:
+        fd = self._directory.open_write(NAME)
+        try:
+            os.ftruncate(fd, self._at)
+            end = self._at
+            if self._temporary is not None:
+                while end - self._at < self._spilled:
+                    data = read_at(self._temporary.fd, _CHUNK, end - self._at)
+                    write_all(fd, data, end)
+                    end += len(data)
+            data = b"".join(self._parts)
+            write_all(fd, data, end)
+            sync_data(fd)
+            return end + len(data)
+        except BaseException:
+            os.ftruncate(fd, self._at)
+            raise
+        finally:
+            os.close(fd)
+
+
+def read_events(directory: Directory, size: int) -> Iterator[list[bytes]]:
+    """The event lines of all sections, in lists, without newlines; `size` is where the last seal ends.
+
+    A section's lines come before its hash has been compared: nothing may be made of them until this is exhausted.
+    Raises Corrupt naming the byte before which a section is not what its seal says.
+    """
+    fd = directory.open_read(NAME)
+    try:
+        last = 0
+        for lines, sealed in _sections(fd, size):
+            if lines:
+                yield lines
+            last = sealed or last
+        if last != size:
+            raise _fault(size, "its last section has no seal")
+    finally:
+        os.close(fd)
+
+
+def sealed_size(directory: Directory) -> int:
+    """Where the last seal ends; what follows is an interrupted write. Raises Corrupt for a damaged section."""
+    fd = directory.open_read(NAME)
+    try:
+        last = 0
+        for _, sealed in _sections(fd, os.fstat(fd).st_size):
+            last = sealed or last
+        return last
+    finally:
+        os.close(fd)
+
+
+def _sections(fd: int, end: int) -> Iterator[tuple[list[bytes], int]]:
+    """(event lines, 0) and ([], where a seal ends); a last line without newline or seal is passed over in silence."""
+    digest = sha256()
+    count = at = 0
+    line_start = 0
+    rest = b""
+    first = True
+    while at < end:
+        data = read_at(fd, min(_CHUNK, end - at), at)
+        if not data:
+            break
+        at += len(data)
+        lines = (rest + data).split(b"\n")
+        rest = lines.pop()
+        if len(rest) > staging.MAX_LINE_BYTES:
+            raise _fault(at, "a line is too long")
+        start = 0
+        for number, line in enumerate(lines):
+            line_start += len(line) + 1
+            if first:
+                first, start = False, 1
+                yield [], line_start
+            elif line.startswith(staging.SEAL_START):
+                part = lines[start:number]
+                if part:
+                    digest.update(b"\n".join(part) + b"\n")
+                    yield part, 0
+                if staging.decode_seal(line) != (count + len(part), digest.hexdigest()):
+                    raise _fault(line_start, "a section does not have the hash of its seal")
+                yield [], line_start
+                digest, count, start = sha256(), 0, number + 1
+        part = lines[start:]
+        if part:
+            count += len(part)
+            digest.update(b"\n".join(part) + b"\n")
+            yield part, 0
+
+
+def _fault(offset: int, sentence: str) -> Corrupt:
+    return Corrupt(
+        f"'{NAME}' is damaged before byte {offset}: {sentence}",
+        hint="look at it, then drop it with 'dbx reset'",
+        details={"file": NAME, "offset": offset},
+    )
