@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dbx.repo.repository import Repository
+from dbx.repo.repository import DOMAINS, HEAD, Repository
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -44,6 +45,12 @@ def open_session(
     safe: Sequence[str] = (),
     progress: Callable[[int], None] | None = None,
 ) -> Session:
-    """Open the repository in `dbx_dir`, else the one of `start` or of the nearest directory above it."""
-    path = dbx_dir if dbx_dir is not None else Repository.find(start)
+    """Open the repository of `start` or of the nearest directory above it; `dbx_dir` may also name a `.dbx` itself."""
+    path = _is_repository(dbx_dir) if dbx_dir is not None else None
+    if path is None:
+        path = Repository.find(start if dbx_dir is None else dbx_dir)
     return Session(Repository(path, clock=clock, wait_s=wait_s, safe=safe, progress=progress), domain, actor)
+
+
+def _is_repository(path: str) -> str | None:
+    return path if os.path.isfile(os.path.join(path, HEAD)) and os.path.isdir(os.path.join(path, DOMAINS)) else None
