@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 
 class DbxError(Exception):
-    """An error that is told to the user in one sentence. Status 1: the answer is no, or a failure of no better class."""
+    """An error that is told to the user in one sentence. Status 1: the answer is no, or no better class fits."""
 
     status: ClassVar[int] = 1
     kind: ClassVar[str] = "failure"

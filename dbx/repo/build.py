@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from dbx.errors import Conflict, DbxError, Invalid, NotFound
 from dbx.formats import canonical
+from dbx.formats.envelope import issuer_text
 from dbx.model import names, snowflake
 from dbx.model.event import ARCHIVED, RESERVED, RESTORED
 from dbx.model.time import normalise_time
@@ -84,15 +85,12 @@ class Builder:
         self._existence = existence
         self._reserved = reserved
         self._max_faults = max_faults
-        by = ""
-        if issued_by is not None:
-            value = {"group": issued_by.group, "user": issued_by.user}
-            by = f',"issued_by":{canonical.encode_text(value)}'
+        by = "" if issued_by is None else f',"issued_by":{issuer_text(issued_by)}'
         self._suffix = f'"{by},"version":'
         self._event_types: dict[str, str] = {}
         self._metadata_keys: set[str] = set()
         self._salts: list[str] = []
-        self._salt_count = 1
+        self._salt_count = 0
         self._given: dict[int, int] = {}
         self._by_type: dict[str, dict[str, Record]] = {}
         self._old_types: dict[str, bool] = {}
@@ -299,8 +297,11 @@ class Builder:
 
     def _draw_salt(self) -> str:
         # One for a single event, many for a batch: a call costs more than the bytes.
+        if not self._salt_count:
+            self._salt_count = 32
+            return urlsafe_b64encode(urandom(12)).decode()
         text = urlsafe_b64encode(urandom(12 * self._salt_count)).decode()
-        self._salt_count = min(32 * self._salt_count, _SALTS)
+        self._salt_count = _SALTS
         self._salts.extend(text[at : at + 16] for at in range(0, len(text), 16))
         return self._salts.pop()
 

@@ -7,6 +7,7 @@ and written; the index adopts what staging prepared.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from dbx.crypto import merkle
@@ -55,10 +56,8 @@ def commit_staged(
             return None
         _check(working.index, batch)
         done = _commit(domain, working, batch, actor, message or None, progress)
-        try:
+        with suppress(OSError):  # the commit stands; its batch id is in history: whoever looks next drops the file
             drop_staging(domain, working.index)
-        except OSError:
-            pass  # the commit stands; its batch id is in history, so whoever looks next drops the file
         return done
 
 

@@ -149,10 +149,14 @@ class Domain:
         """Drop everything held in memory. What was acknowledged is in the log."""
         self._working = None
         self._seen = None
+        self.close_reader()
+        self.close_journal()
+
+    def close_reader(self) -> None:
+        """Close the files that queries read from."""
         if self._reader is not None:
             self._reader.close()
             self._reader = None
-        self.close_journal()
 
     def close_journal(self) -> None:
         """Close the journal that is open for appending."""
@@ -192,7 +196,7 @@ class Domain:
         self._seen_ref = self._stat_ref()
 
     def draw_from(self, index: Index, kind: str) -> tuple[int, int]:
-        """(worker, last id drawn) for drawing event ids; `kind` is "append" or "stage", each with a worker of its own."""
+        """(worker, last id drawn) for the next event ids; `kind` is "append" or "stage", each with its own worker."""
         if kind in self.drawn:
             return self.drawn[kind]
         text = index.get_meta(f"ids.{kind}")

@@ -22,7 +22,7 @@ _MEMBERS = frozenset(("id", "name", "created_at", "forked_from", "redacted", "se
 
 @dataclass(frozen=True, slots=True)
 class DomainFile:
-    """`forked_from` holds `domain`, `commit` and `seq` of the commit a fork began at; `redacted` allows missing bodies."""
+    """`forked_from` holds `domain`, `commit` and `seq` of where a fork began; `redacted` allows missing bodies."""
 
     id: str
     name: str
@@ -45,7 +45,7 @@ class DomainFile:
 
 
 def load_domain_file(directory: Directory) -> DomainFile:
-    """Read domain.yaml. Raises NotFound when the domain does not exist, Invalid naming the file for what people got wrong."""
+    """Read domain.yaml. Raises NotFound when there is no such domain, Invalid for what people got wrong."""
     data = directory.find(NAME, MAX_BYTES)
     if data is None:
         if directory.exists():

@@ -167,7 +167,7 @@ def resolve(domain: Domain, ref: str) -> int:
 
 
 def verify_aggregate(domain: Domain, aggregate_type: str, aggregate_id: str) -> Aggregate:
-    """Re-read, re-hash and re-fold every event of an aggregate; what they add up to. Raises Corrupt where it differs."""
+    """Re-read, re-hash and re-fold every event of an aggregate; what that gives. Raises Corrupt where it differs."""
 
     def query(working: WorkingSet, reader: LogReader) -> Aggregate:
         row = _row(domain, working.index, aggregate_type, aggregate_id)

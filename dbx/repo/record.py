@@ -13,16 +13,15 @@ from dbx.store.index import Row
 class Record:
     """`n` is the row number in the index (None for a new aggregate), `base` the version it was loaded at.
 
-    `edge` is the right edge of the aggregate's tree. `added` are offsets of events built but not yet taken over, `fresh`
-    the positions of events that the index does not have yet.
-    `staged` are the offsets of events that were staged before.
+    `edge` is the right edge of the aggregate's tree. `added` are the offsets of events that were built but not taken
+    over yet, `fresh` the positions of events that the index does not have yet, `staged` the offsets of events that
+    were staged before.
     `prefix` is the start of every envelope of this aggregate, up to the body's hash.
     """
 
     __slots__ = (
-        "added",
-        "archived", "base", "created_at", "edge", "extensions", "fresh", "id", "key", "n", "prefix", "refold", "staged", "state",
-        "type", "updated_at", "version",
+        "added", "archived", "base", "created_at", "edge", "extensions", "fresh", "id", "key", "n", "prefix",
+        "refold", "staged", "state", "type", "updated_at", "version",
     )  # fmt: skip
 
     def __init__(self, aggregate_type: str, aggregate_id: str) -> None:

@@ -1,7 +1,7 @@
 """Bringing the working set up to the log: after another process wrote, after a crash, or from nothing.
 
-What is replayed is checked on the way: the chain of commits, versions without gaps, body hashes, each commit's root over
-its events, and at the end the index root that the last commit names.
+What is replayed is checked on the way: the chain of commits, versions without gaps, body hashes, each commit's root
+over its events, and at the end the index root that the last commit names.
 """
 
 from __future__ import annotations

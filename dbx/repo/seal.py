@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from dbx.repo.domain import Domain
+    from dbx.repo.log import Entry
     from dbx.repo.working import WorkingSet
     from dbx.store.fs import Directory
     from dbx.store.index import Head
@@ -47,6 +48,12 @@ class Copier:
             else:
                 self._size += sum(map(len, item.envelopes))
                 self.writer.add(item.envelopes, item.bodies)
+
+    def last_entry(self) -> Entry:
+        """The last commit that was copied. Raises Corrupt when there was none."""
+        if self.last is None:
+            raise Corrupt("there was no commit to copy")
+        return decode_entry(self.last)
 
     def flush(self) -> None:
         """Write the commits that were copied since the last C frame."""
@@ -103,7 +110,7 @@ def seal(
             copier.copy(scan(reader, start).items)
             copier.flush()
             if copier.last is not None:
-                entry = decode_entry(copier.last)
+                entry = copier.last_entry()
                 last_seq, last_id = entry.commit.seq, entry.id
         if feed is not None:
             last_seq, last_id = feed(writer)

@@ -96,12 +96,16 @@ class WorkingSet:
         seq = commit.seq
         merkle.append(self.edge, seq, commit_id)
         self._log.append((seq, commit_id, commit.position, commit.batch))
-        self.head = self.head._replace(
-            seq=seq,
-            commit=commit_id,
-            position=commit.position + commit.count,
-            root=bytes.fromhex(commit.index),
-            edge=b"".join(self.edge),
+        head = self.head
+        self.head = Head(
+            seq,
+            commit_id,
+            commit.position + commit.count,
+            bytes.fromhex(commit.index),
+            b"".join(self.edge),
+            head.manifest,
+            head.journal,
+            head.journal_end,
         )
 
     def locate(self, file: str, blocks: Sequence[tuple[int, int]], frames: Sequence[tuple[int, int]]) -> None:
@@ -128,10 +132,15 @@ class WorkingSet:
     def move(self, *, manifest: str | None = None, journal: str | None = None, journal_end: int | None = None) -> None:
         """Note which files the locators are good for."""
         head = self.head
-        self.head = head._replace(
-            manifest=head.manifest if manifest is None else manifest,
-            journal=head.journal if journal is None else journal,
-            journal_end=head.journal_end if journal_end is None else journal_end,
+        self.head = Head(
+            head.seq,
+            head.commit,
+            head.position,
+            head.root,
+            head.edge,
+            head.manifest if manifest is None else manifest,
+            head.journal if journal is None else journal,
+            head.journal_end if journal_end is None else journal_end,
         )
 
     @property

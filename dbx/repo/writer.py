@@ -19,7 +19,7 @@ from dbx.formats.envelope import Actor
 from dbx.formats.reflog import ReflogEntry
 from dbx.model.time import format_time
 from dbx.repo.build import Builder, Existence
-from dbx.repo.events import decode_stored
+from dbx.repo.events import decode_own
 from dbx.repo.log import Stored, journals, read_ref
 from dbx.repo.seal import seal
 from dbx.store.index import MovedIndex
@@ -55,7 +55,7 @@ class Committed:
         """The events, decoded."""
         first, seq = self.commit.position, self.commit.seq
         return [
-            decode_stored(Stored(first + n, envelope, body), seq)
+            decode_own(Stored(first + n, envelope, body), seq)
             for n, (envelope, body) in enumerate(zip(self.envelopes, self.bodies, strict=True))
         ]
 
@@ -93,46 +93,50 @@ class Appender:
     def __init__(self, domain: Domain) -> None:
         self._domain = domain
         self._queue: list[Append] = []
-        self._turn = threading.Condition()
+        self._lock = threading.Lock()
+        self._turn = threading.Condition(self._lock)
         self._busy = False
 
     def append(self, request: Append) -> Committed:
         """Returns when the transaction is on disk; raises what made it fail. Nothing of a failed one stays."""
-        with self._turn:
+        group: list[Append] = []
+        with self._lock:
             self._queue.append(request)
             while self._busy and not request.done:
                 self._turn.wait()
             if not request.done:
                 self._busy = True
-        if not request.done:
-            self._lead(request)
+                group = self._take()
+        if group:
+            self._lead(request, group)
         if request.error is not None:
             raise request.error
         assert request.result is not None  # noqa: S101 - done without an error
         return request.result
 
-    def _lead(self, mine: Append) -> None:
-        try:
-            while not mine.done:
-                with self._turn:
-                    group = self._take()
-                try:
-                    write_group(self._domain, group)
-                except BaseException as error:  # handed to every thread that waits for this group
-                    for request in group:
-                        if request.result is None and request.error is None:
-                            request.error = error
-                    if not isinstance(error, Exception):
-                        raise
-                finally:
+    def _lead(self, mine: Append, group: list[Append]) -> None:
+        """Write group after group until `mine` is done; then whoever waits leads."""
+        while True:
+            try:
+                write_group(self._domain, group)
+            except BaseException as error:  # handed to every thread that waits for this group
+                for request in group:
+                    if request.result is None and request.error is None:
+                        request.error = error
+                if not isinstance(error, Exception):
+                    mine.done = True
+                    raise
+            finally:
+                with self._lock:
                     for request in group:
                         request.done = True
-                    with self._turn:
-                        self._turn.notify_all()
-        finally:
-            with self._turn:
-                self._busy = False
-                self._turn.notify_all()
+                    self._turn.notify_all()
+                    if mine.done:
+                        self._busy = False
+                    else:
+                        group = self._take()
+            if mine.done:
+                return
 
     def _take(self) -> list[Append]:
         """The next group: many small transactions, or one that touches many aggregates."""
@@ -275,7 +279,8 @@ def write_journal(
     at = journal.end
     frames: list[bytes] = []
     blocks: list[tuple[int, int]] = []
-    for envelopes, bodies in _blocks(commits):
+    alone = len(commits) == 1 and commits[0].commit.count == 1
+    for envelopes, bodies in ((commits[0].envelopes, commits[0].bodies),) if alone else _blocks(commits):
         blocks.append((position, at))
         position += len(envelopes)
         for kind, texts in ((segment.E, envelopes), (segment.B, bodies)):
@@ -367,6 +372,7 @@ def finish(
 def reflog_entry(commit: Commit, commit_id: str, reason: str | None = None) -> ReflogEntry:
     """How a commit shows in the reflog."""
     by = Actor("-", "-") if commit.actor is None else Actor(commit.actor.group, commit.actor.user)
-    text = reason or f"commit: {commit.message}" if commit.message else reason or "commit"
-    line = "".join(c if c.isprintable() else " " for c in text)[:200]
-    return ReflogEntry(commit.parent, commit_id, commit.seq, commit.time, by, line)
+    text = reason or (f"commit: {commit.message}" if commit.message else "commit")
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else " " for c in text)
+    return ReflogEntry(commit.parent, commit_id, commit.seq, commit.time, by, text[:200])

@@ -221,7 +221,7 @@ class Directory:
             os.close(fd)
 
     def link_from(self, source: Directory, name: str) -> bool:
-        """Hard-link a file of another directory under the same name; False where that is not possible. Not yet durable."""
+        """Hard-link another directory's file under the same name; False where that cannot be. Not yet durable."""
         parent, base = self._split(name)
         from_fd = source.open_fd(parent)
         try:

@@ -14,100 +14,24 @@ import sqlite3
 import struct
 from contextlib import contextmanager
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from dbx.errors import Corrupt, DbxError
+from dbx.store.indexlayout import (
+    COLUMNS,
+    LAYOUT,
+    SCHEMA,
+    Head,
+    IndexDamaged,
+    IndexUnavailable,
+    MovedIndex,
+    Row,
+    checked_row,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-_LAYOUT = 1
-_SCHEMA = """
-CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
-CREATE TABLE aggregate (n INTEGER PRIMARY KEY, type TEXT NOT NULL, id TEXT NOT NULL, key BLOB NOT NULL,
-  version INTEGER NOT NULL, root BLOB NOT NULL, edge BLOB NOT NULL, state BLOB NOT NULL, extensions BLOB NOT NULL,
-  created_at TEXT NOT NULL, updated_at TEXT NOT NULL, archived INTEGER NOT NULL, checksum BLOB NOT NULL);
-CREATE UNIQUE INDEX aggregate_name ON aggregate (type, id);
-CREATE UNIQUE INDEX aggregate_key ON aggregate (key);
-CREATE INDEX aggregate_updated ON aggregate (updated_at, type, id);
-CREATE INDEX aggregate_created ON aggregate (created_at, type, id);
-CREATE TABLE chain (aggregate INTEGER, version INTEGER, base INTEGER NOT NULL, positions BLOB NOT NULL,
-  PRIMARY KEY (aggregate, version)) WITHOUT ROWID;
-CREATE TABLE page (prefix BLOB PRIMARY KEY, slots BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE run (first INTEGER PRIMARY KEY, count INTEGER NOT NULL, position INTEGER NOT NULL);
-CREATE TABLE log (seq INTEGER PRIMARY KEY, id BLOB NOT NULL, position INTEGER NOT NULL, batch TEXT);
-CREATE INDEX log_id ON log (id);
-CREATE UNIQUE INDEX log_batch ON log (batch) WHERE batch IS NOT NULL;
-CREATE TABLE block (position INTEGER PRIMARY KEY, file TEXT NOT NULL, offset INTEGER NOT NULL);
-CREATE TABLE commits (seq INTEGER PRIMARY KEY, file TEXT NOT NULL, offset INTEGER NOT NULL);
-CREATE TABLE staged (n INTEGER PRIMARY KEY, aggregate INTEGER, type TEXT NOT NULL, id TEXT NOT NULL, key BLOB NOT NULL,
-  base INTEGER NOT NULL, version INTEGER NOT NULL, root BLOB NOT NULL, edge BLOB NOT NULL, state BLOB NOT NULL,
-  extensions BLOB NOT NULL, created_at TEXT NOT NULL, updated_at TEXT NOT NULL, archived INTEGER NOT NULL,
-  checksum BLOB NOT NULL, positions BLOB NOT NULL);
-CREATE UNIQUE INDEX staged_name ON staged (type, id);
-CREATE TABLE staged_run (first INTEGER PRIMARY KEY, count INTEGER NOT NULL, position INTEGER NOT NULL);
-"""
-
-
-class IndexUnavailable(OSError):
-    """index.db cannot be opened or written: no permission, a full disk, another process for too long."""
-
-
-class MovedIndex(DbxError):
-    """Another process brought the index forward first: look again."""
-
-
-class IndexDamaged(Corrupt):
-    """index.db does not add up. It is derived: rebuild it."""
-
-
-class Row(NamedTuple):
-    """An aggregate at its latest version. `n` is None until it is stored; `edge` is the right edge of its tree."""
-
-    n: int | None
-    type: str
-    id: str
-    key: bytes
-    version: int
-    root: bytes
-    edge: bytes
-    state: bytes
-    extensions: bytes
-    created_at: str
-    updated_at: str
-    archived: int
-
-    def checksum(self) -> bytes:
-        """Eight bytes that a row changed by accident does not have."""
-        text = f"{self.version} {self.created_at} {self.updated_at} {self.archived} {len(self.state)} ".encode()
-        return sha256(b"".join((self.key, self.root, self.edge, text, self.state, self.extensions))).digest()[:8]
-
-
-class Head(NamedTuple):
-    """Up to where the index follows the log; seq is -1 and commit empty before the first commit.
-
-    `manifest` names the manifest the locators are good for ('' for none), `journal` the journal ('' for none) and
-    `journal_end` the offset behind its last commit that is indexed.
-    """
-
-    seq: int
-    commit: bytes
-    position: int
-    root: bytes
-    edge: bytes
-    manifest: str
-    journal: str
-    journal_end: int
-
-
-_COLUMNS = "n, type, id, key, version, root, edge, state, extensions, created_at, updated_at, archived, checksum"
-
-
-def _row(values: Sequence[Any]) -> Row:
-    row = Row(*values[:12])
-    if row.checksum() != values[12]:
-        raise IndexDamaged(f"the index row of aggregate '{row.type}/{row.id}' is damaged", hint="run 'dbx reindex'")
-    return row
+__all__ = ["Head", "Index", "IndexDamaged", "IndexUnavailable", "MovedIndex", "Row"]
 
 
 class Index:
@@ -138,14 +62,14 @@ class Index:
             execute("BEGIN IMMEDIATE")
             try:
                 if execute("PRAGMA user_version").fetchone()[0] == 0:
-                    for statement in _SCHEMA.split(";\n")[:-1]:
+                    for statement in SCHEMA.split(";\n")[:-1]:
                         execute(statement)
-                    execute(f"PRAGMA user_version={_LAYOUT}")
+                    execute(f"PRAGMA user_version={LAYOUT}")
                 execute("COMMIT")
             except BaseException:
                 execute("ROLLBACK")
                 raise
-        elif layout != _LAYOUT:
+        elif layout != LAYOUT:
             raise IndexDamaged(f"'{self.path}' has the layout {layout} of another version of dbx")
 
     @contextmanager
@@ -235,8 +159,8 @@ class Index:
 
     def find(self, aggregate_type: str, aggregate_id: str) -> Row | None:
         """One aggregate."""
-        found = self.one(f"SELECT {_COLUMNS} FROM aggregate WHERE type = ? AND id = ?", aggregate_type, aggregate_id)
-        return None if found is None else _row(found)
+        found = self.one(f"SELECT {COLUMNS} FROM aggregate WHERE type = ? AND id = ?", aggregate_type, aggregate_id)
+        return None if found is None else checked_row(found)
 
     def has_type(self, aggregate_type: str) -> bool:
         """Whether any aggregate of that type is stored or staged."""
@@ -247,8 +171,8 @@ class Index:
 
     def rows(self, where: str = "1", values: Sequence[Any] = (), order: str = "type, id", take: int = -1) -> list[Row]:
         """Aggregates by a WHERE clause and an order made of column names by the caller, never of a user's text."""
-        sql = f"SELECT {_COLUMNS} FROM aggregate WHERE {where} ORDER BY {order} LIMIT {int(take)}"
-        return [_row(found) for found in self.all(sql, *values)]
+        sql = f"SELECT {COLUMNS} FROM aggregate WHERE {where} ORDER BY {order} LIMIT {int(take)}"
+        return [checked_row(found) for found in self.all(sql, *values)]
 
     def count(self) -> tuple[int, int]:
         """How many aggregates there are, and how many of them are archived."""
@@ -276,7 +200,7 @@ class Index:
     def put_rows(self, rows: Iterable[Row]) -> None:
         """Insert or replace aggregates, whose row numbers are set, inside `write`."""
         self._db.executemany(
-            f"INSERT OR REPLACE INTO aggregate ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            f"INSERT OR REPLACE INTO aggregate ({COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
             ((*row, row.checksum()) for row in rows),
         )
 
@@ -316,8 +240,9 @@ class Index:
     def positions(self, aggregate: int, first: int = 1, last: int = 2**62) -> list[int]:
         """The positions of the events `first`..`last` (versions) of an aggregate, in order."""
         found = self.all(
-            "SELECT version, base, positions FROM chain WHERE aggregate = ? AND version >= coalesce((SELECT max(version)"
-            " FROM chain WHERE aggregate = ? AND version <= ?), 0) AND version <= ? ORDER BY version",
+            "SELECT version, base, positions FROM chain WHERE aggregate = ? AND version >= coalesce("
+            "(SELECT max(version) FROM chain WHERE aggregate = ? AND version <= ?), 0)"
+            " AND version <= ? ORDER BY version",
             aggregate, aggregate, first, last,
         )  # fmt: skip
         positions: list[int] = []
@@ -380,7 +305,7 @@ class Index:
         return found is not None and bool(found[0])
 
     def put_blocks(self, file: str, blocks: Iterable[tuple[int, int]], commits: Iterable[tuple[int, int]]) -> None:
-        """Where the blocks (first position, offset) and the C frames (first seq, offset) of a file lie, inside `write`."""
+        """Where the blocks (first position, offset) and C frames (first seq, offset) of a file lie, inside `write`."""
         self._db.executemany("INSERT OR REPLACE INTO block VALUES (?, ?, ?)", [(p, file, at) for p, at in blocks])
         self._db.executemany("INSERT OR REPLACE INTO commits VALUES (?, ?, ?)", [(s, file, at) for s, at in commits])
 

@@ -1,8 +1,8 @@
 """The journal: the unsealed tail of the log. An append is one write and one fdatasync.
 
-The file may be preallocated with zeros, so that an append changes no file size and the disk writes one thing only. Where
-it is, an append whose events straddle a page goes in two synced steps, so that no reordering by the disk can leave a
-whole C frame behind missing events, which a reader would have to call damage.
+The file may be preallocated with zeros, so that an append changes no file size and the disk writes one thing only.
+Where it is, an append whose events straddle a page goes in two synced steps, so that no reordering by the disk can
+leave a whole C frame behind missing events, which a reader would have to call damage.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def journal_name(seq: int, parent: str | None) -> str:
 
 
 class Tail(NamedTuple):
-    """What a journal holds from an offset on: its items, the end of the last commit, and whether a torn write follows."""
+    """What a journal holds from an offset on: items, the end of the last commit, and whether a torn write follows."""
 
     items: list[Block | Commits]
     end: int

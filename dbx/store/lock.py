@@ -1,4 +1,4 @@
-"""One writer at a time, by flock(2): the kernel drops the lock of a process that dies, so there is never one to delete."""
+"""One writer at a time, by flock(2): the kernel drops the lock of a process that dies; there is never one to delete."""
 
 from __future__ import annotations
 

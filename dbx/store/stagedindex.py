@@ -20,7 +20,7 @@ _SET = "version, root, edge, state, extensions, updated_at, archived, checksum"
 
 
 class Batch(NamedTuple):
-    """What the staged tables follow: the batch, the size of staging.jsonl up to its last seal, and how many events it holds.
+    """What the staged tables follow: the batch, the size of staging.jsonl up to its last seal, and its events.
 
     `last_id` is the last event id drawn for staging, `given` how many ids came with their events.
     """
@@ -119,7 +119,8 @@ def adopt_staged(index: Index, position: int) -> None:
     """Make what is staged the latest state, its first event standing at `position`; inside `write`."""
     last = index.last_n()
     index.many(
-        f"INSERT INTO aggregate (n, {_ROW}, checksum) SELECT ? + n, {_ROW}, checksum FROM staged WHERE aggregate IS NULL",
+        f"INSERT INTO aggregate (n, {_ROW}, checksum)"
+        f" SELECT ? + n, {_ROW}, checksum FROM staged WHERE aggregate IS NULL",
         [(last,)],
     )
     index.many(

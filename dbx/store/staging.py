@@ -1,4 +1,4 @@
-"""staging.jsonl on disk: sections are added at the end, each sealed; what follows the last seal is an interrupted write."""
+"""staging.jsonl on disk: sections are added at the end, each sealed; what follows the last seal was interrupted."""
 
 from __future__ import annotations
 

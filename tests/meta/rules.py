@@ -14,7 +14,10 @@ MAX_LINES = 400
 MAX_STATEMENTS = 40
 
 # Paths that may be longer, or hold a longer function (`path::function`), and why.
-LONG: dict[str, str] = {}
+LONG: dict[str, str] = {
+    "dbx/repo/build.py::add": "the flat loop of the import: a call for each step would cost as much as the step",
+    "dbx/repo/working.py::fold_events": "the flat loop of the replay, for the same reason",
+}
 
 # Modules beside store/fs.py that may call the functions of `DURABLE`, and why.
 DISK: dict[str, str] = {}
