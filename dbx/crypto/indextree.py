@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 EMPTY = sha256(b"").digest()
 BUCKET = 16
 _CACHE_LIMIT = 20_000
+_ONE_BYTE = [bytes((n,)) for n in range(16)]
+_NODE = [bytes((1, d)) for d in range(256)]
 
 Item = tuple[bytes, bytes]  # (key, leaf hash)
 Step = tuple[int, bytes]  # (d, hash of the sibling)
@@ -157,6 +159,11 @@ class IndexTree:
 
         After more than 64 changes at once the caller must write `take_pages()` and its leaves before it updates again.
         """
+        if len(changes) == 1:
+            ((key, leaf),) = changes.items()
+            if leaf is not None:
+                self.root = self._set(key, leaf)
+                return self.root
         if changes:
             before = None if self.root == EMPTY else self.root
             after = self._update(b"", sorted(changes.items()), before, keep=len(changes) <= 64)
@@ -207,6 +214,45 @@ class IndexTree:
                 path.append((d, root_of(items[cut:])))
                 items = items[:cut]
         return Proof(items[0][0], tuple(reversed(path)))
+
+    def _set(self, key: bytes, leaf: bytes) -> bytes:
+        """`_update` of one key, without its lists and calls: what a single append pays."""
+        pages, dirty, buckets = self._pages, self._dirty, self._buckets
+        path: list[tuple[list[bytes | None], int]] = []  # the heap of each page from the root down, and the slot
+        expected = None if self.root == EMPTY else self.root
+        prefix = b""
+        depth = 0
+        while prefix not in buckets:
+            page = pages.get(prefix) or self._page(prefix, expected)
+            if page is None:
+                self._bucket(prefix, expected, keep=True)
+                break
+            slot = 16 + (key[depth >> 1] & 15 if depth & 1 else key[depth >> 1] >> 4)
+            path.append((page.heap, slot))
+            dirty.add(prefix)
+            expected = page.heap[slot]
+            prefix += _ONE_BYTE[slot - 16]
+            depth += 1
+        bucket = buckets[prefix]
+        bucket[key] = leaf
+        if len(bucket) <= BUCKET or depth == 64:
+            current = leaf if len(bucket) == 1 else root_of(sorted(bucket.items()))
+        else:
+            del buckets[prefix]
+            current = self._build(prefix, sorted(bucket.items()), keep=True)
+        d = 4 * depth
+        for heap, slot in reversed(path):
+            i = slot
+            heap[i] = current
+            while i > 1:
+                d -= 1
+                sibling = heap[i ^ 1]
+                if sibling is not None:
+                    pair = current + sibling if not i & 1 else sibling + current
+                    current = sha256(_NODE[d] + pair).digest()
+                i >>= 1
+                heap[i] = current
+        return current
 
     def _page(self, prefix: bytes, expected: bytes | None) -> _Page | None:
         if prefix in self._pages:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from dbx.errors import Corrupt, Invalid
@@ -160,6 +160,7 @@ def _is_actor(actor: CommitActor) -> bool:
     )
 
 
+@lru_cache(maxsize=64)
 def _actor_text(actor: CommitActor) -> str:
     if not _is_actor(actor):
         raise Invalid(

@@ -14,7 +14,7 @@ import json
 import re
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from dbx.errors import Corrupt, Invalid
@@ -90,7 +90,7 @@ def encode_envelope(envelope: Envelope) -> bytes:
     Raises Invalid when `issued_by` is not fit to be stored.
     """
     e = envelope
-    by = "" if e.issued_by is None else f'"issued_by":{_issuer_text(e.issued_by)},'
+    by = "" if e.issued_by is None else f'"issued_by":{issuer_text(e.issued_by)},'
     return (
         f'{{"aggregate_id":"{e.aggregate_id}","aggregate_type":"{e.aggregate_type}","body":"{e.body}",'
         f'"created_at":"{e.created_at}","event_id":"{e.event_id}","event_type":"{e.event_type}",{by}'
@@ -240,7 +240,9 @@ def _envelope_pattern() -> Callable[[str], re.Match[str] | None]:
     ).fullmatch
 
 
-def _issuer_text(actor: Actor) -> str:
+@lru_cache(maxsize=64)
+def issuer_text(actor: Actor) -> str:
+    """The JSON object of `issued_by`. Raises Invalid when a name is not fit to be stored."""
     if not is_actor_text(actor.group) or not is_actor_text(actor.user):
         raise Invalid(
             f"an actor's group and user must have 1 to {MAX_ACTOR_CHARS} characters and no control characters"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from dbx.errors import Corrupt, Invalid
 from dbx.formats.envelope import HASH, INTEGER, MAX_INTEGER, TIME, Actor, is_actor_text, is_day, is_text
@@ -18,6 +19,7 @@ ZERO_ID = "0" * 64
 MAX_REASON_CHARS = 1024
 
 _LINE = rf"({HASH}) ({HASH}) ({INTEGER}) ({TIME}) ([^ :\n]+):([^ :\n]+) ([^\n]+)\n"
+_ACTOR_RULE = "the actor's group and user must have 1 to 128 characters and no control characters"
 _CONTROL = "[\x00-\x1f\x7f-\x9f]"
 
 
@@ -35,12 +37,13 @@ class ReflogEntry:
 
 def encode_entry(entry: ReflogEntry) -> bytes:
     """The entry's line with its newline. Raises Invalid when the actor or the reason is not fit to be stored."""
-    broken = _broken_rule(entry)
-    if broken:
-        raise Invalid(broken)
+    if not (entry.reason.isprintable() and 0 < len(entry.reason) <= MAX_REASON_CHARS):
+        broken = _broken_reason(entry.reason)
+        if broken:
+            raise Invalid(broken)
     return (
         f"{entry.old or ZERO_ID} {entry.new or ZERO_ID} {entry.seq} {entry.time} "
-        f"{_escape(entry.actor.group)}:{_escape(entry.actor.user)} {entry.reason}\n"
+        f"{_actor_text(entry.actor)} {entry.reason}\n"
     ).encode()
 
 
@@ -69,12 +72,23 @@ def decode_reflog(data: bytes) -> list[ReflogEntry]:
 
 def _broken_rule(entry: ReflogEntry) -> str | None:
     if not is_actor_text(entry.actor.group) or not is_actor_text(entry.actor.user):
-        return "the actor's group and user must have 1 to 128 characters and no control characters"
-    if not 0 < len(entry.reason) <= MAX_REASON_CHARS:
+        return _ACTOR_RULE
+    return _broken_reason(entry.reason)
+
+
+def _broken_reason(reason: str) -> str | None:
+    if not 0 < len(reason) <= MAX_REASON_CHARS:
         return f"the reason must have 1 to {MAX_REASON_CHARS} characters"
-    if re.search(_CONTROL, entry.reason) or not is_text(entry.reason):
+    if re.search(_CONTROL, reason) or not is_text(reason):
         return "the reason must be one line without control characters"
     return None
+
+
+@lru_cache(maxsize=64)
+def _actor_text(actor: Actor) -> str:
+    if not is_actor_text(actor.group) or not is_actor_text(actor.user):
+        raise Invalid(_ACTOR_RULE)
+    return f"{_escape(actor.group)}:{_escape(actor.user)}"
 
 
 def _escape(name: str) -> str:

@@ -159,17 +159,23 @@ class WorkingSet:
         with index.write(self.indexed):
             last = index.last_n()
             fresh: list[tuple[int, int, list[int]]] = []
+            new: list[Record] = []
+            known: list[Record] = []
             for record in self.touched.values():
                 first = record.version - len(record.fresh) + 1
                 if record.n is None:
                     last += 1
                     record.n = last
+                    new.append(record)
                     fresh.append((last, first, record.fresh))
-                elif len(record.fresh) >= 16:
+                    continue
+                known.append(record)
+                if len(record.fresh) >= 16:
                     fresh.append((record.n, first, record.fresh))
                 else:
                     index.put_chain(record.n, first, record.fresh)
-            index.put_rows(record.row() for record in self.touched.values())
+            index.put_rows(record.row() for record in new)
+            index.update_rows(record.row() for record in known)
             index.put_chains(fresh)
             index.put_pages(self.tree.take_pages())
             index.put_runs(self._runs)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from dbx.store.index import Index
     from dbx.store.segments import SegmentWriter
 
-FLUSH_COMMITS = 256
+FLUSH_COMMITS = 1024
 GROUP = 64
 LARGE_BYTES = 1024 * 1024
 """From here on a batch is written as a segment at once, instead of through the journal."""

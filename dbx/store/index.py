@@ -204,6 +204,17 @@ class Index:
             ((*row, row.checksum()) for row in rows),
         )
 
+    def update_rows(self, rows: Iterable[Row]) -> None:
+        """Bring stored aggregates forward, inside `write`. What never changes, and its indexes, are left alone."""
+        self._db.executemany(
+            "UPDATE aggregate SET version = ?, root = ?, edge = ?, state = ?, extensions = ?, updated_at = ?,"
+            " archived = ?, checksum = ? WHERE n = ?",
+            (
+                (r.version, r.root, r.edge, r.state, r.extensions, r.updated_at, r.archived, r.checksum(), r.n)
+                for r in rows
+            ),
+        )
+
     def put_pages(self, pages: Iterable[tuple[bytes, bytes]]) -> None:
         """Pages of the index tree, inside `write`."""
         self._db.executemany("INSERT OR REPLACE INTO page VALUES (?, ?)", pages)
