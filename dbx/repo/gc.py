@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from dbx.repo.log import MANIFESTS, journals, read_manifest, read_ref
 from dbx.repo.seal import Copier, move_ref, seal
 from dbx.repo.writer import writing
 from dbx.store.fs import TEMPORARY
+from dbx.store.index import IndexUnavailable
 from dbx.store.journal import journal_name
 from dbx.store.segments import SEGMENTS, SUFFIX, FrameReader, SegmentWriter, segment_name
 
@@ -68,6 +70,8 @@ def collect(domain: Domain, *, dry_run: bool = False, progress: Callable[[int], 
         for part in ("", SEGMENTS, MANIFESTS):
             if domain.directory.exists(part):
                 domain.directory.sync(part)
+        with suppress(IndexUnavailable):
+            domain.index().compact()
         left = len(read_manifest(domain.directory, ref.manifest)) if ref else 0
         return Collected(sealed, merged, left, len(garbage), sum(size for _, size in garbage))
 

@@ -53,6 +53,7 @@ class Index:
 
     def _prepare(self) -> None:
         execute = self._db.execute
+        execute("PRAGMA auto_vacuum=INCREMENTAL").close()  # takes effect while the file is still empty
         if self.path != ":memory:" and execute("PRAGMA journal_mode").fetchone()[0] != "wal":
             execute("PRAGMA journal_mode=WAL").close()
         execute("PRAGMA synchronous=NORMAL").close()
@@ -362,6 +363,11 @@ class Index:
                 "staged_run",
             ):
                 self._db.execute(f"DELETE FROM {name}")
+
+    def compact(self) -> None:
+        """Give unused pages back to the file system."""
+        self.all("PRAGMA incremental_vacuum")
+        self.all("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def check(self) -> list[str]:
         """SQLite's own integrity check: its complaints, none when all is well."""

@@ -1,0 +1,22 @@
+"""Tidy a domain's files up."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dbx.repo.gc import Collected, collect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dbx.ops.session import Session
+
+__all__ = ["Collected", "collect_garbage"]
+
+
+def collect_garbage(
+    session: Session, *, dry_run: bool = False, progress: Callable[[int], None] | None = None
+) -> Collected:
+    """Seal the journal, merge small segments, drop what nothing names. Raises Locked, Corrupt."""
+    session.repository.sweep()
+    return collect(session.domain, dry_run=dry_run, progress=progress)
