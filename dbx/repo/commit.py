@@ -20,6 +20,7 @@ from dbx.repo.seal import seal
 from dbx.repo.staging import agree, drop_staging, moved, staging_locked
 from dbx.repo.writer import LARGE_BYTES, Committed, finish, write_journal, writing
 from dbx.store import stagedindex
+from dbx.store.index import IndexDamaged
 from dbx.store.staging import read_events
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from dbx.store.stagedindex import Batch
 
 _LISTED = 20
+_LOOSE_PAGES = 1000
 _MANY = 4 * 1024 * 1024
 
 
@@ -123,6 +125,8 @@ def _commit(
         [(commit, commit_id.hex())],
         also=lambda index: stagedindex.adopt_staged(index, commit.position),
     )
+    with suppress(OSError, IndexDamaged):
+        working.index.compact(beyond=_LOOSE_PAGES)  # the staged half was large and is empty now
     return commit, commit_id.hex()
 
 

@@ -23,7 +23,7 @@ from dbx.repo.events import decode_own
 from dbx.repo.log import Stored, journals, read_ref
 from dbx.repo.seal import seal
 from dbx.store.index import MovedIndex
-from dbx.store.journal import SEAL_BYTES, TORN, Journal, journal_name, scan
+from dbx.store.journal import SEAL_BYTES, TORN, Journal, journal_name, scan, sound_end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -329,17 +329,23 @@ def open_journal(domain: Domain, working: WorkingSet, position: int, seq: int) -
         header = segment.encode_header_frame(domain.id, parent, position, seq)
         domain.journal = Journal.create(directory, name, header)
         return domain.journal
-    reader_journal = Journal(directory, name, 0)
+    journal = Journal(directory, name, 0)
     try:
-        reader = reader_journal.reader
-        tail = scan(reader, reader.header()[1])
-    finally:
-        reader_journal.close()
-    journal = Journal(directory, name, tail.end)
-    if tail.torn:
-        stamp = format_time(domain.clock()).replace(":", "").replace(".", "")
-        directory.write(f"{TORN}{stamp}", journal.torn_bytes())
-        journal.cut()
+        reader = journal.reader
+        start = reader.header()[1]
+        end = sound_end(journal.read(), start)
+        torn = False
+        if end is None:
+            tail = scan(reader, start)
+            end, torn = tail.end, tail.torn
+        journal.end = end
+        if torn:
+            stamp = format_time(domain.clock()).replace(":", "").replace(".", "")
+            directory.write(f"{TORN}{stamp}", journal.torn_bytes())
+            journal.cut()
+    except BaseException:
+        journal.close()
+        raise
     domain.journal = journal
     return journal
 

@@ -364,10 +364,12 @@ class Index:
             ):
                 self._db.execute(f"DELETE FROM {name}")
 
-    def compact(self) -> None:
-        """Give unused pages back to the file system."""
-        self.all("PRAGMA incremental_vacuum")
-        self.all("PRAGMA wal_checkpoint(TRUNCATE)")
+    def compact(self, *, beyond: int = 0) -> None:
+        """Give unused pages back to the file system when there are more than `beyond` of them."""
+        if self.one("PRAGMA freelist_count")[0] > beyond:
+            with self._guard():
+                # The pragma frees a page for each step, and only a script is stepped to its end.
+                self._db.executescript("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE)").close()
 
     def check(self) -> list[str]:
         """SQLite's own integrity check: its complaints, none when all is well."""

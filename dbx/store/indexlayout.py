@@ -18,8 +18,7 @@ CREATE TABLE aggregate (n INTEGER PRIMARY KEY, type TEXT NOT NULL, id TEXT NOT N
   created_at TEXT NOT NULL, updated_at TEXT NOT NULL, archived INTEGER NOT NULL, checksum BLOB NOT NULL);
 CREATE UNIQUE INDEX aggregate_name ON aggregate (type, id);
 CREATE UNIQUE INDEX aggregate_key ON aggregate (key);
-CREATE INDEX aggregate_updated ON aggregate (updated_at, type, id);
-CREATE INDEX aggregate_created ON aggregate (created_at, type, id);
+CREATE INDEX aggregate_updated ON aggregate (updated_at);
 CREATE TABLE chain (aggregate INTEGER, version INTEGER, base INTEGER NOT NULL, positions BLOB NOT NULL,
   PRIMARY KEY (aggregate, version)) WITHOUT ROWID;
 CREATE TABLE page (prefix BLOB PRIMARY KEY, slots BLOB NOT NULL) WITHOUT ROWID;

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import errno
 import os
+import struct
+import zlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from dbx.errors import Corrupt
@@ -27,6 +29,7 @@ _GROWTH = 1024 * 1024
 _OFTEN = 8
 _PAGE = 4096
 _NONE = "0" * 16
+_HEADER = struct.Struct(">c3xI4xI")
 
 
 def journal_name(seq: int, parent: str | None) -> str:
@@ -63,6 +66,26 @@ def scan(reader: FrameReader, start: int) -> Tail:
         if isinstance(item, Commits):
             end, covered = at, len(items)
     return Tail(items[:covered], end, torn=at > end)
+
+
+def sound_end(data: bytes, start: int) -> int | None:
+    """Where the last commit of a journal ends, when every frame from `start` on is whole and nothing is torn.
+
+    None when anything is odd: `scan` then says what. Only checksums are compared, nothing is inflated or split, so
+    that a process can afford it before its first append.
+    """
+    at, end, size = start, start, len(data)
+    crc32, unpack = zlib.crc32, _HEADER.unpack_from
+    while at + segment.HEADER_BYTES <= size and data[at]:
+        kind, stored, crc = unpack(data, at)
+        behind = at + segment.HEADER_BYTES + stored
+        check = crc32(data[at : at + 12], crc32(at.to_bytes(8, "big")))
+        if behind > size or crc32(data[at + segment.HEADER_BYTES : behind], check) != crc:
+            return None
+        at = behind
+        if kind == segment.C:
+            end = at
+    return end if at == end and data.count(0, at) == size - at else None
 
 
 class Journal:
@@ -151,6 +174,10 @@ class Journal:
         os.ftruncate(self._fd, self.end)
         sync_data(self._fd)
         self.size = self.end
+
+    def read(self) -> bytes:
+        """The whole file."""
+        return read_at(self._fd, self.size, 0)
 
     def torn_bytes(self) -> bytes:
         """What follows the last commit."""

@@ -131,6 +131,9 @@ class FrameReader:
 
     def zeros_from(self, offset: int) -> bool:
         """Whether nothing but zeros follows."""
+        have = self._bytes(offset, 1)
+        if self._buffer[have : have + 1].strip(b"\0"):
+            return False
         while offset < self.size:
             data = read_at(self._fd, min(_WINDOW, self.size - offset), offset)
             if not data:
