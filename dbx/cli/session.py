@@ -8,16 +8,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from dbx.errors import Invalid
-from dbx.ops.session import Session, open_session
+from dbx.ops.session import Session, Who, open_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from dbx.cli.context import Invocation
-    from dbx.formats.envelope import Actor
-
-GROUP = "local"
-"""The group of an actor that names none."""
 
 
 @contextmanager
@@ -28,7 +24,7 @@ def session(invocation: Invocation, *, progress: Callable[[int], None] | None = 
         invocation.start_dir,
         dbx_dir=invocation.dbx_dir,
         domain=invocation.domain,
-        actor=actor_of(invocation),
+        who=who_of(invocation),
         clock=invocation.clock,
         wait_s=invocation.wait_s,
         safe=[path for path in safe if path],
@@ -40,17 +36,15 @@ def session(invocation: Invocation, *, progress: Callable[[int], None] | None = 
         opened.close()
 
 
-def actor_of(invocation: Invocation) -> Actor | None:
-    """DBX_ACTOR, else the user of the operating system in the group 'local'."""
-    from dbx.formats.envelope import Actor, is_actor_text
+def who_of(invocation: Invocation) -> Who:
+    """What DBX_ACTOR says, and the user of the operating system."""
+    from dbx.formats.envelope import is_actor_text
 
-    if invocation.actor is not None:
-        group, user = invocation.actor
-        actor = Actor(GROUP if group is None else group, user)
-        if not is_actor_text(actor.group) or not is_actor_text(actor.user):
-            raise Invalid("DBX_ACTOR must be 'group:user', each of 1 to 128 characters without control characters")
-        return actor
+    group, user = invocation.actor or (None, None)
+    if not all(part is None or is_actor_text(part) for part in (group, user)):
+        raise Invalid("DBX_ACTOR must be 'group:user', each of 1 to 128 characters without control characters")
     try:
-        return Actor(GROUP, pwd.getpwuid(os.geteuid()).pw_name)
+        account = pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:
-        return Actor(GROUP, f"uid-{os.geteuid()}")
+        account = f"uid-{os.geteuid()}"
+    return Who(group, user, account)

@@ -6,28 +6,52 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dbx.formats.envelope import Actor
+from dbx.repo import config
 from dbx.repo.repository import DOMAINS, HEAD, Repository
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from dbx.formats.envelope import Actor
     from dbx.model.time import Clock
     from dbx.repo.domain import Domain
 
 
+GROUP = "local"
+"""The group of an actor that names none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """Who acts: `group` and `user` as they were given, None where not; `account` is the operating system's user."""
+
+    group: str | None
+    user: str | None
+    account: str
+
+
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Made once for each command; `domain_name` None means the checked-out domain, `actor` None an unknown one."""
+    """Made once for each command; `domain_name` None means the checked-out domain."""
 
     repository: Repository
     domain_name: str | None
-    actor: Actor | None
+    who: Who
 
     @property
     def domain(self) -> Domain:
         """The domain the command is about. Raises NotFound."""
         return self.repository.domain(self.domain_name)
+
+    @property
+    def actor(self) -> Actor:
+        """Who acts: what was given, else the settings user.group and user.name, else the account in group 'local'."""
+        group, user = self.who.group, self.who.user
+        if group is None:
+            group = config.get(self.repository, None, "user.group") or GROUP
+        if user is None:
+            user = config.get(self.repository, None, "user.name") or self.who.account
+        return Actor(group, user)
 
     def close(self) -> None:
         """Close what was opened."""
@@ -39,7 +63,7 @@ def open_session(
     *,
     dbx_dir: str | None,
     domain: str | None,
-    actor: Actor | None,
+    who: Who,
     clock: Clock,
     wait_s: float,
     safe: Sequence[str] = (),
@@ -49,7 +73,7 @@ def open_session(
     path = _is_repository(dbx_dir) if dbx_dir is not None else None
     if path is None:
         path = Repository.find(start if dbx_dir is None else dbx_dir)
-    return Session(Repository(path, clock=clock, wait_s=wait_s, safe=safe, progress=progress), domain, actor)
+    return Session(Repository(path, clock=clock, wait_s=wait_s, safe=safe, progress=progress), domain, who)
 
 
 def _is_repository(path: str) -> str | None:

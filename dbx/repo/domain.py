@@ -38,7 +38,11 @@ _DAY_MS = 86_400_000
 
 
 class Domain:
-    """An open domain. `wait_s` bounds the wait for a lock; `progress` is told of events as they are replayed."""
+    """An open domain.
+
+    `wait_s` bounds the wait for a lock; `progress` is told of events as they are replayed; `find_worker` says which
+    Snowflake worker appends shall use, None for one that the clone draws.
+    """
 
     def __init__(
         self,
@@ -48,12 +52,14 @@ class Domain:
         clock: Clock,
         wait_s: float = 10.0,
         progress: Callable[[int], None] | None = None,
+        find_worker: Callable[[], int | None] = lambda: None,
     ) -> None:
         self.directory = directory
         self.name = name
         self.clock = clock
         self.wait_s = wait_s
         self.progress = progress
+        self._find_worker = find_worker
         self.mutex = threading.RLock()
         self.lock = Lock(directory, "lock")
         self.staging_lock = Lock(directory, "staging.lock")
@@ -149,6 +155,8 @@ class Domain:
         """Drop everything held in memory. What was acknowledged is in the log."""
         self._working = None
         self._seen = None
+        # Another process of this clone draws from the same worker: the index, once replayed, knows how far.
+        self.drawn.clear()
         self.close_reader()
         self.close_journal()
 
@@ -199,20 +207,32 @@ class Domain:
         """(worker, last id drawn) for the next event ids; `kind` is "append" or "stage", each with its own worker."""
         if kind in self.drawn:
             return self.drawn[kind]
+        fixed = self._find_worker()
+        if fixed is not None and kind == "append":
+            return self._draw_from_fixed(index, fixed)
         text = index.get_meta(f"ids.{kind}")
         if text:
             worker, last = map(int, text.split("|"))
             ahead_ms = snowflake.split(last)[0] - self.clock() // 1000
-            if ahead_ms < _DAY_MS:
+            if ahead_ms < _DAY_MS and worker != fixed:
                 return worker, last
         other = index.get_meta("ids.stage" if kind == "append" else "ids.append")
-        taken = int(other.split("|")[0]) if other else -1
-        worker = taken
-        while worker == taken:
-            worker = int.from_bytes(os.urandom(2), "big") & snowflake.MAX_WORKER
+        taken = {int(other.split("|")[0]) if other else -1, -1 if fixed is None else fixed}
+        while (worker := int.from_bytes(os.urandom(2), "big") & snowflake.MAX_WORKER) in taken:
+            pass
         last = index.last_id_of(worker) or 0
         index.set_meta(f"ids.{kind}", f"{worker}|{last}")
         return worker, last
+
+    def _draw_from_fixed(self, index: Index, worker: int) -> tuple[int, int]:
+        """As draw_from, for a worker that was configured: behind all that it drew, here and for staging before."""
+        known = [index.get_meta(f"ids.{kind}") for kind in ("append", "stage")]
+        drawn = [tuple(map(int, text.split("|"))) for text in known if text]
+        found = [last for other, last in drawn if other == worker]
+        if not known[0] or drawn[0][0] != worker:
+            found.append(index.last_id_of(worker) or 0)
+            index.set_meta("ids.append", f"{worker}|{max(found)}")
+        return worker, max(found)
 
     # -- inside ----------------------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from dbx.formats import yamltext
 from dbx.formats.refs import HEAD as DOMAIN_HEAD
 from dbx.model import names
 from dbx.model.time import format_time
+from dbx.repo import config
 from dbx.repo.domain import Domain
 from dbx.repo.domainfile import DomainFile, load_domain_file, write_domain_file
 from dbx.repo.staging import find_batch, new_uuid
@@ -139,7 +140,14 @@ class Repository:
         if name not in self._domains:
             self.check_domain(name)
             directory = self.directory.below(f"{DOMAINS}/{name}")
-            self._domains[name] = Domain(directory, name, clock=self.clock, wait_s=self.wait_s, progress=self.progress)
+            self._domains[name] = Domain(
+                directory,
+                name,
+                clock=self.clock,
+                wait_s=self.wait_s,
+                progress=self.progress,
+                find_worker=lambda: config.get(self, None, "snowflake_worker_id"),
+            )
         return self._domains[name]
 
     def check_domain(self, name: str) -> None:
