@@ -77,7 +77,7 @@ def encode_commit(commit: Commit) -> bytes:
     c = commit
     actor = "null" if c.actor is None else _actor_text(c.actor)
     batch = "null" if c.batch is None else f'"{c.batch}"'
-    message = "null" if c.message is None else _message_text(c.message)
+    message = "null" if c.message is None else message_text(c.message)
     parent = "null" if c.parent is None else f'"{c.parent}"'
     schema = "null" if c.schema is None else f'"{c.schema}"'
     line = (
@@ -170,7 +170,8 @@ def _actor_text(actor: CommitActor) -> str:
     return f'{{"group":{escape(actor.group)},{token}"user":{escape(actor.user)}}}'
 
 
-def _message_text(message: str) -> str:
+def message_text(message: str) -> str:
+    """The JSON string of a commit's message. Raises Invalid when it is too long or not fit to be stored."""
     if not is_text(message):
         raise Invalid("the commit message has a surrogate or noncharacter")
     if _utf8_length(message) > MAX_MESSAGE_BYTES:

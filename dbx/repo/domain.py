@@ -112,13 +112,17 @@ class Domain:
             f"the index of domain '{self.name}' cannot be brought in step with its log", hint="run 'dbx reindex'"
         )
 
-    def read(self, query: Callable[[WorkingSet, LogReader], T]) -> T:
-        """Run a query on the index and the log as of now; again when files moved or the index was rebuilt meanwhile."""
+    def read(self, query: Callable[[WorkingSet, LogReader], T], *, flush: bool = True) -> T:
+        """Run a query on the index and the log as of now; again when files moved or the index was rebuilt meanwhile.
+
+        Without `flush` the index may lag, and the query looks at what the working set holds first.
+        """
         with self.mutex:
             for _ in range(_TRIES):
                 working = self.sync()
                 try:
-                    self.flush()
+                    if flush:
+                        self.flush()
                     if self._reader is None:
                         self._reader = LogReader(self.directory, working.index)
                     return query(working, self._reader)
@@ -142,9 +146,9 @@ class Domain:
             self._use_memory()
             self.sync()
 
-    def refold(self) -> None:
+    def refold(self, working: WorkingSet | None = None) -> None:
         """Fold records again whose event lost its body, from what is left (format.md §3, body_erased)."""
-        working = self._working
+        working = working or self._working
         if working is None:
             return
         for record in working.touched.values():
@@ -193,6 +197,11 @@ class Domain:
         """Aggregates advanced without their records in memory: forget those."""
         if self._working is not None:
             self._working.records.clear()
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether the index is kept in memory, because index.db cannot be written."""
+        return self._in_memory
 
     @property
     def torn(self) -> bool:
@@ -290,11 +299,11 @@ class Domain:
         if unlink and not self._in_memory:
             self._remove_index()
 
-    def rebuild(self) -> None:
-        """Drop the index and make it again from the log."""
-        with self.mutex:
-            self._rebuild(unlink=True)
-            self.sync()
+    def replace_index(self, name: str) -> None:
+        """Put a finished index, a file of this directory, in the place of the old one. The lock must be held."""
+        self._in_memory = False
+        self._rebuild(unlink=True)
+        self.directory.rename(name, INDEX)
 
     def _load(self) -> WorkingSet:
         self.reset()
@@ -315,9 +324,11 @@ class Domain:
         last = self.reflog.last()
         if last is None or last.new is None or last.seq <= working.head.seq:
             return
+        # Whoever asks again must hear it again.
+        self.reset()
         raise Corrupt(
             f"the reflog knows commit {last.seq}, but the log of domain '{self.name}' ends with {working.head.seq}",
-            hint="history was lost or cut off; compare with a copy",
+            hint="history was lost or cut off; compare with a copy, then 'dbx reindex --accept-loss'",
             details={"file": self.reflog.name},
         )
 

@@ -40,7 +40,16 @@ def aggregate_of(row: Row) -> Aggregate:
 def get_aggregate(domain: Domain, aggregate_type: str, aggregate_id: str, version: int | None = None) -> Aggregate:
     """An aggregate, at its latest version or an older one. Raises NotFound."""
     if version is None:
-        return domain.read(lambda working, _: aggregate_of(_row(domain, working.index, aggregate_type, aggregate_id)))
+
+        def latest(working: WorkingSet, _: LogReader) -> Aggregate:
+            record = working.touched.get((aggregate_type, aggregate_id))
+            if record is None:
+                return aggregate_of(_row(domain, working.index, aggregate_type, aggregate_id))
+            if record.refold:
+                domain.refold()
+            return aggregate_of(record.row())
+
+        return domain.read(latest, flush=False)
     return domain.read(
         lambda working, reader: _at_version(domain, working, reader, aggregate_type, aggregate_id, version)
     )

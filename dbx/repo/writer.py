@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from dbx.crypto import merkle
 from dbx.errors import Corrupt, Invalid
 from dbx.formats import segment
-from dbx.formats.commit import Commit, CommitActor, encode_commit
-from dbx.formats.envelope import Actor
+from dbx.formats.commit import Commit, CommitActor, encode_commit, message_text
+from dbx.formats.envelope import Actor, issuer_text
 from dbx.formats.reflog import ReflogEntry
 from dbx.model.time import format_time
 from dbx.repo.build import Builder, Existence
@@ -76,6 +76,11 @@ class Append:
     ) -> None:
         if not items:
             raise Invalid("a transaction needs at least one event")
+        # Refused here, where it concerns this transaction only: later it would fail the whole group.
+        if message:
+            message_text(message)
+        if issued_by is not None:
+            issuer_text(issued_by)
         self.items = items
         self.issued_by = issued_by
         self.actor = None if issued_by is None else CommitActor(issued_by.group, issued_by.user)
