@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64encode
 from hashlib import sha256
-from os import urandom
 from typing import TYPE_CHECKING, Any, Literal
 
 from dbx.errors import Conflict, DbxError, Invalid, NotFound
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from dbx.formats.envelope import Actor
+    from dbx.model.entropy import Entropy
 
 Existence = Literal["any", "new", "known"]
 
@@ -73,6 +73,7 @@ class Builder:
         worker: int,
         last_id: int,
         issued_by: Actor | None,
+        entropy: Entropy,
         existence: Existence = "any",
         reserved: bool = False,
         max_faults: int = 100,
@@ -81,6 +82,7 @@ class Builder:
         self._has_type = has_type
         self._is_taken = is_taken
         self._now = now
+        self._entropy = entropy
         self._id = snowflake.first_id(now_us, worker, last_id or None)
         self._existence = existence
         self._reserved = reserved
@@ -216,12 +218,17 @@ class Builder:
             raise first
         kinds = {type(fault.error) for fault in self.faults}
         kind = kinds.pop() if len(kinds) == 1 else Invalid
-        lines = [{"line": fault.line, "message": fault.error.message} for fault in self.faults]
-        shown = "\n".join(f"  line {fault.line}: {fault.error.message}" for fault in self.faults)
-        count = f"{len(lines)} lines are" if len(lines) > 1 else "a line is"
-        full = len(lines) >= self._max_faults
-        more = f" (stopped after {len(lines)}; '--max-errors' allows more)" if full else ""
-        raise kind(f"{count} refused, and nothing was staged{more}:\n{shown}", details={"lines": lines})
+        lines = [
+            {"line": fault.line, "type": fault.error.kind, "message": fault.error.message} for fault in self.faults
+        ]
+        if len(lines) == 1:
+            message = f"line {self.faults[0].line}: {first.message}, so nothing was stored"
+            raise kind(message, hint=first.hint, details={"lines": lines})
+        hint = f"stopped after {len(lines)} faults; '--max-errors' shows more" if self._is_full() else None
+        raise kind(f"{len(lines)} lines are refused, so nothing was stored", hint=hint, details={"lines": lines})
+
+    def _is_full(self) -> bool:
+        return len(self.faults) >= self._max_faults
 
     def _fault(self, line: int, item: dict[str, Any], raw: str | None, error: Exception) -> None:
         fault = error if isinstance(error, DbxError) else _explain(item, raw)
@@ -230,7 +237,7 @@ class Builder:
     def add_fault(self, line: int, error: DbxError) -> None:
         """Keep a fault found by who reads the lines. Raises TooManyFaults."""
         self.faults.append(Fault(line, error))
-        if len(self.faults) >= self._max_faults:
+        if self._is_full():
             raise TooManyFaults
 
     def _learn_event_type(self, event_type: object) -> str:
@@ -299,8 +306,8 @@ class Builder:
         # One for a single event, many for a batch: a call costs more than the bytes.
         if not self._salt_count:
             self._salt_count = 32
-            return urlsafe_b64encode(urandom(12)).decode()
-        text = urlsafe_b64encode(urandom(12 * self._salt_count)).decode()
+            return urlsafe_b64encode(self._entropy(12)).decode()
+        text = urlsafe_b64encode(self._entropy(12 * self._salt_count)).decode()
         self._salt_count = _SALTS
         self._salts.extend(text[at : at + 16] for at in range(0, len(text), 16))
         return self._salts.pop()

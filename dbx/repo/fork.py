@@ -44,7 +44,7 @@ def fork_domain(
     names.check_domain_name(name)
     if name in repository.domain_names():
         raise Conflict(f"domain '{name}' exists already", hint=f"switch to it with 'dbx checkout {name}'")
-    hidden = f"{DOMAINS}/.new-{name}-{os.urandom(4).hex()}"
+    hidden = f"{DOMAINS}/.new-{name}-{source.entropy(4).hex()}"
     directory = repository.directory.below(hidden)
     for part in (SEGMENTS, "manifests", "refs/heads", "refs/tags", "schemas", "logs"):
         directory.make(part)
@@ -69,7 +69,7 @@ def fork_domain(
             [ReflogEntry(None, ref.commit, ref.seq, now, actor or Actor("-", "-"), f"fork: from {source.name}")]
         )
         reflog.close()
-    file = DomainFile(new_uuid(os.urandom(16)), name, now, origin, source.file.redacted, dict(source.file.settings))
+    file = DomainFile(new_uuid(source.entropy(16)), name, now, origin, source.file.redacted, dict(source.file.settings))
     write_domain_file(directory, file)
     repository.directory.rename(hidden, f"{DOMAINS}/{name}")
     return repository.domain(name)

@@ -19,6 +19,7 @@ from dbx.model.time import format_time
 from dbx.repo import config
 from dbx.repo.domain import Domain
 from dbx.repo.domainfile import DomainFile, load_domain_file, write_domain_file
+from dbx.repo.log import journals, read_ref
 from dbx.repo.staging import find_batch, new_uuid
 from dbx.store.fs import Directory
 from dbx.store.lock import Lock
@@ -26,6 +27,7 @@ from dbx.store.lock import Lock
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from dbx.model.entropy import Entropy
     from dbx.model.time import Clock
 
 NAME = ".dbx"
@@ -54,6 +56,7 @@ class Repository:
         path: str,
         *,
         clock: Clock,
+        entropy: Entropy = os.urandom,
         wait_s: float = 10.0,
         progress: Callable[[int], None] | None = None,
         safe: Sequence[str] = (),
@@ -61,6 +64,7 @@ class Repository:
         """Open the `.dbx` directory at `path`. Raises NotFound, Denied when it belongs to somebody else."""
         self.path = path
         self.clock = clock
+        self.entropy = entropy
         self.wait_s = wait_s
         self.progress = progress
         self.directory = Directory(path)
@@ -76,7 +80,15 @@ class Repository:
             )
 
     @classmethod
-    def init(cls, path: str, *, clock: Clock, domain: str = DEFAULT, wait_s: float = 10.0) -> tuple[Repository, bool]:
+    def init(
+        cls,
+        path: str,
+        *,
+        clock: Clock,
+        domain: str = DEFAULT,
+        entropy: Entropy = os.urandom,
+        wait_s: float = 10.0,
+    ) -> tuple[Repository, bool]:
         """Make `.dbx` in the directory `path`, which is made too; whether it is new. A second time changes nothing.
 
         HEAD is written last: a repository without one is an interrupted `init`, which this completes.
@@ -87,7 +99,7 @@ class Repository:
         parent = Directory(path)
         fresh = not parent.exists(f"{NAME}/{HEAD}")
         parent.make(NAME)
-        repository = cls(root, clock=clock, wait_s=wait_s)
+        repository = cls(root, clock=clock, entropy=entropy, wait_s=wait_s)
         if fresh:
             repository.directory.write(".gitignore", _GITIGNORE)
             if not repository.directory.exists(CONFIG):
@@ -122,7 +134,13 @@ class Repository:
         """The name of the checked-out domain."""
         data = self.directory.find(HEAD, 4096)
         if data is None:
-            raise Corrupt(f"'{self.path}/{HEAD}' is missing", hint="run 'dbx init' again to complete the repository")
+            if not self._has_events():
+                raise NotFound(f"'{self.path}' is half a repository: 'dbx init' was interrupted", hint="run it again")
+            raise Corrupt(
+                f"'{self.path}/{HEAD}' is missing",
+                hint="run 'dbx init' again to complete the repository",
+                details={"file": HEAD},
+            )
         text = data.decode("utf-8", "replace")
         if not text.startswith(f"ref: {DOMAINS}/") or not text.endswith("\n"):
             raise Corrupt(f"'{self.path}/{HEAD}' is damaged", details={"file": HEAD})
@@ -144,6 +162,7 @@ class Repository:
                 directory,
                 name,
                 clock=self.clock,
+                entropy=self.entropy,
                 wait_s=self.wait_s,
                 progress=self.progress,
                 find_worker=lambda: config.get(self, None, "snowflake_worker_id"),
@@ -173,7 +192,7 @@ class Repository:
         directory.write("HEAD", DOMAIN_HEAD)
         write_domain_file(
             directory,
-            DomainFile(new_uuid(os.urandom(16)), name, format_time(self.clock()), forked_from, settings={}),
+            DomainFile(new_uuid(self.entropy(16)), name, format_time(self.clock()), forked_from, settings={}),
         )
         return self.domain(name)
 
@@ -185,24 +204,30 @@ class Repository:
         self._set_active(name)
         return True
 
+    def check_deletable(self, name: str) -> None:
+        """Raises NotFound, and Conflict for the default and for the checked-out domain."""
+        self.check_domain(names.check_domain_name(name))
+        if name == DEFAULT:
+            raise Conflict("the default domain cannot be deleted")
+        if name == self.active:
+            raise Conflict(f"domain '{name}' is checked out", hint="check another domain out first")
+
     def delete_domain(self, name: str, *, force: bool = False) -> None:
         """Remove a domain and all its events. Raises Conflict for the active one, the default one, and staged events.
 
         It is renamed first, so that a crash leaves it whole or gone.
         """
+        self.check_deletable(name)
         domain = self.domain(name)
-        if name == DEFAULT:
-            raise Conflict("the default domain cannot be deleted")
-        if name == self.active:
-            raise Conflict(f"domain '{name}' is checked out", hint="check another domain out first")
-        batch = find_batch(domain)
-        if batch is not None and not force:
+        # By force also what is too damaged to be looked at.
+        batch = None if force else find_batch(domain)
+        if batch is not None:
             raise Conflict(
                 f"domain '{name}' has {batch.events} staged events", hint="commit or reset them, or add '--force'"
             )
         domain.lock.acquire(self.wait_s)
         try:
-            self.directory.rename(f"{DOMAINS}/{name}", f"{DOMAINS}/.deleted-{name}-{os.urandom(4).hex()}")
+            self.directory.rename(f"{DOMAINS}/{name}", f"{DOMAINS}/.deleted-{name}-{self.entropy(4).hex()}")
         finally:
             domain.close()
             del self._domains[name]
@@ -261,6 +286,10 @@ class Repository:
         self.directory.write(CONFIG, yamltext.dump(value))
 
     # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _has_events(self) -> bool:
+        domains = [self.directory.below(f"{DOMAINS}/{name}") for name in self.directory.names(DOMAINS)]
+        return any(read_ref(domain) is not None or journals(domain) for domain in domains)
 
     def _set_active(self, name: str) -> None:
         self.directory.write(HEAD, f"ref: {DOMAINS}/{name}\n".encode())

@@ -194,7 +194,7 @@ def _write_group(domain: Domain, group: Sequence[Append]) -> bool:
     built: list[tuple[Append, Committed, bytes]] = []
     for request in group:
         worker, last = domain.draw_from(working.index, "append")
-        builder = _build(working, request, now_us, now, worker, last)
+        builder = _build(domain, working, request, now_us, now, worker, last)
         try:
             builder.refuse()
         except Exception as error:
@@ -230,8 +230,11 @@ def _write_group(domain: Domain, group: Sequence[Append]) -> bool:
     return False
 
 
-def _build(working: WorkingSet, request: Append, now_us: int, now: str, worker: int, last: int) -> Builder:
+def _build(
+    domain: Domain, working: WorkingSet, request: Append, now_us: int, now: str, worker: int, last: int
+) -> Builder:
     builder = Builder(
+        entropy=domain.entropy,
         find=working.find,
         has_type=working.has_type,
         is_taken=lambda event_id: working.find_event(event_id) is not None,
