@@ -34,6 +34,11 @@ def complete_ref(ctx: click.Context, param: click.Parameter, incomplete: str) ->
     return _items(ctx, "ref", incomplete)
 
 
+def complete_source(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """A domain, and behind an `@` a ref in it."""
+    return _items(ctx, "source", incomplete)
+
+
 def answer(instruction: str) -> int:
     """Do what the shell's completion function asks: `bash_complete`, `zsh_complete`, `fish_complete`."""
     from click.shell_completion import shell_complete

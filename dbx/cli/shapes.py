@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dbx.formats.commit import Commit
     from dbx.model.event import Aggregate, Event
+    from dbx.repo.log import Entry
 
 
 def event_value(event: Event) -> dict[str, Any]:
     """An event. Its first nine members are those that `apply --stage --from` takes, but for `version` and `issued_by`.
 
-    `seq` is the commit's, None while staged; payload and metadata are null when the body was erased.
+    `seq` is the commit's, None while staged as is `position`; payload and metadata are null when the body was erased.
     """
     value: dict[str, Any] = {
         "aggregate_type": event.aggregate_type,
@@ -30,8 +31,9 @@ def event_value(event: Event) -> dict[str, Any]:
     if event.note:
         value["note"] = event.note
     value["hash"] = event.hash
-    value["position"] = event.position
-    value["seq"] = event.commit if event.commit >= 0 else None
+    stored = event.commit >= 0
+    value["position"] = event.position if stored else None
+    value["seq"] = event.commit if stored else None
     return value
 
 
@@ -72,3 +74,11 @@ def commit_value(commit: Commit, commit_id: str) -> dict[str, Any]:
         "schema": commit.schema,
         "domain": commit.domain,
     }
+
+
+def head_value(entry: Entry | None) -> dict[str, Any] | None:
+    """The commit a domain stands at, in short; None before the first."""
+    if entry is None:
+        return None
+    commit = entry.commit
+    return {"id": entry.id.hex(), "seq": commit.seq, "time": commit.time, "message": commit.message}

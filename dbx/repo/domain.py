@@ -27,6 +27,7 @@ from dbx.store.reflog import Reflog
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from dbx.model.entropy import Entropy
     from dbx.model.time import Clock
     from dbx.repo.record import Record
     from dbx.store.fs import Directory
@@ -50,6 +51,7 @@ class Domain:
         name: str,
         *,
         clock: Clock,
+        entropy: Entropy = os.urandom,
         wait_s: float = 10.0,
         progress: Callable[[int], None] | None = None,
         find_worker: Callable[[], int | None] = lambda: None,
@@ -57,6 +59,7 @@ class Domain:
         self.directory = directory
         self.name = name
         self.clock = clock
+        self.entropy = entropy
         self.wait_s = wait_s
         self.progress = progress
         self._find_worker = find_worker
@@ -227,7 +230,7 @@ class Domain:
                 return worker, last
         other = index.get_meta("ids.stage" if kind == "append" else "ids.append")
         taken = {int(other.split("|")[0]) if other else -1, -1 if fixed is None else fixed}
-        while (worker := int.from_bytes(os.urandom(2), "big") & snowflake.MAX_WORKER) in taken:
+        while (worker := int.from_bytes(self.entropy(2), "big") & snowflake.MAX_WORKER) in taken:
             pass
         last = index.last_id_of(worker) or 0
         index.set_meta(f"ids.{kind}", f"{worker}|{last}")

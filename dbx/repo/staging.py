@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from dbx.store.stagedindex import Batch
 
 _MAX_NESTED = 64
+_SINCE = "staged_since"
 
 
 class StagedResult(NamedTuple):
@@ -83,6 +84,22 @@ def find_batch(domain: Domain) -> Batch | None:
         return stagedindex.Batch(found[0].batch, end, events, 0, 0)
 
 
+def staged_since(domain: Domain, batch: Batch) -> int:
+    """When the first event of a batch was staged, in microseconds since the Unix epoch.
+
+    Where a rebuilt index no longer knows, it is when the last one was.
+    """
+    with domain.mutex:
+        text = domain.sync().index.get_meta(_SINCE)
+    if text and text.startswith(f"{batch.id}|"):
+        return int(text.partition("|")[2])
+    fd = domain.directory.open_read(NAME)
+    try:
+        return os.fstat(fd).st_mtime_ns // 1000
+    finally:
+        os.close(fd)
+
+
 def stage(
     domain: Domain,
     items: Iterable[tuple[int, dict[str, Any], str | None]]
@@ -113,13 +130,14 @@ def stage(
             worker=worker,
             last_id=last,
             issued_by=issued_by,
+            entropy=domain.entropy,
             existence=existence,
             reserved=reserved,
             max_faults=max_faults,
         )
         header = b""
         if batch is None:
-            header = staging.encode_header(_new_uuid(), domain.id)
+            header = staging.encode_header(new_uuid(domain.entropy(16)), domain.id)
         section = Section(domain.directory, header=header, at=batch.size if batch else 0)
         try:
             tail = _fill(builder, section, items(builder) if callable(items) else items)
@@ -133,7 +151,8 @@ def stage(
         offset = batch.events if batch else 0
         given = (batch.given if batch else 0) + builder.given
         after = stagedindex.Batch(name, end, offset + builder.count, builder.last_drawn, given)
-        _note(domain, index, after, builder.records, builder.runs, offset, worker)
+        since_us = now_us if batch is None else None
+        _note(domain, index, after, builder.records, builder.runs, offset, worker, since_us)
         return StagedResult(name, builder.count, len(builder.records), after.events, tail)
 
 
@@ -259,6 +278,7 @@ def _note(
     runs: list[tuple[int, int, int]],
     offset: int,
     worker: int,
+    since_us: int | None = None,
 ) -> None:
     """Bring the staged half of the index forward. It is derived: where it cannot be written, it is made anew later."""
     try:
@@ -273,6 +293,8 @@ def _note(
             stagedindex.put_staged_runs(index, [(first, count, offset + n) for first, count, n in runs])
             stagedindex.set_batch(index, batch)
             index.set_meta("ids.stage", f"{worker}|{batch.last_id}")
+            if since_us is not None:
+                index.set_meta(_SINCE, f"{batch.id}|{since_us}")
     except IndexUnavailable:
         return
     domain.drawn["stage"] = (worker, batch.last_id)
@@ -348,10 +370,6 @@ def _refold(index: Index, records: dict[tuple[str, str], Record], line: bytes, b
         record.archived = event.event_type == ARCHIVED
     fold(record.state, record.extensions, event.event_type, event.payload, event.metadata)
     return event.event_id
-
-
-def _new_uuid() -> str:
-    return new_uuid(os.urandom(16))
 
 
 def new_uuid(random: bytes) -> str:

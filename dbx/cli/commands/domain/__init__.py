@@ -1,0 +1,4 @@
+"""List, show and rename domains.
+
+'dbx checkout' switches between them, makes and deletes them.
+"""

@@ -1,0 +1,53 @@
+"""Names for the shell to complete: fast, and silent when anything is wrong."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dbx.errors import DbxError
+from dbx.ops.session import Who, open_session
+from dbx.repo.candidates import find_aggregate_ids, find_ref_names, find_type_names
+
+if TYPE_CHECKING:
+    from dbx.ops.session import Session
+
+
+def candidates(start_dir: str, domain: str | None, kind: str, prefix: str, extra: str | None = None) -> list[str]:
+    """Names that begin with `prefix`; nothing is read beyond the index, and none is made where there is none.
+
+    `kind` is "domain", "type", "id" (of the aggregates of type `extra`), "ref" or "source" (`DOMAIN[@REF]`).
+    """
+    if not prefix.isascii():
+        return []
+    try:
+        session = open_session(
+            start_dir, dbx_dir=start_dir, domain=domain, who=Who(None, None, ""), clock=_no_time, wait_s=0.0
+        )
+        try:
+            return _find(session, kind, prefix, extra)
+        finally:
+            session.close()
+    except (DbxError, OSError):
+        return []
+
+
+def _find(session: Session, kind: str, prefix: str, extra: str | None) -> list[str]:
+    if kind == "domain":
+        return [name for name in session.repository.domain_names() if name.startswith(prefix)]
+    if kind == "type":
+        return find_type_names(session.domain, prefix)
+    if kind == "id":
+        return find_aggregate_ids(session.domain, extra, prefix) if extra else []
+    if kind == "ref":
+        return find_ref_names(session.domain, prefix)
+    if kind == "source":
+        name, at, ref = prefix.partition("@")
+        if not at:
+            return _find(session, "domain", prefix, None)
+        domain = session.repository.domain(name) if name else session.domain
+        return [f"{name}@{found}" for found in find_ref_names(domain, ref)]
+    return []
+
+
+def _no_time() -> int:
+    return 0

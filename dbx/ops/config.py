@@ -1,0 +1,36 @@
+"""Read and change settings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dbx.repo import config
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from dbx.ops.session import Session
+    from dbx.repo.config import Value
+
+
+def list_settings(session: Session) -> list[Value]:
+    """Every setting, sorted by key. Raises Invalid when a settings file breaks a rule."""
+    return config.list_values(session.repository, session.domain)
+
+
+def get_setting(session: Session, key: str) -> Value:
+    """One setting. Raises Invalid for an unknown key."""
+    config.get_setting(key)
+    return config.get_value(session.repository, session.domain, key)
+
+
+def change_settings(session: Session, values: Mapping[str, str], unset: Sequence[str] = ()) -> list[Value]:
+    """Set settings from text and unset others, all or none; what they are afterwards, in the order given."""
+    parsed = {key: config.parse(config.get_setting(key), text) for key, text in values.items()}
+    config.change(session.repository, session.domain, parsed, unset)
+    return [config.get_value(session.repository, session.domain, key) for key in (*unset, *values)]
+
+
+def keys() -> list[str]:
+    """The names of all settings."""
+    return sorted(config.SETTINGS)

@@ -1,0 +1,61 @@
+"""Names that begin so, for completion: asked of the index as it stands, without waiting and without writing history."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dbx.repo.domain import INDEX
+from dbx.store.index import Index
+from dbx.store.indexsurvey import find_ids, find_types
+
+if TYPE_CHECKING:
+    from dbx.repo.domain import Domain
+
+LIMIT = 200
+_TAGS = "refs/tags"
+_WAIT_S = 0.2
+
+
+def find_type_names(domain: Domain, prefix: str) -> list[str]:
+    """Aggregate types, those of staged aggregates too."""
+    index = _open(domain)
+    if index is None:
+        return []
+    try:
+        return find_types(index, prefix, LIMIT)
+    finally:
+        index.close()
+
+
+def find_aggregate_ids(domain: Domain, aggregate_type: str, prefix: str) -> list[str]:
+    """Ids of the aggregates of a type, staged ones too."""
+    index = _open(domain)
+    if index is None:
+        return []
+    try:
+        return find_ids(index, aggregate_type, prefix, LIMIT)
+    finally:
+        index.close()
+
+
+def find_ref_names(domain: Domain, prefix: str) -> list[str]:
+    """HEAD and tags; of commit ids, those of at least four digits that are still ambiguous or unique."""
+    names = ["HEAD", *domain.directory.names(_TAGS)]
+    if len(prefix) >= 4 and all(c in "0123456789abcdef" for c in prefix) and len(prefix) <= 64:
+        index = _open(domain)
+        if index is not None:
+            try:
+                names += [commit_id.hex() for _, commit_id in index.find_commits(prefix)]
+            finally:
+                index.close()
+    return [name for name in names if name.startswith(prefix)]
+
+
+def _open(domain: Domain) -> Index | None:
+    """The index where there is one. Making or mending it is not for a key press."""
+    try:
+        if not domain.directory.size(INDEX):
+            return None
+    except FileNotFoundError:
+        return None
+    return Index(domain.directory.path_of(INDEX), timeout_s=_WAIT_S)
