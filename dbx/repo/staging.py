@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dbx.crypto import merkle
-from dbx.errors import Conflict, DbxError, Invalid
+from dbx.errors import Conflict, Corrupt, DbxError, Invalid
 from dbx.formats import canonical, staging
 from dbx.model.event import ARCHIVED, RESTORED, fold
 from dbx.model.time import format_time
@@ -183,9 +183,11 @@ def parse_lines(
 def clear(domain: Domain) -> int:
     """Drop everything that is staged; how many events that were."""
     with staging_locked(domain):
-        index = domain.sync().index
-        batch = stagedindex.get_batch(index)
-        drop_staging(domain, index)
+        try:
+            batch = find_batch(domain)
+        except Corrupt:  # which is what it is dropped for
+            batch = stagedindex.get_batch(domain.sync().index)
+        drop_staging(domain, domain.sync().index)
         return batch.events if batch else 0
 
 

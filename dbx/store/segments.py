@@ -68,6 +68,17 @@ class FrameReader:
 
     def frame(self, offset: int) -> tuple[segment.FrameHeader, bytes, int]:
         """The frame at an offset: header, raw bytes, where the next begins."""
+        kept = self._buffer
+        try:
+            return self._frame(offset)
+        except Corrupt:
+            if self._buffer is not kept or not kept:
+                raise
+        # A journal grows into its zeros: what is kept of it may be older than what was asked for.
+        self._buffer = b""
+        return self._frame(offset)
+
+    def _frame(self, offset: int) -> tuple[segment.FrameHeader, bytes, int]:
         have = self._bytes(offset, segment.HEADER_BYTES)
         header = segment.parse_header(self._buffer, have)
         want = segment.HEADER_BYTES + (0 if header is None else header.stored)
