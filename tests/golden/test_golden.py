@@ -19,7 +19,7 @@ from dbx.repo.staging import find_batch, staged_events
 from dbx.repo.writer import Append, Appender
 from tests.reader import read
 
-ROOT = pathlib.Path(__file__).resolve().parents[3]
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "fixtures" / "repositories" / "v1"
 NAMES = sorted(path.stem for path in GOLDEN.glob("*.json"))
 JANE = Actor("ops", "jane")
