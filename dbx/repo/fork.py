@@ -10,7 +10,6 @@ from dbx.errors import Conflict, NotFound
 from dbx.formats.envelope import Actor
 from dbx.formats.manifest import ManifestEntry
 from dbx.formats.reflog import ReflogEntry
-from dbx.formats.refs import HEAD
 from dbx.model import names
 from dbx.model.time import format_time
 from dbx.repo.domainfile import DomainFile, write_domain_file
@@ -42,13 +41,15 @@ def fork_domain(
     the whole fork or nothing of that name. Raises Conflict when the name is taken.
     """
     names.check_domain_name(name)
-    if name in repository.domain_names():
-        raise Conflict(f"domain '{name}' exists already", hint=f"switch to it with 'dbx checkout {name}'")
-    hidden = f"{DOMAINS}/.new-{name}-{source.entropy(4).hex()}"
-    directory = repository.directory.below(hidden)
-    for part in (SEGMENTS, "manifests", "refs/heads", "refs/tags", "schemas", "logs"):
-        directory.make(part)
-    directory.write("HEAD", HEAD)
+    with repository.changing():
+        if name in repository.domain_names():
+            raise Conflict(f"domain '{name}' exists already", hint=f"switch to it with 'dbx checkout {name}'")
+        _fork(repository, name, source, seq, actor)
+    return repository.domain(name)
+
+
+def _fork(repository: Repository, name: str, source: Domain, seq: int | None, actor: Actor | None) -> None:
+    hidden, directory = repository.prepare_domain(name)
     with writing(source) as working:
         if working.head.journal and (seq is None or seq > _ref_seq(source)):
             seal(source, working, working.head)
@@ -72,7 +73,6 @@ def fork_domain(
     file = DomainFile(new_uuid(source.entropy(16)), name, now, origin, source.file.redacted, dict(source.file.settings))
     write_domain_file(directory, file)
     repository.directory.rename(hidden, f"{DOMAINS}/{name}")
-    return repository.domain(name)
 
 
 def _ref_seq(domain: Domain) -> int:

@@ -9,6 +9,8 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dbx.errors import Conflict, Corrupt, Denied, Invalid, NotFound
@@ -25,7 +27,7 @@ from dbx.store.fs import Directory
 from dbx.store.lock import Lock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from dbx.model.entropy import Entropy
     from dbx.model.time import Clock
@@ -95,19 +97,27 @@ class Repository:
         """
         names.check_domain_name(domain)
         root = os.path.join(path, NAME)
-        os.makedirs(path, exist_ok=True)
+        _make_durably(os.path.abspath(path))
         parent = Directory(path)
         fresh = not parent.exists(f"{NAME}/{HEAD}")
         parent.make(NAME)
         repository = cls(root, clock=clock, entropy=entropy, wait_s=wait_s)
         if fresh:
-            repository.directory.write(".gitignore", _GITIGNORE)
-            if not repository.directory.exists(CONFIG):
-                repository.directory.write(CONFIG, yamltext.dump({"format": 1}))
-            if not repository.directory.exists(f"{DOMAINS}/{domain}/domain.yaml"):
-                repository.create_domain(domain)
-            repository._set_active(domain)
+            with repository.changing():
+                fresh = repository._complete(domain)
+            parent.sync()
         return repository, fresh
+
+    def _complete(self, domain: str) -> bool:
+        if self.directory.exists(HEAD):
+            return False
+        self.directory.write(".gitignore", _GITIGNORE)
+        if not self.directory.exists(CONFIG):
+            self.directory.write(CONFIG, yamltext.dump({"format": 1}))
+        if domain not in self.domain_names():
+            self._create(domain)
+        self._set_active(domain)
+        return True
 
     @staticmethod
     def find(start: str) -> str:
@@ -144,12 +154,15 @@ class Repository:
         text = data.decode("utf-8", "replace")
         if not text.startswith(f"ref: {DOMAINS}/") or not text.endswith("\n"):
             raise Corrupt(f"'{self.path}/{HEAD}' is damaged", details={"file": HEAD})
-        return names.check_domain_name(text[len(f"ref: {DOMAINS}/") : -1])
+        name = names.check_domain_name(text[len(f"ref: {DOMAINS}/") : -1])
+        return name if self.directory.exists(f"{DOMAINS}/{name}/domain.yaml") else self._find_renamed(name)
 
     def domain_names(self) -> list[str]:
         """Every domain, sorted."""
         return [
-            name for name in self.directory.names(DOMAINS) if self.directory.exists(f"{DOMAINS}/{name}/domain.yaml")
+            name
+            for name in self.directory.names(DOMAINS)
+            if name[0] != "." and self.directory.exists(f"{DOMAINS}/{name}/domain.yaml")
         ]
 
     def domain(self, name: str | None = None) -> Domain:
@@ -179,22 +192,31 @@ class Repository:
             raise NotFound(f"domain '{name}' does not exist", hint=hint)
 
     def create_domain(self, name: str, *, forked_from: dict[str, Any] | None = None) -> Domain:
-        """An empty domain. Raises Conflict when there is one of that name.
-
-        domain.yaml is written last, so that an interrupted creation leaves no half domain.
-        """
+        """An empty domain. Raises Conflict when there is one of that name."""
         names.check_domain_name(name)
-        if name in self.domain_names():
-            raise Conflict(f"domain '{name}' exists already", hint=f"switch to it with 'dbx checkout {name}'")
-        directory = self.directory.below(f"{DOMAINS}/{name}")
-        for part in ("segments", "manifests", "refs/heads", "refs/tags", "schemas", "logs"):
-            directory.make(part)
-        directory.write("HEAD", DOMAIN_HEAD)
+        with self.changing():
+            if name in self.domain_names():
+                raise Conflict(f"domain '{name}' exists already", hint=f"switch to it with 'dbx checkout {name}'")
+            self._create(name, forked_from)
+        return self.domain(name)
+
+    def _create(self, name: str, forked_from: dict[str, Any] | None = None) -> None:
+        # Under a hidden name, renamed last: a crash leaves no half domain.
+        hidden, directory = self.prepare_domain(name)
         write_domain_file(
             directory,
             DomainFile(new_uuid(self.entropy(16)), name, format_time(self.clock()), forked_from, settings={}),
         )
-        return self.domain(name)
+        self.directory.rename(hidden, f"{DOMAINS}/{name}")
+
+    def prepare_domain(self, name: str) -> tuple[str, Directory]:
+        """A domain directory without its domain.yaml, under a hidden name; rename it when it is whole."""
+        hidden = f"{DOMAINS}/.new-{name}"
+        directory = self.directory.below(hidden)
+        for part in ("segments", "manifests", "refs/heads", "refs/tags", "schemas", "logs"):
+            directory.make(part)
+        directory.write("HEAD", DOMAIN_HEAD)
+        return hidden, directory
 
     def switch(self, name: str) -> bool:
         """Check a domain out; False when it was already."""
@@ -225,43 +247,65 @@ class Repository:
             raise Conflict(
                 f"domain '{name}' has {batch.events} staged events", hint="commit or reset them, or add '--force'"
             )
-        domain.lock.acquire(self.wait_s)
+        with self.changing():
+            domain.lock.acquire(self.wait_s)
+            try:
+                self.directory.rename(f"{DOMAINS}/{name}", f"{DOMAINS}/.deleted-{name}-{self.entropy(4).hex()}")
+            finally:
+                domain.close()
+                del self._domains[name]
+            self.sweep()
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """The workspace's lock, for making, renaming and deleting domains, and what interrupted ones left swept up."""
+        lock = self.lock()
+        lock.acquire(self.wait_s)
         try:
-            self.directory.rename(f"{DOMAINS}/{name}", f"{DOMAINS}/.deleted-{name}-{self.entropy(4).hex()}")
+            self.sweep()
+            yield
         finally:
-            domain.close()
-            del self._domains[name]
-        self.sweep()
+            lock.close()
 
     def sweep(self) -> None:
-        """Remove what interrupted deletions left."""
+        """Remove what interrupted creations and deletions left. The workspace's lock must be held."""
         for entry in self.directory.names(DOMAINS):
-            if entry.startswith(".deleted-"):
+            if entry.startswith((".deleted-", ".new-")):
                 self._remove_tree(f"{DOMAINS}/{entry}")
 
     def rename_domain(self, old: str, new: str) -> None:
         """Give a domain another name; its id stays. Raises Conflict when the name is taken."""
         names.check_domain_name(new)
         domain = self.domain(old)
-        if new in self.domain_names():
-            raise Conflict(f"domain '{new}' exists already")
         if old == DEFAULT:
             raise Conflict("the default domain cannot be renamed")
-        domain.lock.acquire(self.wait_s)
-        try:
-            file = load_domain_file(domain.directory)
-            was_active = self.active == old
-            self.directory.rename(f"{DOMAINS}/{old}", f"{DOMAINS}/{new}")
-            below = self.directory.below(f"{DOMAINS}/{new}")
-            write_domain_file(
-                below,
-                DomainFile(file.id, new, file.created_at, file.forked_from, file.redacted, file.settings, file.remotes),
-            )
-            if was_active:
-                self._set_active(new)
-        finally:
-            domain.close()
-            del self._domains[old]
+        with self.changing():
+            if new in self.domain_names():
+                raise Conflict(f"domain '{new}' exists already")
+            domain.lock.acquire(self.wait_s)
+            try:
+                was_active = self.active == old
+                self.directory.rename(f"{DOMAINS}/{old}", f"{DOMAINS}/{new}")
+                self._finish_rename(new, was_active)
+            finally:
+                domain.close()
+                del self._domains[old]
+
+    def _finish_rename(self, new: str, is_active: bool) -> None:
+        # domain.yaml comes last: until then it tells what HEAD may still be calling the domain.
+        if is_active:
+            self._set_active(new)
+        directory = self.directory.below(f"{DOMAINS}/{new}")
+        write_domain_file(directory, replace(load_domain_file(directory), name=new))
+
+    def _find_renamed(self, old: str) -> str:
+        """The domain that an interrupted rename gave another name than HEAD has; the rename is brought to its end."""
+        for name in self.domain_names():
+            if load_domain_file(self.directory.below(f"{DOMAINS}/{name}")).name == old:
+                with suppress(OSError):  # a reader may not be able to; it need not
+                    self._finish_rename(name, is_active=True)
+                return name
+        return old
 
     def lock(self) -> Lock:
         """The lock for changing the workspace itself; acquire it."""
@@ -296,3 +340,14 @@ class Repository:
 
     def _remove_tree(self, name: str) -> None:
         self.directory.remove_tree(name)
+
+
+def _make_durably(path: str) -> None:
+    """Make a directory with its parents, each entered in its own parent durably."""
+    made = []
+    while not os.path.isdir(path):
+        made.append(path)
+        path = os.path.dirname(path)
+    for one in reversed(made):
+        os.makedirs(one, exist_ok=True)
+        Directory(os.path.dirname(one)).sync()
