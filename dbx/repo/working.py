@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from dbx.store.index import Index
 
 _RECORDS = 20_000
+_LONG_CHAIN = 16
 
 
 class WorkingSet:
@@ -157,26 +158,7 @@ class WorkingSet:
             return
         index = self.index
         with index.write(self.indexed):
-            last = index.last_n()
-            fresh: list[tuple[int, int, list[int]]] = []
-            new: list[Record] = []
-            known: list[Record] = []
-            for record in self.touched.values():
-                first = record.version - len(record.fresh) + 1
-                if record.n is None:
-                    last += 1
-                    record.n = last
-                    new.append(record)
-                    fresh.append((last, first, record.fresh))
-                    continue
-                known.append(record)
-                if len(record.fresh) >= 16:
-                    fresh.append((record.n, first, record.fresh))
-                else:
-                    index.put_chain(record.n, first, record.fresh)
-            index.put_rows(record.row() for record in new)
-            index.update_rows(record.row() for record in known)
-            index.put_chains(fresh)
+            self._write_records()
             index.put_pages(self.tree.take_pages())
             index.put_runs(self._runs)
             index.put_log(self._log)
@@ -192,13 +174,34 @@ class WorkingSet:
         for record in self.touched.values():
             record.fresh = []
             record.base = record.version
-        self.touched.clear()
-        self._runs.clear()
-        self._log.clear()
-        self._blocks.clear()
-        self._dropped.clear()
+        for done in (self.touched, self._runs, self._log, self._blocks, self._dropped):
+            done.clear()
         if len(self.records) > _RECORDS:
             self.records.clear()
+
+    def _write_records(self) -> None:
+        """Rows and chains of the touched aggregates; new ones get their row numbers."""
+        index = self.index
+        last = index.last_n()
+        fresh: list[tuple[int, int, list[int]]] = []
+        new: list[Record] = []
+        known: list[Record] = []
+        for record in self.touched.values():
+            first = record.version - len(record.fresh) + 1
+            if record.n is None:
+                last += 1
+                record.n = last
+                new.append(record)
+                fresh.append((last, first, record.fresh))
+                continue
+            known.append(record)
+            if len(record.fresh) >= _LONG_CHAIN:
+                fresh.append((record.n, first, record.fresh))
+            else:
+                index.put_chain(record.n, first, record.fresh)
+        index.put_rows(record.row() for record in new)
+        index.update_rows(record.row() for record in known)
+        index.put_chains(fresh)
 
     def _note_ids(self) -> None:
         """Remember the last id of this clone's own worker, however its events came to be replayed."""
