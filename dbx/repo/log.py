@@ -168,6 +168,7 @@ class LogReader:
         self._files: dict[str, FrameReader] = {}
         self._fds: dict[str, int] = {}
         self._blocks: dict[int, Block] = {}
+        self._frame: tuple[str, int, list[bytes]] | None = None
 
     def close(self) -> None:
         """Close the files."""
@@ -176,6 +177,7 @@ class LogReader:
         self._fds.clear()
         self._files.clear()
         self._blocks.clear()
+        self._frame = None
 
     def events(self, positions: Iterable[int]) -> Iterator[Stored]:
         """Events at positions. Raises Gone when a file was sealed or merged away meanwhile, Corrupt for damage."""
@@ -194,7 +196,9 @@ class LogReader:
         if found is None:
             raise Corrupt(f"the index does not know where commit {seq} lies", hint="run 'dbx reindex'")
         first, file, offset = found
-        lines = self._reader(file).commits(offset).lines
+        if self._frame is None or self._frame[:2] != (file, offset):
+            self._frame = file, offset, self._reader(file).commits(offset).lines
+        lines = self._frame[2]
         if seq - first >= len(lines):
             raise Corrupt(f"'{file}' does not hold commit {seq} where the index says", hint="run 'dbx reindex'")
         return decode_entry(lines[seq - first])

@@ -1,4 +1,4 @@
-"""A domain behaves like a dict of lists, whatever is done to it: batched, staged, closed, tidied, robbed of its index."""
+"""A domain behaves like a dict of lists: batched, staged, closed, tidied, robbed of its index."""
 
 from __future__ import annotations
 
