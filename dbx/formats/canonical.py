@@ -77,10 +77,10 @@ def _make_writer() -> Callable[[Any, int], Any]:
             ensure_ascii=False, check_circular=False, allow_nan=False, sort_keys=True, separators=(",", ":")
         )
         return lambda value, _level: slow.encode(value)
-    chunks: Callable[[Any, int], Any] = make(
+    pieces: Callable[[Any, int], Any] = make(
         None, _refuse_type, _json_encoder.encode_basestring, None, ":", ",", True, False, False
     )
-    return chunks
+    return pieces
 
 
 def _make_scanner(**hooks: Any) -> Callable[[str, int], tuple[Any, int]]:
@@ -89,8 +89,12 @@ def _make_scanner(**hooks: Any) -> Callable[[str, int], tuple[Any, int]]:
     return scan_once
 
 
-_chunks = _make_writer()
-_scan_once = _make_scanner(parse_int=es6number.parse_integer, parse_float=es6number.parse_fraction)
+chunks = _make_writer()
+"""`chunks(value, 0)`: the C encoder itself. Who calls it makes the checks of `encode_scanned`, which is what a loop
+over many values saves: the joined pieces are right where they are ASCII without an "e-0"."""
+scan_once = _make_scanner(parse_int=es6number.parse_integer, parse_float=es6number.parse_fraction)
+"""`scan_once(text, 0)`: the C scanner itself; the value and where it ends. Where it raises, or does not end with the
+text, `scan` says what is wrong, if anything is."""
 _scan_unique = _make_scanner(
     parse_int=es6number.parse_integer, parse_float=es6number.parse_fraction, object_pairs_hook=_unique
 )
@@ -126,11 +130,11 @@ def scan(text: str, *, what: str = "JSON") -> tuple[Any, bool]:
     Raises Invalid; call `loads` on the same text for the sentence with the line number of a file.
     """
     try:
-        value, end = _scan_once(text, 0)
+        value, end = scan_once(text, 0)
     except (StopIteration, JSONDecodeError, Invalid, RecursionError):
-        value, end = _parse(_scan_once, text, what, _LINE_DEPTH, 1), len(text)
+        value, end = _parse(scan_once, text, what, _LINE_DEPTH, 1), len(text)
     if end != len(text) and text[end:].strip(_SPACE):
-        value = _parse(_scan_once, text, what, _LINE_DEPTH, 1)
+        value = _parse(scan_once, text, what, _LINE_DEPTH, 1)
     return value, text.isascii() and "\\" not in text
 
 
@@ -160,7 +164,7 @@ def encode_scanned(value: Any, *, what: str = "value") -> str:
     a depth beyond the stack, before `check_rest` was called), never another error.
     """
     try:
-        text = "".join(_chunks(value, 0))
+        text = "".join(chunks(value, 0))
     except RecursionError:
         return _write_exactly(value, what)
     if "e-0" in text and _compiled(_SMALL_FLOAT).search(text):
@@ -182,7 +186,7 @@ def decode(data: bytes, *, what: str = "stored JSON", max_depth: int = _LINE_DEP
     """Parse stored canonical bytes. Raises Corrupt unless encoding the value again gives the same bytes."""
     try:
         text = _decode_utf8(data, what)
-        value = _parse(_scan_once, text, what, max_depth, 1)
+        value = _parse(scan_once, text, what, max_depth, 1)
         if not _is_shallow(text, value, max_depth):
             _refuse(text, what, max_depth, 1)
         again = encode_scanned(value, what=what)
@@ -192,6 +196,35 @@ def decode(data: bytes, *, what: str = "stored JSON", max_depth: int = _LINE_DEP
     if again != text or not (text.isascii() or _is_sound(text)):
         raise Corrupt(f"{what} is not canonical")
     return value
+
+
+def decode_lines(data: bytes, *, what: str = "stored JSON", max_depth: int = _LINE_DEPTH) -> list[Any]:
+    """The values of stored canonical lines, each with its newline: what `decode` gives for each, in less time.
+
+    Raises Corrupt without saying which line it is: `decode` tells.
+    """
+    values: list[Any] = []
+    at = 0
+    try:
+        text = _decode_utf8(data, what)
+        end = len(text)
+        while at < end:
+            value, at = scan_once(text, at)
+            if text[at] != "\n":
+                raise Corrupt(f"{what} is not canonical")
+            at += 1
+            values.append(value)
+        again = encode_scanned(values, what=what)
+    except (StopIteration, JSONDecodeError, Invalid, IndexError, RecursionError):
+        raise Corrupt(f"{what} is not canonical") from None
+    # No JSON text holds a newline, and of two JSON objects neither begins the other: so the lines are equal one by one.
+    if again != f"[{text[:-1].replace(chr(10), ',')}]" or not (text.isascii() or _is_sound(text)):
+        raise Corrupt(f"{what} is not canonical")
+    if text.count("{") + text.count("[") > max_depth:
+        for line, value in zip(text.split("\n"), values, strict=False):
+            if line.count("{") + line.count("[") > max_depth and depth(value) > max_depth:
+                raise Corrupt(f"{what} nests too deep")
+    return values
 
 
 def depth(value: Any) -> int:
@@ -259,7 +292,7 @@ def _is_shallow(text: str, value: Any, max_depth: int) -> bool:
 
 def _has_sound_characters(text: str, value: Any) -> bool:
     if "\\u" in text and _compiled(_RISKY_ESCAPE).search(text):
-        text = "".join(_chunks(value, 0))  # the encoder writes what was escaped literally
+        text = "".join(chunks(value, 0))  # the encoder writes what was escaped literally
     return text.isascii() or _is_sound(text)
 
 
@@ -292,7 +325,7 @@ def _render(value: Any, what: str) -> tuple[str, Any]:
     if fast is not None:
         return fast
     text = _write_exactly(value, what)
-    return text, _scan_once(text, 0)[0]
+    return text, scan_once(text, 0)[0]
 
 
 def _render_fast(value: Any) -> tuple[str, Any] | None:
@@ -302,7 +335,7 @@ def _render_fast(value: Any) -> tuple[str, Any] | None:
     numbers that ECMAScript spells differently.
     """
     try:
-        text = "".join(_chunks(value, 0))
+        text = "".join(chunks(value, 0))
         parsed = _scan_written(text, 0)[0]
         same = bool(parsed == value)
     except (TypeError, ValueError, RecursionError, Invalid):

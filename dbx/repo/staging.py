@@ -11,12 +11,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dbx.crypto import merkle
-from dbx.errors import Conflict, Corrupt, DbxError, Invalid
-from dbx.formats import canonical, staging
+from dbx.errors import Conflict, Corrupt
+from dbx.formats import staging
 from dbx.model.event import ARCHIVED, RESTORED, fold
 from dbx.model.time import format_time
-from dbx.repo.build import Builder, Existence, TooManyFaults
+from dbx.repo.build import Builder, Existence
 from dbx.repo.events import decode_stored
+from dbx.repo.intake import TooManyFaults
 from dbx.repo.log import Stored
 from dbx.repo.record import Record, record_of
 from dbx.store import stagedindex
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from dbx.store.index import Index
     from dbx.store.stagedindex import Batch
 
-_MAX_NESTED = 64
 _SINCE = "staged_since"
 
 
@@ -154,30 +154,6 @@ def stage(
         since_us = now_us if batch is None else None
         _note(domain, index, after, builder.records, builder.runs, offset, worker, since_us)
         return StagedResult(name, builder.count, len(builder.records), after.events, tail)
-
-
-def parse_lines(
-    builder: Builder, lines: Iterable[tuple[int, str | DbxError]]
-) -> Iterator[tuple[int, dict[str, Any], str | None]]:
-    """JSON lines to objects for `stage`; a line that is no JSON object is a fault of its own. Blank lines count not."""
-    scan = canonical.scan
-    for number, text in lines:
-        try:
-            if isinstance(text, DbxError):
-                raise text
-            item, sound = scan(text, what="the line")
-            if type(item) is not dict:
-                raise Invalid("the line is not a JSON object")
-            if not sound:
-                canonical.check_rest(text, what="the line", max_depth=_MAX_NESTED + 1)
-            elif text.count("{") + text.count("[") > _MAX_NESTED:
-                for name in ("payload", "metadata"):
-                    if canonical.depth(item.get(name)) > _MAX_NESTED:
-                        raise Invalid(f"the {name} nests deeper than {_MAX_NESTED}")
-        except DbxError as fault:
-            builder.add_fault(number, fault)
-            continue
-        yield number, item, text if sound else None
 
 
 def clear(domain: Domain) -> int:

@@ -15,7 +15,8 @@ MAX_STATEMENTS = 40
 
 # Paths that may be longer, or hold a longer function (`path::function`), and why.
 LONG: dict[str, str] = {
-    "dbx/repo/build.py::add": "the flat loop of the import: a call for each step would cost as much as the step",
+    "dbx/repo/intake.py::check": "the flat loop of the import: a call for each step would cost as much as the step",
+    "dbx/repo/build.py::add": "the other half of it",
     "dbx/repo/working.py::fold_events": "the flat loop of the replay, for the same reason",
 }
 
