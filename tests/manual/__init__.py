@@ -1,0 +1,1 @@
+"""What manual pages show is what happens."""
