@@ -79,9 +79,10 @@ class Json(_ParamType[Any]):
 
     name = "json"
 
-    def __init__(self, what: str, max_bytes: int) -> None:
+    def __init__(self, what: str, max_bytes: int, shape: str = "a JSON object") -> None:
         self.what = what
         self.max_bytes = max_bytes
+        self.shape = shape
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if not isinstance(value, str):
@@ -91,7 +92,11 @@ class Json(_ParamType[Any]):
         data = self._read(value, ctx)
         if len(data) > self.max_bytes:
             raise Invalid(f"the {self.what} has more than {self.max_bytes} bytes")
-        return canonical.loads(data, what=self.what)
+        found = canonical.loads(data, what=self.what)
+        if found is None:
+            # To click None is an option that was not given.
+            raise Invalid(f"the {self.what} must be {self.shape}")
+        return found
 
     def _read(self, value: str, ctx: click.Context | None) -> bytes:
         if value == "-":

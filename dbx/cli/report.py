@@ -122,6 +122,9 @@ def tell(error: DbxError, *, as_json: bool) -> None:
         text = json.dumps({"error": document}, default=str) + "\n"
     else:
         text = f"dbx: error: {escape(error.message)}\n"
+        lines = error.details.get("lines", ())
+        if len(lines) > 1:
+            text += "".join(f"  line {line['line']}: {escape(line['message'])}\n" for line in lines)
         if error.hint:
             text += f"dbx: hint: {escape(error.hint)}\n"
     say(text)

@@ -63,6 +63,18 @@ def commit_staged(
         return done
 
 
+def check_staged(domain: Domain) -> int:
+    """How many events `commit_staged` would commit, after the checks that it makes; 0 when nothing is staged."""
+    with staging_locked(domain), writing(domain):
+        domain.flush()
+        working = domain.sync()
+        batch = agree(domain, working.index)
+        if batch is None:
+            return 0
+        _check(working.index, batch)
+        return batch.events
+
+
 def _check(index: Index, batch: Batch) -> None:
     found = stagedindex.moved_aggregates(index, _LISTED)
     if found:

@@ -2,3 +2,5 @@
 
 Run 'dbx help COMMAND' for its manual page, 'dbx help tutorial' to start.
 """
+
+ALIASES = {"commit": ("aggregate", "commit"), "reset": ("aggregate", "clear")}

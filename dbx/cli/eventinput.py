@@ -1,0 +1,79 @@
+"""The options that say what is in an event: --field, --payload, --metadata, --note."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from dbx.cli import params
+from dbx.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    F = TypeVar("F", bound=Callable[..., Any])
+
+_MAX_JSON_BYTES = 4 * 1024 * 1024  # as long as a line of --from may be; the limits of the event come later
+
+
+def event_options(function: F) -> F:
+    """Decorator: `field`, `payload`, `metadata` and `note`, for `make_item`."""
+    for option in (
+        click.option("--note", metavar="TEXT", help="A remark, at most 128 characters."),
+        click.option(
+            "--metadata",
+            metavar="JSON|@FILE|-",
+            type=params.Json("metadata", _MAX_JSON_BYTES),
+            help="An object whose keys begin with '@'.",
+        ),
+        click.option(
+            "--payload",
+            metavar="JSON|@FILE|-",
+            type=params.Json("payload", _MAX_JSON_BYTES),
+            help="The whole payload, an object; '-' reads standard input.",
+        ),
+        click.option(
+            "--field",
+            "fields",
+            metavar="KEY=VALUE",
+            type=params.FIELD,
+            multiple=True,
+            help="One member of the payload, as text; KEY:=JSON for any other value. Repeatable.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def make_item(
+    aggregate_type: str,
+    aggregate_id: str,
+    event_type: str,
+    *,
+    fields: tuple[tuple[str, Any], ...],
+    payload: object,
+    metadata: object,
+    note: str | None,
+    expected_version: int | None = None,
+) -> dict[str, Any]:
+    """The event as an object with the members that `apply --from` takes. Raises UsageError, Invalid."""
+    from dbx.formats import canonical
+    from dbx.model.names import check_event_type
+
+    if fields and payload is not None:
+        raise UsageError("--payload cannot be used together with --field")
+    item: dict[str, Any] = {
+        "aggregate_type": aggregate_type,
+        "aggregate_id": aggregate_id,
+        "event_type": check_event_type(event_type),
+        # What was typed may hold what no JSON text may: bytes that are no UTF-8, noncharacters.
+        "payload": canonical.normalise(params.fields_of(fields), what="the payload") if payload is None else payload,
+    }
+    if metadata is not None:
+        item["metadata"] = metadata
+    if note is not None:
+        item["note"] = canonical.normalise(note, what="the note")
+    if expected_version is not None:
+        item["expected_version"] = expected_version
+    return item

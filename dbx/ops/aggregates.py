@@ -1,0 +1,107 @@
+"""Look at aggregates: one, many, some fields of one; and verify them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dbx.errors import Invalid
+from dbx.model import names
+from dbx.repo import query
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dbx.errors import Corrupt
+    from dbx.model.event import Aggregate, Event
+    from dbx.ops.session import Session
+
+_PAGE = 512
+_INDEX_DIGITS = 10
+_CURSOR_MARKS = frozenset(("a", "r", "active", "archived"))
+
+
+def get_aggregate(session: Session, aggregate_type: str, aggregate_id: str, version: int | None = None) -> Aggregate:
+    """An aggregate, at its latest version or an older one. Raises NotFound."""
+    return query.get_aggregate(session.domain, aggregate_type, aggregate_id, version)
+
+
+def events_of(session: Session, aggregate: Aggregate) -> list[Event]:
+    """The events that make an aggregate, up to its version."""
+    events: list[Event] = []
+    for event in query.iterate_events(session.domain, aggregate.aggregate_type, aggregate.aggregate_id):
+        if event.version > aggregate.version:
+            break
+        events.append(event)
+    return events
+
+
+def list_aggregates(
+    session: Session, aggregate_type: str | None = None, *, cursor: str | None = None, archived: bool | None = False
+) -> Iterator[Aggregate]:
+    """Aggregates by type and id, in bounded memory, beginning behind `cursor`; `archived` None takes both kinds."""
+    after = None if cursor is None else parse_cursor(cursor)
+    return _pages(session, aggregate_type, after, archived)
+
+
+def _pages(
+    session: Session, aggregate_type: str | None, after: tuple[str, str] | None, archived: bool | None
+) -> Iterator[Aggregate]:
+    while True:
+        page = query.list_aggregates(session.domain, aggregate_type, take=_PAGE, after=after, archived=archived)
+        yield from page
+        if len(page) < _PAGE:
+            return
+        after = page[-1].aggregate_type, page[-1].aggregate_id
+
+
+def cursor_of(aggregate: Aggregate) -> str:
+    """The cursor with which a listing goes on behind an aggregate: `a:<type>:<id>`, `r:` for an archived one."""
+    return f"{'r' if aggregate.archived else 'a'}:{aggregate.aggregate_type}:{aggregate.aggregate_id}"
+
+
+def parse_cursor(cursor: str) -> tuple[str, str]:
+    """(type, id) of a cursor. Raises Invalid."""
+    mark, _, rest = cursor.partition(":")
+    aggregate_type, _, aggregate_id = rest.partition(":")
+    try:
+        if mark in _CURSOR_MARKS:
+            return names.check_type(aggregate_type), names.check_id(aggregate_id)
+    except Invalid:
+        pass  # told below, in terms of the cursor
+    raise Invalid(f"{names.quote(cursor)} is not a cursor of aggregates", hint="a cursor is written a:TYPE:ID")
+
+
+def select_fields(aggregate: Aggregate, paths: tuple[str, ...]) -> dict[str, Any]:
+    """The values at dotted paths into the state, or into an `@` key; None where there is nothing.
+
+    A key that is spelled like the whole path wins; in an array a step is an index from 0.
+    """
+    whole = {**aggregate.state, **aggregate.extensions}
+    return {path: whole[path] if path in whole else _at(whole, path) for path in paths}
+
+
+def _at(value: Any, path: str) -> Any:
+    for step in path.split("."):
+        if isinstance(value, dict):
+            value = value.get(step)
+        elif isinstance(value, list) and _is_index(step) and int(step) < len(value):
+            value = value[int(step)]
+        else:
+            return None
+    return value
+
+
+def _is_index(step: str) -> bool:
+    return step.isascii() and step.isdigit() and len(step) < _INDEX_DIGITS
+
+
+def verify_aggregate(session: Session, aggregate_type: str, aggregate_id: str) -> Aggregate:
+    """Read, hash and fold an aggregate's events again. Raises Corrupt where that gives something else, NotFound."""
+    return query.verify_aggregate(session.domain, aggregate_type, aggregate_id)
+
+
+def verify_all(session: Session, aggregate_type: str | None = None) -> Iterator[tuple[Aggregate, Corrupt | None]]:
+    """Verify every aggregate, archived ones too, in bounded memory: (as the index has it, what is wrong with it)."""
+    from dbx.repo.verification import verify_aggregates
+
+    return verify_aggregates(session.domain, aggregate_type)

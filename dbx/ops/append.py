@@ -1,0 +1,51 @@
+"""Append one event at once, as a commit of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dbx.model.event import Aggregate
+from dbx.repo.rehearsal import rehearse
+from dbx.repo.writer import Append, Appender
+
+if TYPE_CHECKING:
+    from dbx.model.event import Event
+    from dbx.ops.session import Session
+    from dbx.repo.build import Existence
+
+
+def append_event(
+    session: Session,
+    item: dict[str, Any],
+    *,
+    existence: Existence = "known",
+    message: str | None = None,
+    dry_run: bool = False,
+) -> Event:
+    """Append the event that `item` describes (members as in `apply --from`). Raises Invalid, Conflict, NotFound.
+
+    With `dry_run` it is the event that would have been, its id and time included; nothing is written.
+    """
+    request = Append([item], issued_by=session.actor, message=message, existence=existence)
+    if dry_run:
+        return rehearse(session.domain, request)[0]
+    return Appender(session.domain).append(request).events()[0]
+
+
+def create_aggregate(
+    session: Session, item: dict[str, Any], *, message: str | None = None, dry_run: bool = False
+) -> Aggregate:
+    """Append the first event of an aggregate. Raises Conflict where it has one."""
+    event = append_event(session, item, existence="new", message=message, dry_run=dry_run)
+    # One event: its payload is the state, its leaf is the root.
+    return Aggregate(
+        event.aggregate_type,
+        event.aggregate_id,
+        event.version,
+        event.payload or {},
+        event.metadata or {},
+        event.hash,
+        event.created_at,
+        event.created_at,
+        archived=False,
+    )

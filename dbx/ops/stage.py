@@ -1,0 +1,51 @@
+"""Put events into the staging area: one, or many from a stream of JSON lines."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dbx.repo import staging
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dbx.model.event import Event
+    from dbx.ops.session import Session
+    from dbx.repo.build import Existence
+    from dbx.repo.staging import StagedResult
+
+
+def stage_event(
+    session: Session, item: dict[str, Any], *, existence: Existence = "known", dry_run: bool = False
+) -> Event:
+    """Stage the event that `item` describes (members as in `apply --from`). Raises Invalid, Conflict, NotFound."""
+    done = staging.stage(
+        session.domain, [(0, item, None)], issued_by=session.actor, existence=existence, dry_run=dry_run
+    )
+    assert done.last is not None  # noqa: S101 - one event was given, and it was not refused
+    return done.last
+
+
+def stage_lines(
+    session: Session,
+    read: Callable[[int], bytes],
+    *,
+    max_errors: int = 100,
+    dry_run: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> StagedResult:
+    """Stage a stream of JSON lines, plain or gzip: all events, or none.
+
+    `read(n)` gives at most n bytes, none at the end; `progress` is told how many came. Raises Invalid or Conflict,
+    whose details hold the faults found, `max_errors` at most, as `lines`.
+    """
+    from dbx.repo.intake import parse_lines
+    from dbx.repo.lines import read_lines
+
+    return staging.stage(
+        session.domain,
+        lambda builder: parse_lines(builder, read_lines(read, progress=progress)),
+        issued_by=session.actor,
+        max_faults=max_errors,
+        dry_run=dry_run,
+    )
