@@ -27,6 +27,7 @@ from dbx.store.reflog import Reflog
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from dbx.formats.reflog import ReflogEntry
     from dbx.model.entropy import Entropy
     from dbx.model.time import Clock
     from dbx.repo.record import Record
@@ -310,7 +311,8 @@ class Domain:
 
     def _load(self) -> WorkingSet:
         self.reset()
-        seen_ref = self._stat_ref()
+        # The index and the reflog follow the log, so they are looked at before it: a writer may be at work right now.
+        seen_ref, told = self._stat_ref(), self.reflog.last()
         working = self._working = WorkingSet(self.index())
         try:
             self._seen = replay(self.directory, working, before_flush=self.refold, progress=self.progress)
@@ -320,11 +322,10 @@ class Domain:
             self._use_memory()
             return self._load()
         self._seen_ref = seen_ref
-        self._check_reflog(working)
+        self._check_reflog(told, working)
         return working
 
-    def _check_reflog(self, working: WorkingSet) -> None:
-        last = self.reflog.last()
+    def _check_reflog(self, last: ReflogEntry | None, working: WorkingSet) -> None:
         if last is None or last.new is None or last.seq <= working.head.seq:
             return
         # Whoever asks again must hear it again.
