@@ -1,0 +1,61 @@
+"""Show a commit, an event, or an aggregate at a version."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dbx.cli.complete import complete_ref
+from dbx.cli.context import Invocation, pass_invocation
+from dbx.cli.frame import define
+from dbx.cli.history import commit_lines
+from dbx.cli.listing import event_lines, event_pairs
+from dbx.cli.render import emit, json_text, pairs
+from dbx.cli.session import session
+from dbx.cli.shapes import aggregate_value, commit_value, event_value
+
+if TYPE_CHECKING:
+    from dbx.ops.show import ShownCommit
+
+
+@define()
+@click.argument("name", metavar="[REF|COMMIT|EVENT_ID|TYPE/ID[@VERSION]]", default="HEAD", shell_complete=complete_ref)
+@pass_invocation
+def command(invocation: Invocation, name: str) -> None:
+    from dbx.model.event import Aggregate
+    from dbx.ops.show import ShownCommit, find_object
+
+    with session(invocation) as opened:
+        found = find_object(opened, name)
+    if isinstance(found, ShownCommit):
+        emit(invocation, _commit_value(found), _commit_lines(invocation, found))
+    elif isinstance(found, Aggregate):
+        document = aggregate_value(found)
+        emit(invocation, {"kind": "aggregate", **document}, [json_text(document, pretty=True)])
+    else:
+        emit(invocation, {"kind": "event", **event_value(found)}, event_lines(found))
+
+
+def _commit_value(shown: ShownCommit) -> dict[str, Any]:
+    return {
+        "kind": "commit",
+        **commit_value(shown.commit, shown.id),
+        "aggregates": shown.summary.aggregates,
+        "summary": [count._asdict() for count in shown.summary.counts],
+        "first_events": [event_value(event) for event in shown.events],
+    }
+
+
+def _commit_lines(invocation: Invocation, shown: ShownCommit) -> list[str]:
+    summary = shown.summary
+    over = "1 aggregate" if summary.aggregates == 1 else f"{summary.aggregates} aggregates"
+    lines = [*commit_lines(invocation, shown.commit, shown.id), "", f"{over}:"]
+    width = max(len(str(count.events)) for count in summary.counts)
+    lines += [f"  {c.events:>{width}} {c.aggregate_type} {c.event_type}" for c in summary.counts]
+    lines += ["", *(pairs(event_pairs(event)) for event in shown.events)]
+    rest = shown.commit.count - len(shown.events)
+    if rest:
+        last = shown.events[-1].position
+        lines.append(f"… and {rest} more: dbx events --cursor e:{last} --take {rest}")
+    return lines
