@@ -3,6 +3,10 @@
 import os
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
 _VERSION_QUESTIONS = ("--version", "-V", "version")
 
 
@@ -27,6 +31,18 @@ def main() -> int:
     except BaseException as error:
         status = _conclude(error, arguments)
     return _finish_output(last_words, status, arguments)
+
+
+def run() -> "NoReturn":
+    """The installed command: `main`, and out. Everything is flushed and closed by then.
+
+    Python would take every module apart first, which takes longer than most commands do.
+    """
+    status = main()
+    try:
+        sys.stderr.flush()
+    finally:
+        os._exit(status)
 
 
 def _conclude(error: BaseException, arguments: list[str]) -> int:
@@ -66,4 +82,4 @@ def _reopen_closed_streams() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()
