@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from hashlib import sha256
 from typing import TYPE_CHECKING, Literal
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 Existence = Literal["any", "new", "known"]
 
 DRAIN = 2048
+_HELD_BYTES = 8 * 1024 * 1024
 _SEQUENCE = (1 << 12) - 1
 _NEXT_MS = (1 << 22) - _SEQUENCE
 
@@ -64,6 +66,8 @@ class Builder(Intake):
         self.leaves: list[bytes] = []
         self.runs: list[tuple[int, int, int]] = []
         self.count = 0
+        self._held = bytearray()
+        self._settled = 0
 
     @property
     def given(self) -> int:
@@ -82,7 +86,7 @@ class Builder(Intake):
         """
         envelopes, bodies, leaves, suffix = self.envelopes, self.bodies, self.leaves, self._suffix
         digest, event_id, offset, run_start = sha256, self._id, self.count, self.count
-        for record, event_type, payload, metadata, body, body_hash, created_at, given in self.check(items):
+        for record, event_type, shape, payload, keys, metadata, body, body_hash, created_at, given in self.check(items):
             version = record.version + 1
             if given is None:
                 number = event_id
@@ -102,16 +106,9 @@ class Builder(Intake):
                 f'{record.prefix}{body_hash}","created_at":"{created_at}",'
                 f'"event_id":"{number}","event_type":"{event_type}{suffix}{version}}}'
             ).encode()
-            leaf = digest(b"\x00" + envelope).digest()
             envelopes.append(envelope)
             bodies.append(body)
-            leaves.append(leaf)
-            edge = record.edge
-            size = version - 1
-            while size & 1:
-                leaf = digest(b"\x01" + edge.pop() + leaf).digest()
-                size >>= 1
-            edge.append(leaf)
+            leaves.append(digest(b"\x00" + envelope).digest())
             record.version = version
             record.updated_at = created_at
             record.added.append(offset)
@@ -120,17 +117,61 @@ class Builder(Intake):
             if event_type in RESERVED:
                 record.archived = event_type == ARCHIVED
             else:
-                record.state.update(payload)
+                layers = record.payloads
+                if len(layers) == 1 and shape in layers:
+                    layers[shape] = payload
+                else:
+                    record.lay(shape, payload)
                 if metadata:
-                    record.extensions.update(metadata)
+                    layers = record.metadata
+                    if len(layers) == 1 and keys in layers:
+                        layers[keys] = metadata
+                    else:
+                        record.lay_metadata(keys, metadata)
             offset += 1
             if drain is not None and len(envelopes) >= DRAIN:
+                self._hold(leaves)
                 drain()
         if offset > run_start:
             self.runs.append((event_id - (offset - run_start), offset - run_start, run_start))
+        self._hold(leaves)
+        self._settle()
         self._id, self.count = event_id, offset
         if self._given:
             self._check_given()
+
+    def _hold(self, leaves: list[bytes]) -> None:
+        self._held += b"".join(leaves)
+        if len(self._held) >= _HELD_BYTES:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Grow the trees of the aggregates by the leaves that were held back.
+
+        Aggregate by aggregate, because their trees are scattered in memory: that is a third of the time of growing them
+        event by event.
+        """
+        digest, first = sha256, self._settled
+        held = bytes(self._held)
+        for by_id in self._by_type.values():
+            for record in by_id.values():
+                added = record.added
+                if not added or added[-1] < first:
+                    continue
+                if added[0] < first:
+                    added = added[bisect_left(added, first) :]
+                edge, size = record.edge, record.version - len(added)
+                for offset in added:
+                    at = 32 * (offset - first)
+                    leaf = held[at : at + 32]
+                    carry = size
+                    while carry & 1:
+                        leaf = digest(b"\x01" + edge.pop() + leaf).digest()
+                        carry >>= 1
+                    edge.append(leaf)
+                    size += 1
+        self._settled += len(held) // 32
+        self._held.clear()
 
     def _expect(self, record: Record, version: int) -> None:
         if version != record.version:

@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from dbx.model.entropy import Entropy
+    from dbx.repo.record import Shape
 
     Item = tuple[int, dict[str, Any], str | None]
     """Line number, object, raw text if that is still to be checked for duplicate keys."""
-    Checked = tuple[Record, str, dict[str, Any], dict[str, Any] | None, bytes, str, str, int | None]
-    """Record, event type, payload, metadata, body line and its hash in hex, created_at, the id that was given."""
+    Checked = tuple[Record, str, Shape, str, Shape, str, bytes, str, str, int | None]
+    """Record, event type, keys and text of payload and metadata ("" for none), body line and its hash in hex,
+    created_at, the id that was given."""
 
 MEMBERS = frozenset(
     (
@@ -81,6 +83,7 @@ class Intake:
         self._event_types: dict[str, str] = {}
         self._metadata_keys: set[str] = set()
         self._seconds: set[str] = set()
+        self._shapes: dict[Shape, Shape] = {}
         self._salts: list[str] = []
         self._salt_count = 0
         self._by_type: dict[str, dict[str, Record]] = {}
@@ -97,7 +100,13 @@ class Intake:
         """Every object that can be stored. Raises TooManyFaults."""
         event_types, metadata_keys, by_type, salts = self._event_types, self._metadata_keys, self._by_type, self._salts
         learn, load, seconds, guarded = self._learn_event_type, self._load, self._seconds, self._is_guarded
-        chunks, join, digest, draw = canonical.chunks, "".join, sha256, self._draw_salt
+        chunks, join, digest, draw, shape_of = (
+            canonical.chunks,
+            "".join,
+            sha256,
+            self._draw_salt,
+            self._shapes.setdefault,
+        )
         for line, item, raw in items:
             try:
                 kind, name, payload, event_type = (
@@ -135,24 +144,39 @@ class Intake:
                         quotes += more
                 if guarded or record.archived:
                     self._guard(record, event_type)
-                body = (
-                    f'{{"metadata":{join(chunks(metadata, 0))},{noted}"payload":{join(chunks(payload, 0))}'
-                    if metadata
-                    else f'{{{noted}"payload":{join(chunks(payload, 0))}'
-                )
+                shape, text = tuple(payload), join(chunks(payload, 0))
+                if metadata:
+                    keys, meta = tuple(metadata), join(chunks(metadata, 0))
+                    body = f'{{"metadata":{meta},{noted}"payload":{text}'
+                else:
+                    keys, meta = (), ""
+                    body = f'{{{noted}"payload":{text}'
                 if "e-0" in body or not body.isascii():
-                    body = _encode_exactly(payload, metadata, noted)
+                    text, meta, body = _encode_exactly(payload, metadata, noted)
                 if len(body) > _SMALL:
                     _check_sizes(payload, metadata)
                 if raw is not None and raw.count('"') != body.count('"') + quotes:
                     raise ValueError
                 if given is not None:
                     self._take_given(given, line)
-                body_line = f'{body},"salt":"{salts.pop() if salts else draw()}"}}'.encode()
+                line_bytes = f'{body},"salt":"{salts.pop() if salts else draw()}"}}'.encode()
             except (KeyError, TypeError, ValueError, RecursionError, DbxError) as error:
                 self._fault(line, item, raw, error)
                 continue
-            yield record, event_type, payload, metadata, body_line, digest(body_line).hexdigest(), created_at, given
+            # One tuple of keys for all that are alike: what is kept for each aggregate is small.
+            shape, keys = shape_of(shape, shape), shape_of(keys, keys)
+            yield (
+                record,
+                event_type,
+                shape,
+                text,
+                keys,
+                meta,
+                line_bytes,
+                digest(line_bytes).hexdigest(),
+                created_at,
+                given,
+            )
 
     def add_fault(self, line: int, error: DbxError) -> None:
         """Keep a fault found by who reads the lines. Raises TooManyFaults."""
@@ -309,9 +333,11 @@ def _check_depth(item: dict[str, Any]) -> None:
             raise Invalid(f"the {name} nests deeper than {_MAX_DEPTH}")
 
 
-def _encode_exactly(payload: dict[str, Any], metadata: dict[str, Any] | None, noted: str) -> str:
-    meta = f'"metadata":{canonical.encode_scanned(metadata)},' if metadata else ""
-    return f'{{{meta}{noted}"payload":{canonical.encode_scanned(payload)}'
+def _encode_exactly(payload: dict[str, Any], metadata: dict[str, Any] | None, noted: str) -> tuple[str, str, str]:
+    text = canonical.encode_scanned(payload)
+    meta = canonical.encode_scanned(metadata) if metadata else ""
+    begin = f'"metadata":{meta},' if meta else ""
+    return text, meta, f'{{{begin}{noted}"payload":{text}'
 
 
 def _check_sizes(payload: dict[str, Any], metadata: dict[str, Any] | None) -> None:
