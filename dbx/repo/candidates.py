@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dbx.repo.domain import INDEX
+from dbx.repo.indexfile import INDEX
 from dbx.store.index import Index
 from dbx.store.indexsurvey import find_ids, find_types
 

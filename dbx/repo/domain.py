@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dbx.crypto.indextree import TreeMismatch
-from dbx.errors import Corrupt
+from dbx.errors import Corrupt, DbxError
 from dbx.model import snowflake
 from dbx.model.event import fold
 from dbx.repo.domainfile import DomainFile, load_domain_file
 from dbx.repo.events import decode_stored
+from dbx.repo.indexfile import IndexFile
 from dbx.repo.log import MAIN, Gone, LogReader
 from dbx.repo.replay import Replayed, StaleIndex, replay
 from dbx.repo.working import WorkingSet
-from dbx.store.index import Index, IndexDamaged, IndexUnavailable, MovedIndex
+from dbx.store.index import IndexDamaged, IndexUnavailable, MovedIndex
 from dbx.store.journal import Journal, journal_name
 from dbx.store.lock import Lock
 from dbx.store.reflog import Reflog
@@ -32,10 +34,10 @@ if TYPE_CHECKING:
     from dbx.model.time import Clock
     from dbx.repo.record import Record
     from dbx.store.fs import Directory
+    from dbx.store.index import Index
 
 T = TypeVar("T")
-INDEX = "index.db"
-_TRIES = 8
+_TRIES = 64
 _DAY_MS = 86_400_000
 
 
@@ -69,8 +71,7 @@ class Domain:
         self.staging_lock = Lock(directory, "staging.lock")
         self.reflog = Reflog(directory, MAIN)
         self.journal: Journal | None = None
-        self._index: Index | None = None
-        self._in_memory = False
+        self._index = IndexFile(directory, self.lock, wait_s)
         self._working: WorkingSet | None = None
         self._reader: LogReader | None = None
         self._seen: Replayed | None = None
@@ -107,11 +108,11 @@ class Domain:
             return self._working
         for _ in range(_TRIES):
             try:
-                return self._load()
+                return self._try_load()
             except (MovedIndex, Gone):
                 self.reset()
             except (StaleIndex, TreeMismatch, IndexDamaged) as error:
-                self._rebuild(unlink=isinstance(error, IndexDamaged))
+                self._rebuild(error)
         raise Corrupt(
             f"the index of domain '{self.name}' cannot be brought in step with its log", hint="run 'dbx reindex'"
         )
@@ -119,36 +120,46 @@ class Domain:
     def read(self, query: Callable[[WorkingSet, LogReader], T], *, flush: bool = True) -> T:
         """Run a query on the index and the log as of now; again when files moved or the index was rebuilt meanwhile.
 
-        Without `flush` the index may lag, and the query looks at what the working set holds first.
+        The index stands still while the query looks at it. Without `flush` it may lag, and the query looks at what the
+        working set holds first.
         """
         with self.mutex:
             for _ in range(_TRIES):
                 working = self.sync()
+                if flush and working.is_ahead:
+                    self.flush()
+                    working = self.sync()
                 try:
-                    if flush:
-                        self.flush()
                     if self._reader is None:
                         self._reader = LogReader(self.directory, working.index)
-                    return query(working, self._reader)
+                    with working.index.snapshot(working.indexed):
+                        return query(working, self._reader)
                 except (Gone, MovedIndex):
                     self.reset()
                 except (TreeMismatch, IndexDamaged) as error:
-                    self._rebuild(unlink=isinstance(error, IndexDamaged))
+                    self._rebuild(error)
             raise Corrupt(f"domain '{self.name}' cannot be read consistently", hint="run 'dbx fsck'")
 
     def flush(self) -> None:
-        """Write what is pending to the index. Where that cannot be written the index moves into memory."""
+        """Write what is pending to the index; `sync` afterwards gives the working set.
+
+        Where another process did so first, or the index cannot be written or is damaged, what is held in memory is
+        dropped: `sync` makes it again.
+        """
         working = self._working
         if working is None or not working.is_ahead:
             return
         self.refold()
         try:
             working.flush()
+        except MovedIndex:
+            self.reset()
         except IndexUnavailable:
-            if self._in_memory:
+            if self._index.in_memory:
                 raise
             self._use_memory()
-            self.sync()
+        except IndexDamaged as error:
+            self._rebuild(error)
 
     def refold(self, working: WorkingSet | None = None) -> None:
         """Fold records again whose event lost its body, from what is left (format.md §3, body_erased)."""
@@ -184,15 +195,13 @@ class Domain:
         """Write what is pending to the index, and close all files."""
         with self.mutex:
             try:
-                if self._working is not None and self._is_current():
-                    self.flush()
-            except MovedIndex:
-                pass  # another process did it
+                # Whatever stands in the way: it is in the log, and who opens the domain next brings the index forward.
+                with suppress(DbxError, OSError):
+                    if self._working is not None and self._is_current():
+                        self.flush()
             finally:
                 self.reset()
-                if self._index is not None:
-                    self._index.close()
-                    self._index = None
+                self._index.close()
                 self.reflog.close()
                 self.lock.close()
                 self.staging_lock.close()
@@ -205,7 +214,7 @@ class Domain:
     @property
     def in_memory(self) -> bool:
         """Whether the index is kept in memory, because index.db cannot be written."""
-        return self._in_memory
+        return self._index.in_memory
 
     @property
     def torn(self) -> bool:
@@ -251,63 +260,31 @@ class Domain:
 
     def index(self) -> Index:
         """The open index, at whatever commit it stands."""
-        if self._index is None:
-            self._index = self._open_index()
-        return self._index
-
-    def _open_index(self) -> Index:
-        path = self.directory.path_of(INDEX)
-        if self._in_memory:
-            return Index(":memory:")
-        try:
-            # Made here, so that it is 0600 and no link: SQLite follows its mode for the files it puts beside it.
-            os.close(self.directory.open_write(INDEX, create=True))
-            return Index(path)
-        except IndexDamaged:
-            self._remove_index()
-            os.close(self.directory.open_write(INDEX, create=True))
-            return Index(path)
-        except OSError:
-            self._in_memory = True
-            return Index(":memory:")
-
-    def _use_memory(self) -> None:
-        self.reset()
-        if self._index is not None:
-            self._index.close()
-        self._in_memory = True
-        self._index = None
-
-    def _remove_index(self) -> None:
-        """Unlink a damaged index, one process at a time."""
-        held = self.lock.held
-        if not held:
-            self.lock.acquire(self.wait_s)
-        try:
-            for suffix in ("-wal", "-shm", ""):
-                self.directory.remove(INDEX + suffix, durable=False)
-        finally:
-            if not held:
-                self.lock.release()
-
-    def _rebuild(self, *, unlink: bool) -> None:
-        self.reset()
-        if self._index is not None and not unlink:
-            try:
-                self._index.clear()
-            except IndexDamaged:
-                unlink = True
-        if self._index is not None:
-            self._index.close()
-            self._index = None
-        if unlink and not self._in_memory:
-            self._remove_index()
+        return self._index.get()
 
     def replace_index(self, name: str) -> None:
         """Put a finished index, a file of this directory, in the place of the old one. The lock must be held."""
-        self._in_memory = False
-        self._rebuild(unlink=True)
-        self.directory.rename(name, INDEX)
+        self.reset()
+        self._index.replace(name)
+
+    def _use_memory(self) -> None:
+        self.reset()
+        self._index.use_memory()
+
+    def _rebuild(self, error: Exception) -> None:
+        self.reset()
+        self._index.rebuild(unlink=isinstance(error, IndexDamaged))
+
+    def _try_load(self) -> WorkingSet:
+        index = self._index.refresh()
+        before = index.stamp()
+        try:
+            return self._load()
+        except (Corrupt, StaleIndex):
+            # What does not fit may be an index that another process brought forward while this one read it.
+            if self._index.get() is index and index.stamp() != before:
+                raise MovedIndex("the index was brought forward by another process") from None
+            raise
 
     def _load(self) -> WorkingSet:
         self.reset()
@@ -317,7 +294,7 @@ class Domain:
         try:
             self._seen = replay(self.directory, working, before_flush=self.refold, progress=self.progress)
         except IndexUnavailable:
-            if self._in_memory:
+            if self._index.in_memory:
                 raise
             self._use_memory()
             return self._load()

@@ -167,7 +167,7 @@ class LogReader:
         self._index = index
         self._files: dict[str, FrameReader] = {}
         self._fds: dict[str, int] = {}
-        self._blocks: dict[int, Block] = {}
+        self._blocks: dict[tuple[str, int], Block] = {}
         self._frame: tuple[str, int, list[bytes]] | None = None
 
     def close(self) -> None:
@@ -208,14 +208,15 @@ class LogReader:
         if found is None:
             raise Corrupt(f"the index does not know where event {position} lies", hint="run 'dbx reindex'")
         first, file, offset = found
-        block = self._blocks.pop(first, None)
+        # By where it lies: when a journal is sealed, its blocks are cut anew.
+        block = self._blocks.pop((file, offset), None)
         if block is None:
             block = self._reader(file).block(offset)
             if position - first >= len(block.envelopes):
                 raise Corrupt(f"'{file}' does not hold event {position} where the index says", hint="run 'dbx reindex'")
             if len(self._blocks) >= _BLOCKS:
                 del self._blocks[next(iter(self._blocks))]
-        self._blocks[first] = block
+        self._blocks[file, offset] = block
         return first, block
 
     def _reader(self, file: str) -> FrameReader:

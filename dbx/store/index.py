@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 __all__ = ["Head", "Index", "IndexDamaged", "IndexUnavailable", "MovedIndex", "Row"]
 
 
+def _sum(text: str, edge: bytes) -> bytes:
+    return sha256(text.encode() + edge).digest()[:8]
+
+
 class Index:
     """A connection to index.db. Every sqlite3 error comes out as IndexDamaged, but for a full or unwritable disk."""
 
@@ -82,7 +86,7 @@ class Index:
             if any(word in text for word in ("locked", "full", "readonly", "unable to open", "disk I/O")):
                 raise IndexUnavailable(errno.EIO, f"SQLite says: {text}", self.path) from error
             raise IndexDamaged(f"'{self.path}' cannot be read: {text}") from error
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             raise IndexDamaged(f"'{self.path}' cannot be read: {error}") from error
 
     def all(self, sql: str, *values: Any) -> list[Any]:
@@ -104,17 +108,37 @@ class Index:
 
     def head(self) -> Head:
         """Up to where the index follows the log."""
-        found = self.one("SELECT value FROM meta WHERE name = 'head'")
-        if found is None:
+        # In one statement: between two, another process could bring it forward.
+        found = dict(self.all("SELECT name, value FROM meta WHERE name IN ('head', 'edge', 'head.sum')"))
+        if not found:
             return Head(-1, b"", 0, sha256(b"").digest(), b"", "", "", 0)
-        text, edge = found[0].split("|"), self.get_meta("edge")
         try:
-            seq, commit, position, root, manifest, journal, end = text
+            text, edge = found["head"], found["edge"]
+            if found["head.sum"] != _sum(text, edge):
+                raise ValueError
+            seq, commit, position, root, manifest, journal, end = text.split("|")
             return Head(
                 int(seq), bytes.fromhex(commit), int(position), bytes.fromhex(root), edge, manifest, journal, int(end)
             )
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise IndexDamaged(f"'{self.path}' does not say how far it goes") from error
+
+    def stamp(self) -> int:
+        """A number that changes whenever another connection has written to the index."""
+        return int(self.one("PRAGMA data_version")[0])
+
+    @contextmanager
+    def snapshot(self, base: Head) -> Iterator[None]:
+        """What is read inside is the index as it stands at `base`; raises MovedIndex if it is elsewhere."""
+        with self._guard():
+            self._db.execute("BEGIN")
+            try:
+                if self.head() != base:
+                    raise MovedIndex("the index was brought forward by another process")
+                yield
+            finally:
+                if self._db.in_transaction:
+                    self._db.execute("COMMIT")
 
     def get_meta(self, name: str) -> Any:
         """A named value, None when it was never set."""
@@ -149,7 +173,10 @@ class Index:
                 str(head.journal_end),
             )
         )
-        self._db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", (("head", text), ("edge", head.edge)))
+        self._db.executemany(
+            "INSERT OR REPLACE INTO meta VALUES (?, ?)",
+            (("head", text), ("edge", head.edge), ("head.sum", _sum(text, head.edge))),
+        )
 
     def set_meta(self, name: str, value: Any) -> None:
         """Inside or outside `write`."""
