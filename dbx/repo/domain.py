@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from contextlib import suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dbx.crypto.indextree import TreeMismatch
@@ -215,6 +216,13 @@ class Domain:
     def in_memory(self) -> bool:
         """Whether the index is kept in memory, because index.db cannot be written."""
         return self._index.in_memory
+
+    def disown(self, journal: str, end: int) -> None:
+        """An append failed and was cut off again. Whoever read it meanwhile may have indexed it: forget the index."""
+        with suppress(OSError, IndexDamaged):
+            head = self.index().head()
+            if head.journal == journal and head.journal_end > end:
+                self.index().clear()
 
     @property
     def torn(self) -> bool:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from dbx.crypto import merkle
 from dbx.errors import Corrupt
-from dbx.repo.log import Events, Located, commits_of, read_manifest, tip
+from dbx.repo.log import MAIN, Events, Located, commits_of, read_manifest, tip
 from dbx.repo.working import WorkingSet, fold_events
+from dbx.store.fs import sync_data
 from dbx.store.journal import scan
 from dbx.store.segments import FrameReader, segment_name
 
@@ -50,6 +51,9 @@ def replay(
 ) -> Replayed:
     """Bring `working` up to the log's head, flushing as it grows.
 
+    What is taken into the index is made durable first: its writer may be about to do that, or may have died before, and
+    an index must never know more than the log has after a power cut.
+
     Raises Corrupt for damage, and when the index knows a later commit than the log has; StaleIndex when its history is
     another one; MovedIndex when another process brings the index forward at the same time.
     """
@@ -58,11 +62,15 @@ def replay(
     known = working.head
     try:
         if known.manifest != (ref.manifest if ref else ""):
+            if ref is not None:
+                directory.sync(os.path.dirname(MAIN))
             _follow_manifest(directory, working, ref, before_flush, progress)
         last, last_id = (-1, b"") if ref is None else (ref.seq, bytes.fromhex(ref.commit))
         if fd >= 0:
             reader = FrameReader(fd, name)
             last, last_id = _follow_journal(working, reader, name, seen, (last, last_id))
+            if working.head.seq > known.seq:
+                sync_data(fd)
     finally:
         if fd >= 0:
             os.close(fd)

@@ -297,7 +297,11 @@ def write_journal(
             frames.append(frame)
             at += len(frame)
     tail = segment.encode_frame(segment.C, b"\n".join(lines) + b"\n", at, compress=False)
-    journal.append(b"".join(frames), tail)
+    try:
+        journal.append(b"".join(frames), tail)
+    except BaseException:
+        domain.disown(journal.name, journal.end)
+        raise
     working.locate(journal.name, blocks, [(seq, at)])
     working.move(journal=journal.name, journal_end=journal.end)
 

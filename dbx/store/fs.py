@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _DIR = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _NOFOLLOW = os.O_NOFOLLOW | os.O_CLOEXEC
 TEMPORARY = ".tmp-"
+PAGE = 4096
+"""Bytes that a disk writes whole or not at all. Pages that were not synced reach it in any order, or never."""
 
 
 def write_all(fd: int, data: bytes | memoryview, offset: int | None = None) -> None:

@@ -1,8 +1,8 @@
 """The journal: the unsealed tail of the log. An append is one write and one fdatasync.
 
 The file may be preallocated with zeros, so that an append changes no file size and the disk writes one thing only.
-Where it is, an append whose events straddle a page goes in two synced steps, so that no reordering by the disk can
-leave a whole C frame behind missing events, which a reader would have to call damage.
+An append whose commit begins on another page than its events goes in two synced steps, so that no reordering by the
+disk can leave a whole C frame behind missing events, which a reader would have to call damage.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dbx.errors import Corrupt
 from dbx.formats import segment
-from dbx.store.fs import read_at, sync_data, write_all
+from dbx.store.fs import PAGE, read_at, sync_data, write_all
 from dbx.store.segments import Block, Commits, FrameReader
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ SEAL_BYTES = 8 * 1024 * 1024
 MAX_BYTES = 64 * 1024 * 1024
 _GROWTH = 1024 * 1024
 _OFTEN = 8
-_PAGE = 4096
 _NONE = "0" * 16
 _HEADER = struct.Struct(">c3xI4xI")
 
@@ -147,8 +146,7 @@ class Journal:
         if at + length > self.size and self.appends >= _OFTEN:
             self._preallocate(max(_GROWTH, length))
         self.appends += 1
-        straddles = at // _PAGE != (at + len(events) - 1) // _PAGE
-        if straddles and at + length <= self.size:
+        if at // PAGE != (at + len(events)) // PAGE:
             write_all(self._fd, events, at)
             sync_data(self._fd)
             write_all(self._fd, commits, at + len(events))

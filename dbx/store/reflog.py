@@ -16,6 +16,11 @@ LOGS = "logs"
 MAX_BYTES = 1 << 30
 
 
+def is_lost(line: bytes) -> bool:
+    """Whether a power cut took a part of a line: entries are not synced, and pages that did not make it are zeros."""
+    return b"\0" in line
+
+
 class Reflog:
     """The reflog of one ref, e.g. `refs/heads/main`."""
 
@@ -39,9 +44,10 @@ class Reflog:
         write_all(self._fd, data, end)
 
     def read(self) -> list[ReflogEntry]:
-        """Every entry, oldest first; an unfinished last line is left out. Raises Corrupt."""
+        """Every entry, oldest first; lines that an interruption spoilt are left out. Raises Corrupt."""
         data = self._directory.find(self.name, MAX_BYTES) or b""
-        return reflog.decode_reflog(data[: data.rfind(b"\n") + 1])
+        lines = data.split(b"\n")[:-1]
+        return reflog.decode_reflog(b"".join(line + b"\n" for line in lines if not is_lost(line)))
 
     def last(self) -> ReflogEntry | None:
         """The newest entry."""
@@ -54,8 +60,8 @@ class Reflog:
             data = os.pread(fd, 16384, max(0, size - 16384))
         finally:
             os.close(fd)
-        data = data[: data.rfind(b"\n") + 1]
-        return reflog.decode_entry(data[data.rfind(b"\n", 0, -1) + 1 :]) if data else None
+        whole = [line for line in data.split(b"\n")[:-1] if not is_lost(line)]
+        return reflog.decode_entry(whole[-1] + b"\n") if whole else None
 
     def close(self) -> None:
         """Close the descriptor."""
