@@ -77,8 +77,15 @@ def parse_duration(text: str) -> int:
 
 
 def _looks_stored(text: str) -> bool:
-    # With the separators in place fromisoformat takes digits only; newer Pythons also take hour 24, RFC 3339 does not.
-    return len(text) == 27 and text[4:20:3] == "--T::." and text[26] == "Z" and text[11:13] != "24"
+    # With the separators and the fraction in place fromisoformat takes digits only (else it takes an offset there);
+    # newer Pythons also take hour 24, RFC 3339 does not.
+    return (
+        len(text) == 27
+        and text[4:20:3] == "--T::."
+        and text[20:26].isdigit()
+        and text[26] == "Z"
+        and text[11:13] != "24"
+    )
 
 
 def _parse_any(text: object) -> int:

@@ -200,3 +200,11 @@ def test_durations(text: str, seconds: int) -> None:
 def test_refused_durations(text: str) -> None:
     with pytest.raises(Invalid):
         parse_duration(text)
+
+
+@pytest.mark.parametrize("end", ["12345Z", "123+01", "+01:00", "1234+0", "12345²"])
+def test_an_offset_in_the_place_of_the_fraction(end: str) -> None:
+    with pytest.raises(Invalid):
+        normalise_time(f"2026-11-23T07:42:00.{end}Z")
+    with pytest.raises(Invalid):
+        parse_time(f"2026-11-23T07:42:00.{end}Z")
