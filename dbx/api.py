@@ -39,7 +39,8 @@ from dbx.model.snowflake import parse_event_id
 from dbx.repo import query
 from dbx.repo.repository import DEFAULT
 from dbx.repo.repository import Repository as _Repository
-from dbx.repo.writer import Append, Appender, Committed
+from dbx.repo.transaction import Append, Committed
+from dbx.repo.writer import Appender
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -15,11 +15,9 @@ import json
 import re
 import struct
 import zlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from dbx.errors import Corrupt, Invalid
-from dbx.formats.commit import check_place
 from dbx.formats.envelope import HASH, UUID
 
 if TYPE_CHECKING:
@@ -46,6 +44,13 @@ HEADER_BYTES = 16
 MAX_RAW_BYTES = 4 * 1024 * 1024
 MAX_STORED_BYTES = MAX_RAW_BYTES + 8 * 1024
 
+_UNPADDED_BYTES = 2 + 5 + 4
+"""What a zlib stream of one stored block adds: its header, the block's, the checksum."""
+_MAX_PLAIN_BYTES = 65_535
+# BFINAL 0, BTYPE 01, the seven zero bits of end-of-block; then BFINAL, BTYPE 00 of a stored block, filled up to a byte.
+_LATE = b"\x02\x00"
+_LATE_FINAL = b"\x02\x04"
+
 _unpack_header = struct.Struct(">cBHIII").unpack
 _pack_prefix = struct.Struct(">QcBHII").pack
 _pack_offset = struct.Struct(">Q").pack
@@ -56,8 +61,7 @@ _COMMIT_HEADER = rb"C[\x00\x01]\x00\x00(?=\x00[\x00-\x40]..\x00[\x00-\x40]..)"
 _HEADER_MEMBERS = frozenset(("domain", "format", "parent", "position", "seq"))
 
 
-@dataclass(frozen=True, slots=True)
-class FrameHeader:
+class FrameHeader(NamedTuple):
     """The fields of a frame's header; `stored` and `raw` are lengths in bytes."""
 
     kind: bytes
@@ -67,8 +71,7 @@ class FrameHeader:
     crc: int
 
 
-@dataclass(frozen=True, slots=True)
-class SegmentHeader:
+class SegmentHeader(NamedTuple):
     """What an H frame says of the commits that follow: their domain, and what they continue."""
 
     domain: str
@@ -93,8 +96,28 @@ def join_frame(kind: bytes, raw: bytes, squeezed: bytes, offset: int) -> bytes:
     if not 0 < len(raw) <= MAX_RAW_BYTES:
         raise Invalid(f"a frame cannot hold {len(raw)} bytes")
     flags, stored = (ZLIB, squeezed) if len(squeezed) < len(raw) else (0, raw)
+    return _frame(kind, flags, raw, stored, offset)
+
+
+def _frame(kind: bytes, flags: int, raw: bytes, stored: bytes, offset: int) -> bytes:
     prefix = _pack_prefix(offset, kind, flags, 0, len(stored), len(raw))
     return b"".join((prefix[8:], _pack_crc(zlib.crc32(stored, zlib.crc32(prefix))), stored))
+
+
+def encode_padded_frame(kind: bytes, raw: bytes, offset: int, size: int) -> bytes | None:
+    """A frame of exactly `size` bytes, header included; None where none can be made. `raw` is at most 65,535 bytes.
+
+    It is a zlib stream that compresses nothing: empty blocks fill it up. An empty stored block (RFC 1951 §3.2.4) takes
+    five bytes; an empty block of fixed codes (§3.2.6), ten bits, makes the stored block behind it begin a byte later.
+    """
+    blocks, bytes_left = divmod(size - HEADER_BYTES - len(raw) - _UNPADDED_BYTES, 5)
+    if blocks < 0 or bytes_left > blocks + 1 or not 0 < len(raw) <= _MAX_PLAIN_BYTES:
+        return None
+    late = [_LATE] * bytes_left + [b"\x00"] * (blocks - bytes_left)
+    final = _LATE_FINAL if bytes_left > blocks else b"\x01"
+    fill = b"".join(start + b"\x00\x00\xff\xff" for start in late[:blocks])
+    plain = struct.pack("<HH", len(raw), len(raw) ^ 0xFFFF) + raw
+    return _frame(kind, ZLIB, raw, b"x\x01" + fill + final + plain + _pack_crc(zlib.adler32(raw)), offset)
 
 
 def parse_header(buf: Readable, at: int) -> FrameHeader | None:
@@ -176,6 +199,8 @@ def decode_header(raw: bytes) -> SegmentHeader:
         and type(seq) is int
     ):
         raise Corrupt("a segment's header has a member that is missing or misspelt")
+    from dbx.formats.commit import check_place
+
     check_place(parent, position, seq, "a segment's header")
     header = SegmentHeader(domain, FORMAT, parent, position, seq)
     if _header_text(header).encode() != raw:

@@ -8,27 +8,26 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dbx.crypto import merkle
-from dbx.errors import Corrupt, Invalid
+from dbx.errors import Corrupt
 from dbx.formats import segment
-from dbx.formats.commit import Commit, CommitActor, encode_commit, message_text
-from dbx.formats.envelope import Actor, issuer_text
+from dbx.formats.commit import Commit, encode_commit
+from dbx.formats.envelope import Actor
 from dbx.formats.reflog import ReflogEntry
 from dbx.model.time import format_time
-from dbx.repo.build import Builder, Existence
-from dbx.repo.events import decode_own
-from dbx.repo.log import Stored, journals, read_ref
+from dbx.repo.build import Builder
+from dbx.repo.log import journals, read_ref
 from dbx.repo.seal import seal
+from dbx.repo.transaction import Append as Append
+from dbx.repo.transaction import Committed as Committed
 from dbx.store.index import MovedIndex
 from dbx.store.journal import SEAL_BYTES, TORN, Journal, journal_name, scan, sound_end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from dbx.model.event import Event
     from dbx.repo.domain import Domain
     from dbx.repo.working import WorkingSet
     from dbx.store.index import Index
@@ -39,57 +38,8 @@ GROUP = 64
 LARGE_BYTES = 1024 * 1024
 """From here on a batch is written as a segment at once, instead of through the journal."""
 _SQUEEZE_BYTES = 16 * 1024
+_SPARE_BYTES = 64  # by so much an append may be larger than the one before and still fit
 _FRAME_BYTES = 2 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Committed:
-    """A commit that is durable, with the lines of its events."""
-
-    commit: Commit
-    id: str
-    envelopes: Sequence[bytes]
-    bodies: Sequence[bytes]
-
-    def events(self) -> list[Event]:
-        """The events, decoded."""
-        first, seq = self.commit.position, self.commit.seq
-        return [
-            decode_own(Stored(first + n, envelope, body), seq)
-            for n, (envelope, body) in enumerate(zip(self.envelopes, self.bodies, strict=True))
-        ]
-
-
-class Append:
-    """One transaction to be: objects as `apply --from` takes them, who sends them, and what must hold."""
-
-    __slots__ = ("actor", "done", "error", "existence", "issued_by", "items", "message", "reserved", "result")
-
-    def __init__(
-        self,
-        items: Sequence[dict[str, Any]],
-        *,
-        issued_by: Actor | None,
-        message: str | None = None,
-        existence: Existence = "any",
-        reserved: bool = False,
-    ) -> None:
-        if not items:
-            raise Invalid("a transaction needs at least one event")
-        # Refused here, where it concerns this transaction only: later it would fail the whole group.
-        if message:
-            message_text(message)
-        if issued_by is not None:
-            issuer_text(issued_by)
-        self.items = items
-        self.issued_by = issued_by
-        self.actor = None if issued_by is None else CommitActor(issued_by.group, issued_by.user)
-        self.message = message or None
-        self.existence: Existence = existence
-        self.reserved = reserved
-        self.result: Committed | None = None
-        self.error: BaseException | None = None
-        self.done = False
 
 
 class Appender:
@@ -135,7 +85,8 @@ class Appender:
                 with self._lock:
                     for request in group:
                         request.done = True
-                    self._turn.notify_all()
+                    if self._queue or len(group) > 1:
+                        self._turn.notify_all()
                     if mine.done:
                         self._busy = False
                     else:
@@ -209,8 +160,7 @@ def _write_group(domain: Domain, group: Sequence[Append]) -> bool:
     if not built:
         return False
     committed_all = [committed for _, committed, _ in built]
-    size = sum(len(text) for one in committed_all for text in (*one.envelopes, *one.bodies))
-    if size >= LARGE_BYTES:
+    if sum(one.commit.count for one in committed_all) > 1 and _size(committed_all) >= LARGE_BYTES:
 
         def feed(writer: SegmentWriter) -> tuple[int, bytes]:
             for one, (_, _, line) in zip(committed_all, built, strict=True):
@@ -228,6 +178,10 @@ def _write_group(domain: Domain, group: Sequence[Append]) -> bool:
     for request, committed, _ in built:
         request.result = committed
     return False
+
+
+def _size(commits: Sequence[Committed]) -> int:
+    return sum(len(text) for one in commits for text in (*one.envelopes, *one.bodies))
 
 
 def _build(
@@ -282,7 +236,10 @@ def _advance(
 def write_journal(
     domain: Domain, working: WorkingSet, position: int, seq: int, commits: Sequence[Committed], lines: Sequence[bytes]
 ) -> None:
-    """Append events and commits to the journal: one write, one fdatasync."""
+    """Append events and commits to the journal: one write, one fdatasync.
+
+    Of appends as large as this one, the next would often straddle two pages, and need two; so this one fills its page.
+    """
     journal = open_journal(domain, working, position, seq)
     at = journal.end
     frames: list[bytes] = []
@@ -296,7 +253,11 @@ def write_journal(
             frame = segment.encode_frame(kind, raw, at, compress=len(raw) >= _SQUEEZE_BYTES)
             frames.append(frame)
             at += len(frame)
-    tail = segment.encode_frame(segment.C, b"\n".join(lines) + b"\n", at, compress=False)
+    raw = b"\n".join(lines) + b"\n"
+    tail = segment.encode_frame(segment.C, raw, at, compress=False)
+    gap = journal.gap(at + len(tail), at - journal.end + _SPARE_BYTES)
+    if gap:
+        tail = segment.encode_padded_frame(segment.C, raw, at, len(tail) + gap) or tail
     try:
         journal.append(b"".join(frames), tail)
     except BaseException:

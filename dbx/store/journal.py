@@ -123,6 +123,14 @@ class Journal:
         found = os.fstat(self._fd)
         return found.st_nlink > 0 and not os.pread(self._fd, 1, self.end).strip(b"\0")
 
+    def gap(self, end: int, length: int) -> int:
+        """How far it is from `end` to the next page, where events of `length` bytes would not fit before it; else 0.
+
+        Filled up, it spares the next append its second step. Only where zeros were written ahead, and little is lost.
+        """
+        left = -end % PAGE
+        return left if 0 < left <= length <= PAGE // 2 and end + left <= self.size else 0
+
     def append(self, events: bytes, commits: bytes) -> None:
         """E and B frames, then C frames; on disk on return, and only then does `end` move.
 

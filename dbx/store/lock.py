@@ -51,7 +51,9 @@ class Lock:
             time.sleep(min(pause, max(0.0, deadline - now)))
             pause = min(pause * 2, 0.05)
         self._held = True
-        os.pwrite(self._fd, b"%-20d\n" % os.getpid(), 0)
+        mine = b"%-20d\n" % os.getpid()
+        if os.pread(self._fd, 21, 0) != mine:
+            os.pwrite(self._fd, mine, 0)
 
     def release(self) -> None:
         """Give the lock back; the file stays."""
