@@ -26,7 +26,7 @@ def test_numbers_are_those_of_the_code() -> None:
     assert f"grown to {journal.SEAL_BYTES >> 20} MiB" in text
     assert f"A transaction of {writer.LARGE_BYTES >> 20} MiB or more" in text
     assert f"longer by {journal._GROWTH >> 20} MiB of zeros" in text
-    assert f"a page of {fs.PAGE} bytes" in text
+    assert f"another page of {fs.PAGE} bytes" in text
     assert f"more than {working._RECORDS:,}" in text
     assert {8: "eight"}[journal._OFTEN] + " appends" in text
     assert {16: "sixteen"}[BUCKET] + " aggregates" in text
