@@ -15,7 +15,7 @@ import re
 from dataclasses import dataclass
 from datetime import date
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dbx.errors import Corrupt, Invalid
 from dbx.formats import canonical
@@ -60,8 +60,7 @@ class Actor:
     user: str
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(NamedTuple):
     """The public half of an event. `body` is the SHA-256 of the body line, 64 lowercase hex digits."""
 
     aggregate_id: str
@@ -74,8 +73,7 @@ class Envelope:
     version: int
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(NamedTuple):
     """The private half of an event. `salt` is 12 random bytes as 16 base64url characters."""
 
     payload: dict[str, Any]

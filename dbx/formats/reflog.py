@@ -9,8 +9,8 @@ that the line can be taken apart again whatever people are called.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from dbx.errors import Corrupt, Invalid
 from dbx.formats.envelope import HASH, INTEGER, MAX_INTEGER, TIME, Actor, is_actor_text, is_day, is_text
@@ -23,8 +23,7 @@ _ACTOR_RULE = "the actor's group and user must have 1 to 128 characters and no c
 _CONTROL = "[\x00-\x1f\x7f-\x9f]"
 
 
-@dataclass(frozen=True, slots=True)
-class ReflogEntry:
+class ReflogEntry(NamedTuple):
     """A ref moved from `old` to `new` at `seq`; None is no commit. `reason` is one line of 1 to 1024 characters."""
 
     old: str | None

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from dbx.errors import Corrupt, Invalid
 from dbx.formats.envelope import HASH, INTEGER, MAX_INTEGER
@@ -23,8 +23,7 @@ _COMMIT = f"commit ({HASH}) ({INTEGER})\n"
 _SHOWN_CHARS = 80
 
 
-@dataclass(frozen=True, slots=True)
-class Ref:
+class Ref(NamedTuple):
     """A commit id, the commit's seq, and the manifest whose last commit it is."""
 
     commit: str

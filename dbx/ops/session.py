@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from dbx.formats.envelope import Actor
-from dbx.repo import config
 from dbx.repo.repository import DOMAINS, HEAD, Repository
 
 if TYPE_CHECKING:
@@ -21,8 +19,7 @@ GROUP = "local"
 """The group of an actor that names none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Who:
+class Who(NamedTuple):
     """Who acts: `group` and `user` as they were given, None where not; `account` is the operating system's user."""
 
     group: str | None
@@ -30,8 +27,7 @@ class Who:
     account: str
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(NamedTuple):
     """Made once for each command; `domain_name` None means the checked-out domain."""
 
     repository: Repository
@@ -48,9 +44,9 @@ class Session:
         """Who acts: what was given, else the settings user.group and user.name, else the account in group 'local'."""
         group, user = self.who.group, self.who.user
         if group is None:
-            group = config.get(self.repository, None, "user.group") or GROUP
+            group = self.repository.find_setting("user.group") or GROUP
         if user is None:
-            user = config.get(self.repository, None, "user.name") or self.who.account
+            user = self.repository.find_setting("user.name") or self.who.account
         return Actor(group, user)
 
     def close(self) -> None:

@@ -16,8 +16,8 @@ from dbx.crypto.indextree import TreeMismatch
 from dbx.errors import Corrupt, DbxError
 from dbx.model import snowflake
 from dbx.model.event import fold
-from dbx.repo.domainfile import DomainFile, load_domain_file
 from dbx.repo.events import decode_stored
+from dbx.repo.identity import find_plain_id
 from dbx.repo.indexfile import IndexFile
 from dbx.repo.log import MAIN, Gone, LogReader
 from dbx.repo.replay import Replayed, StaleIndex, replay
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from dbx.formats.reflog import ReflogEntry
     from dbx.model.entropy import Entropy
     from dbx.model.time import Clock
+    from dbx.repo.domainfile import DomainFile
     from dbx.repo.record import Record
     from dbx.store.fs import Directory
     from dbx.store.index import Index
@@ -78,6 +79,7 @@ class Domain:
         self._seen: Replayed | None = None
         self._seen_ref: tuple[int, int, int] | None = None
         self._file: DomainFile | None = None
+        self._id: str | None = None
         self.drawn: dict[str, tuple[int, int]] = {}
 
     # -- identity --------------------------------------------------------------------------------------------------
@@ -86,13 +88,17 @@ class Domain:
     def file(self) -> DomainFile:
         """domain.yaml, read once."""
         if self._file is None:
+            from dbx.repo.domainfile import load_domain_file
+
             self._file = load_domain_file(self.directory)
         return self._file
 
     @property
     def id(self) -> str:
         """The domain's uuid."""
-        return self.file.id
+        if self._id is None:
+            self._id = find_plain_id(self.directory) or self.file.id
+        return self._id
 
     def forget_file(self) -> None:
         """Read domain.yaml again when it is next asked for."""

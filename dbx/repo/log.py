@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dbx.crypto.merkle import leaf_hash
 from dbx.errors import Corrupt
-from dbx.formats.commit import Commit, decode_commit
-from dbx.formats.manifest import decode_manifest
 from dbx.formats.refs import decode_ref
 from dbx.store.journal import PREFIX, TORN, journal_name
 from dbx.store.segments import Block, Commits, FrameReader
@@ -17,6 +15,7 @@ from dbx.store.segments import Block, Commits, FrameReader
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from dbx.formats.commit import Commit
     from dbx.formats.manifest import ManifestEntry
     from dbx.formats.refs import Ref
     from dbx.store.fs import Directory
@@ -63,6 +62,8 @@ def read_ref(directory: Directory, name: str = MAIN) -> Ref | None:
 
 def read_manifest(directory: Directory, sha: str) -> tuple[ManifestEntry, ...]:
     """The entries of a manifest, whose bytes are checked against its name."""
+    from dbx.formats.manifest import decode_manifest
+
     name = f"{MANIFESTS}/{sha}"
     try:
         data = directory.read(name, MAX_MANIFEST_BYTES)
@@ -100,6 +101,8 @@ def journals(directory: Directory) -> list[str]:
 
 def decode_entry(line: bytes) -> Entry:
     """A commit line with its id."""
+    from dbx.formats.commit import decode_commit
+
     return Entry(decode_commit(line), leaf_hash(line), line)
 
 

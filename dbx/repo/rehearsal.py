@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from dbx.model.time import format_time
 from dbx.repo.build import Builder
-from dbx.repo.events import decode_stored
+from dbx.repo.events import decode_own
 from dbx.repo.log import Stored
 from dbx.repo.writer import writing
 
@@ -41,7 +41,7 @@ def rehearse(domain: Domain, request: Append) -> list[Event]:
             builder.refuse()
             position = working.head.position
             return [
-                decode_stored(Stored(position + n, envelope, body), -1)
+                decode_own(Stored(position + n, envelope, body), -1)
                 for n, (envelope, body) in enumerate(zip(builder.envelopes, builder.bodies, strict=True))
             ]
         finally:

@@ -10,17 +10,13 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dbx.errors import Conflict, Corrupt, Denied, Invalid, NotFound
-from dbx.formats import yamltext
 from dbx.formats.refs import HEAD as DOMAIN_HEAD
 from dbx.model import names
 from dbx.model.time import format_time
-from dbx.repo import config
 from dbx.repo.domain import Domain
-from dbx.repo.domainfile import DomainFile, load_domain_file, write_domain_file
 from dbx.repo.log import journals, read_ref
 from dbx.repo.staging import find_batch, new_uuid
 from dbx.store.fs import Directory
@@ -34,6 +30,7 @@ if TYPE_CHECKING:
 
 NAME = ".dbx"
 CONFIG = "config.yaml"
+_PLAIN_CONFIG = b"format: 1\n"
 HEAD = "HEAD"
 DOMAINS = "domains"
 DEFAULT = "default"
@@ -113,7 +110,7 @@ class Repository:
             return False
         self.directory.write(".gitignore", _GITIGNORE)
         if not self.directory.exists(CONFIG):
-            self.directory.write(CONFIG, yamltext.dump({"format": 1}))
+            self.directory.write(CONFIG, _PLAIN_CONFIG)
         if domain not in self.domain_names():
             self._create(domain)
         self._set_active(domain)
@@ -178,7 +175,7 @@ class Repository:
                 entropy=self.entropy,
                 wait_s=self.wait_s,
                 progress=self.progress,
-                find_worker=lambda: config.get(self, None, "snowflake_worker_id"),
+                find_worker=lambda: self.find_setting("snowflake_worker_id"),
             )
         return self._domains[name]
 
@@ -201,6 +198,8 @@ class Repository:
         return self.domain(name)
 
     def _create(self, name: str, forked_from: dict[str, Any] | None = None) -> None:
+        from dbx.repo.domainfile import DomainFile, write_domain_file
+
         # Under a hidden name, renamed last: a crash leaves no half domain.
         hidden, directory = self.prepare_domain(name)
         write_domain_file(
@@ -292,6 +291,10 @@ class Repository:
                 del self._domains[old]
 
     def _finish_rename(self, new: str, is_active: bool) -> None:
+        from dataclasses import replace
+
+        from dbx.repo.domainfile import load_domain_file, write_domain_file
+
         # domain.yaml comes last: until then it tells what HEAD may still be calling the domain.
         if is_active:
             self._set_active(new)
@@ -300,6 +303,8 @@ class Repository:
 
     def _find_renamed(self, old: str) -> str:
         """The domain that an interrupted rename gave another name than HEAD has; the rename is brought to its end."""
+        from dbx.repo.domainfile import load_domain_file
+
         for name in self.domain_names():
             if load_domain_file(self.directory.below(f"{DOMAINS}/{name}")).name == old:
                 with suppress(OSError):  # a reader may not be able to; it need not
@@ -313,8 +318,18 @@ class Repository:
 
     # -- settings --------------------------------------------------------------------------------------------------
 
+    def find_setting(self, key: str) -> Any:
+        """A setting of the workspace that has no default; None while it is not set. Raises Invalid."""
+        if self.directory.find(CONFIG, _MAX_BYTES) in (None, _PLAIN_CONFIG):
+            return None  # without loading what reads and checks settings: every command asks for some
+        from dbx.repo import config
+
+        return config.get(self, None, key)
+
     def read_config(self) -> dict[str, Any]:
         """config.yaml as a mapping. Raises Invalid naming the file and the line."""
+        from dbx.formats import yamltext
+
         data = self.directory.find(CONFIG, _MAX_BYTES)
         value = {} if data is None else yamltext.load(data, name=self.directory.path_of(CONFIG))
         if value is None:
@@ -327,6 +342,8 @@ class Repository:
 
     def write_config(self, value: dict[str, Any]) -> None:
         """Replace config.yaml, durably."""
+        from dbx.formats import yamltext
+
         self.directory.write(CONFIG, yamltext.dump(value))
 
     # -- inside ----------------------------------------------------------------------------------------------------

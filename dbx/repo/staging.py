@@ -16,7 +16,7 @@ from dbx.formats import staging
 from dbx.model.event import ARCHIVED, RESTORED, fold
 from dbx.model.time import format_time
 from dbx.repo.build import Builder, Existence
-from dbx.repo.events import decode_stored
+from dbx.repo.events import decode_own, decode_stored
 from dbx.repo.intake import TooManyFaults
 from dbx.repo.log import Stored
 from dbx.repo.record import Record, record_of
@@ -209,7 +209,7 @@ def _fill(builder: Builder, section: Section, items: Iterable[tuple[int, dict[st
     except TooManyFaults:
         pass  # `refuse` tells what was found
     builder.refuse()
-    return None if last is None else decode_stored(Stored(builder.count - 1, *last), -1)
+    return None if last is None else decode_own(Stored(builder.count - 1, *last), -1)
 
 
 def _find(index: Index, batch: Batch | None, aggregate_type: str, aggregate_id: str) -> Record | None:

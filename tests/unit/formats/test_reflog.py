@@ -1,7 +1,5 @@
 """The reflog: who moved a ref, from where to where, and why."""
 
-from dataclasses import replace
-
 import pytest
 
 from dbx.errors import Corrupt, Invalid
@@ -19,17 +17,17 @@ def test_entry_has_the_spelling_of_the_format_page() -> None:
 
 
 def test_zeros_stand_for_no_commit() -> None:
-    first = replace(ENTRY, old=None, seq=0)
+    first = ENTRY._replace(old=None, seq=0)
     assert encode_entry(first).startswith(b"0" * 64 + b" ")
     assert decode_entry(encode_entry(first)) == first
-    gone = replace(ENTRY, new=None, seq=0)
+    gone = ENTRY._replace(new=None, seq=0)
     assert decode_entry(encode_entry(gone)) == gone
 
 
 @pytest.mark.parametrize("name", ["a b", "a:b", "100%", "%20", "%3A", "%2520", " :%", "Jürgen", "a\u00a0b"])
 def test_names_do_not_run_into_their_neighbours(name: str) -> None:
     for actor in (Actor(name, "u"), Actor("g", name), Actor(name, name)):
-        entry = replace(ENTRY, actor=actor)
+        entry = ENTRY._replace(actor=actor)
         assert len(encode_entry(entry).split(b" ")) == 7
         assert decode_entry(encode_entry(entry)) == entry
 
@@ -37,7 +35,7 @@ def test_names_do_not_run_into_their_neighbours(name: str) -> None:
 @pytest.mark.parametrize("reason", ["", "a\nb", "a\x00", "\x1b[31m", "\x7f", "\x9b", "\ud800", "x" * 1025])
 def test_reason_is_one_plain_line(reason: str) -> None:
     with pytest.raises(Invalid):
-        encode_entry(replace(ENTRY, reason=reason))
+        encode_entry(ENTRY._replace(reason=reason))
     with pytest.raises(Corrupt):
         decode_entry(LINE.replace(b"commit: import", reason.encode("utf-8", "surrogatepass")))
 
@@ -45,7 +43,7 @@ def test_reason_is_one_plain_line(reason: str) -> None:
 @pytest.mark.parametrize("name", ["", "a\n", "\x85", "x" * 129])
 def test_unfit_actor_is_refused(name: str) -> None:
     with pytest.raises(Invalid):
-        encode_entry(replace(ENTRY, actor=Actor(name, "u")))
+        encode_entry(ENTRY._replace(actor=Actor(name, "u")))
     with pytest.raises(Corrupt):
         decode_entry(LINE.replace(b"jane", name.encode()))
 
@@ -75,7 +73,7 @@ def test_any_other_spelling_is_refused(old: str, new: str) -> None:
 
 
 def test_log_is_read_oldest_first_and_to_the_last_byte() -> None:
-    later = replace(ENTRY, old=NEW, new=OLD, seq=513)
+    later = ENTRY._replace(old=NEW, new=OLD, seq=513)
     log = LINE + encode_entry(later)
     assert decode_reflog(b"") == []
     assert decode_reflog(log) == [ENTRY, later]
