@@ -123,11 +123,9 @@ def adopt_staged(index: Index, position: int) -> None:
         f" SELECT ? + n, {_ROW}, checksum FROM staged WHERE aggregate IS NULL",
         [(last,)],
     )
-    index.many(
-        f"UPDATE aggregate SET ({_SET}) = (SELECT {_SET} FROM staged s WHERE s.aggregate = aggregate.n)"
-        " WHERE n IN (SELECT aggregate FROM staged WHERE aggregate IS NOT NULL)",
-        [()],
-    )
+    changes = ", ".join(f"{column} = s.{column}" for column in _SET.split(", "))
+    # UPDATE FROM walks what is staged and finds each row by its number; a subquery would walk it once for every row.
+    index.many(f"UPDATE aggregate SET {changes} FROM staged s WHERE s.aggregate = aggregate.n", [()])
     index.many(
         "INSERT INTO chain SELECT coalesce(aggregate, ? + n), base + 1, ?, positions FROM staged", [(last, position)]
     )
