@@ -119,7 +119,7 @@ class Domain:
             except (MovedIndex, Gone):
                 self.reset()
             except (StaleIndex, TreeMismatch, IndexDamaged) as error:
-                self._rebuild(error)
+                self.rebuild(error)
         raise Corrupt(
             f"the index of domain '{self.name}' cannot be brought in step with its log", hint="run 'dbx reindex'"
         )
@@ -144,7 +144,7 @@ class Domain:
                 except (Gone, MovedIndex):
                     self.reset()
                 except (TreeMismatch, IndexDamaged) as error:
-                    self._rebuild(error)
+                    self.rebuild(error)
             raise Corrupt(f"domain '{self.name}' cannot be read consistently", hint="run 'dbx fsck'")
 
     def flush(self) -> None:
@@ -166,7 +166,7 @@ class Domain:
                 raise
             self._use_memory()
         except IndexDamaged as error:
-            self._rebuild(error)
+            self.rebuild(error)
 
     def refold(self, working: WorkingSet | None = None) -> None:
         """Fold records again whose event lost its body, from what is left (format.md §3, body_erased)."""
@@ -285,7 +285,8 @@ class Domain:
         self.reset()
         self._index.use_memory()
 
-    def _rebuild(self, error: Exception) -> None:
+    def rebuild(self, error: Exception) -> None:
+        """Make the index anew when `sync` is next asked: this error says that it does not add up."""
         self.reset()
         self._index.rebuild(unlink=isinstance(error, IndexDamaged))
 
@@ -306,6 +307,7 @@ class Domain:
         seen_ref, told = self._stat_ref(), self.reflog.last()
         working = self._working = WorkingSet(self.index())
         try:
+            self._claim(working)
             self._seen = replay(self.directory, working, before_flush=self.refold, progress=self.progress)
         except IndexUnavailable:
             if self._index.in_memory:
@@ -315,6 +317,14 @@ class Domain:
         self._seen_ref = seen_ref
         self._check_reflog(told, working)
         return working
+
+    def _claim(self, working: WorkingSet) -> None:
+        """Journals of two domains may have the same name, so an index says whose it is."""
+        if working.index.get_meta("domain") == self.id:
+            return
+        if working.indexed.seq >= 0:
+            raise StaleIndex
+        working.index.set_meta("domain", self.id)
 
     def _check_reflog(self, last: ReflogEntry | None, working: WorkingSet) -> None:
         if last is None or last.new is None or last.seq <= working.head.seq:

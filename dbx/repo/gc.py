@@ -60,6 +60,7 @@ def collect(domain: Domain, *, dry_run: bool = False, progress: Callable[[int], 
         sealed = bool(working.head.journal) and seal(domain, working, working.head)
         if sealed:
             domain.flush()
+            working = domain.sync()
             ref = read_ref(domain.directory)
             entries = list(read_manifest(domain.directory, ref.manifest)) if ref else []
         merged = _merge(domain, working, entries, progress) if ref else 0

@@ -97,6 +97,7 @@ def _build(domain: Domain, name: str, progress: Callable[[int], None] | None) ->
     os.close(domain.directory.open_write(name, create=True))
     index = Index(domain.directory.path_of(name))
     try:
+        index.set_meta("domain", domain.id)
         working = WorkingSet(index)
         replay(domain.directory, working, before_flush=lambda: domain.refold(working), progress=progress)
         return working.head, count_aggregates(index), _find_loss(domain, index, working.head)

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from dbx.crypto import merkle
-from dbx.errors import Corrupt
+from dbx.crypto.indextree import TreeMismatch
+from dbx.errors import Corrupt, DbxError, Invalid
 from dbx.formats import segment
 from dbx.formats.commit import Commit, encode_commit
 from dbx.formats.envelope import Actor
@@ -22,7 +23,7 @@ from dbx.repo.log import journals, read_ref
 from dbx.repo.seal import seal
 from dbx.repo.transaction import Append as Append
 from dbx.repo.transaction import Committed as Committed
-from dbx.store.index import MovedIndex
+from dbx.store.index import IndexDamaged
 from dbx.store.journal import SEAL_BYTES, TORN, Journal, journal_name, scan, sound_end
 
 if TYPE_CHECKING:
@@ -108,10 +109,9 @@ def writing(domain: Domain) -> Iterator[WorkingSet]:
     with domain.mutex:
         domain.lock.acquire(domain.wait_s)
         try:
-            working = domain.sync()
-            if working.pending >= FLUSH_COMMITS:
+            if domain.sync().pending >= FLUSH_COMMITS:
                 domain.flush()
-            yield working
+            yield domain.sync()
         except BaseException:
             domain.reset()
             raise
@@ -124,7 +124,12 @@ def write_group(domain: Domain, group: Sequence[Append]) -> None:
     with domain.mutex:
         domain.lock.acquire(domain.wait_s)
         try:
-            dirty = _write_group(domain, group)
+            try:
+                dirty = _write_group(domain, group)
+            except (IndexDamaged, TreeMismatch) as error:
+                # Nothing was written yet: the index is derived, so make it anew and try once more.
+                domain.rebuild(error)
+                dirty = _write_group(domain, group)
         except BaseException:
             domain.reset()
             raise
@@ -144,8 +149,12 @@ def _write_group(domain: Domain, group: Sequence[Append]) -> bool:
     first = working.head
     built: list[tuple[Append, Committed, bytes]] = []
     for request in group:
+        request.error = None
         worker, last = domain.draw_from(working.index, "append")
         builder = _build(domain, working, request, now_us, now, worker, last)
+        for fault in builder.faults:
+            if isinstance(fault.error, (IndexDamaged, TreeMismatch)):
+                raise fault.error
         try:
             builder.refuse()
         except Exception as error:
@@ -154,7 +163,12 @@ def _write_group(domain: Domain, group: Sequence[Append]) -> bool:
                 domain.reset()
                 return True
             continue
-        line, committed = _advance(domain, working, builder, request, now)
+        try:
+            line, committed = _advance(domain, working, builder, request, now)
+        except Invalid as error:
+            request.error = error
+            domain.reset()
+            return True
         domain.drawn["append"] = (worker, builder.last_drawn)
         built.append((request, committed, line))
     if not built:
@@ -343,8 +357,9 @@ def finish(
         if working.head.journal_end >= SEAL_BYTES:
             seal(domain, working, working.head)
             domain.flush()
-    except (OSError, MovedIndex):
-        # Derived or evidence: a full disk here costs the next command some replaying, and nobody a commit.
+    except (OSError, DbxError):
+        # Derived or evidence: a full disk or a damaged index here costs the next command some replaying, and nobody a
+        # commit. Where the log itself is damaged, the next command says so.
         domain.reset()
 
 

@@ -331,3 +331,22 @@ def test_staged_events_survive_the_index(tmp_path: Path, domain: Domain, reposit
         stage(opened.domain(), [(1, item("t"), None)], issued_by=None)
         assert commit_staged(opened.domain(), actor=None)
         assert [e["version"] for e, _ in agrees(opened.domain()).events] == [1, 2, 1, 2]
+
+
+def test_an_index_of_another_domain_is_made_again(tmp_path: Path, repository: Repository) -> None:
+    default, longer, empty = repository.domain(), repository.create_domain("longer"), repository.create_domain("empty")
+    for n in range(3):
+        append(default, f"a-{n}", "all")
+    for n in range(9):
+        append(longer, f"b-{n}", "all")
+    paths = {name: Path(repository.path) / "domains" / name / "index.db" for name in ("default", "longer", "empty")}
+    assert empty.sync().head.seq == -1
+    repository.close()
+    before = {name: path.read_bytes() for name, path in paths.items()}
+    for name, mine in (("default", "longer"), ("longer", "empty"), ("empty", "default")):
+        paths[name].write_bytes(before[mine])
+    with closing(again(tmp_path)) as opened:
+        for name in paths:
+            agrees(opened.domain(name))
+            append(opened.domain(name), "all")
+            agrees(opened.domain(name))
