@@ -1,0 +1,237 @@
+"""The events of one block: every rule that an envelope and a body keep by themselves.
+
+`BlockReader` takes whole blocks that are as they should be in a few passes over lists, and answers None for any other;
+then `read_slowly` goes event by event and says what is wrong. Both judge by the same rules (formats.envelope).
+"""
+
+from __future__ import annotations
+
+import re
+from hashlib import sha256
+from sys import intern
+from typing import TYPE_CHECKING, NamedTuple
+
+from dbx.errors import Corrupt
+from dbx.formats.envelope import (
+    HASH,
+    MAX_ENVELOPE_BYTES,
+    MAX_EVENT_ID,
+    MAX_INTEGER,
+    MAX_METADATA_BYTES,
+    STRING,
+    TIME,
+    Envelope,
+    decode_body,
+    decode_envelope,
+    is_day,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+UNKNOWN = ""
+"""The name of an aggregate whose envelope cannot be read."""
+
+_SHORT = 48 * 1024
+"""A body line this short keeps every limit on its parts."""
+_BETWEEN = '","aggregate_type":"'
+# Every noncharacter holds one of these in UTF-8: the last two of each plane, and U+FDD0 to U+FDEF.
+_NONCHARACTER_MARKS = (b"\xbf\xbe", b"\xbf\xbf", b"\xef\xb7")
+_NAME = rf"[A-Za-z0-9][A-Za-z0-9_.:@/+~-]{{0,127}}{_BETWEEN}[a-z][a-z0-9_]{{0,63}}"
+
+
+class Fault(NamedTuple):
+    """What is wrong with the event in one row of a block; row -1 is the block itself."""
+
+    row: int
+    code: str
+    message: str
+    what: dict[str, int | str]
+
+
+class Columns(NamedTuple):
+    """The events of a block, column by column. A name is `id","aggregate_type":"type`, as it stands in the envelope.
+
+    `bodies` are the lines of the bodies, None for one that is erased, damaged or sealed; each has the hash that its
+    envelope names, and where `read_slowly` gives them, also the right form. `empty` are the rows whose body is empty,
+    `unread` those whose body is damaged or sealed.
+    """
+
+    names: Sequence[str]
+    times: Sequence[str]
+    kinds: Sequence[str]
+    ids: Sequence[int]
+    versions: Sequence[int]
+    leaves: bytes
+    bodies: Sequence[bytes | None]
+    empty: Sequence[int]
+    unread: Sequence[int]
+    faults: Sequence[Fault]
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """(type, id) of a name."""
+    aggregate_id, _, aggregate_type = name.partition(_BETWEEN)
+    return aggregate_type, aggregate_id
+
+
+def event_of(envelope: Envelope) -> dict[str, int | str]:
+    """How a finding names an event."""
+    return {
+        "aggregate_type": envelope.aggregate_type,
+        "aggregate_id": envelope.aggregate_id,
+        "version": envelope.version,
+        "event_id": str(envelope.event_id),
+    }
+
+
+class BlockReader:
+    """Reads blocks, and remembers which dates and issuers it has found to be right."""
+
+    def __init__(self) -> None:
+        self._find_all = re.compile(
+            rf'^\{{"aggregate_id":"({_NAME})","body":"({HASH})","created_at":"({TIME})"'
+            r',"event_id":"(0|[1-9][0-9]{0,18})","event_type":"([a-z][a-z0-9_]{0,127})"'
+            rf'((?:,"issued_by":\{{"group":{STRING},"user":{STRING}\}})?)'
+            r',"version":([1-9][0-9]{0,15})\}$',
+            re.MULTILINE,
+        ).findall
+        self._days: set[str] = set()
+        self._issuers: set[str] = {""}
+
+    def read(self, envelopes: bytes, bodies: bytes) -> Columns | None:
+        """A block whose envelopes are right, and whose bodies have their hashes; None for others.
+
+        The bodies are short, and UTF-8 without noncharacters; whether they are canonical JSON is left to `Shapes`.
+        """
+        try:
+            rows = self._find_all(envelopes.decode())
+            if not bodies.isascii():
+                bodies.decode()
+                if any(mark in bodies for mark in _NONCHARACTER_MARKS):
+                    return None
+        except UnicodeDecodeError:
+            return None
+        lines = envelopes.split(b"\n")
+        body_lines = bodies.split(b"\n")
+        if lines.pop() or body_lines.pop() or not len(rows) == len(lines) == len(body_lines):
+            return None
+        names, hashes, times, ids, kinds, issuers, versions = zip(*rows, strict=True)
+        if [sha256(line).hexdigest() for line in body_lines] != list(hashes):
+            return None
+        numbers, counts = list(map(int, ids)), list(map(int, versions))
+        if (
+            max(map(len, lines)) > MAX_ENVELOPE_BYTES
+            or max(map(len, body_lines)) > _SHORT
+            or max(numbers) > MAX_EVENT_ID
+            or max(counts) > MAX_INTEGER
+            or not self._are_days({time[:10] for time in set(times)})
+            or not self._are_issuers(lines, issuers)
+        ):
+            return None
+        if len(set(times)) == 1:
+            times = (times[0],) * len(times)  # one text instead of many: they are kept for each aggregate
+        leaves = b"".join([sha256(b"\0" + line).digest() for line in lines])
+        kinds = tuple(map(intern, kinds))
+        return Columns(names, times, kinds, numbers, counts, leaves, body_lines, (), (), ())
+
+    def _are_days(self, days: set[str]) -> bool:
+        if not days <= self._days:
+            if not all(map(is_day, days)):
+                return False
+            self._days |= days
+        return True
+
+    def _are_issuers(self, lines: list[bytes], issuers: Sequence[str]) -> bool:
+        for issuer in set(issuers) - self._issuers:
+            try:
+                decode_envelope(lines[issuers.index(issuer)])
+            except Corrupt:
+                return False
+            self._issuers.add(issuer)
+        return True
+
+
+def read_slowly(envelopes: bytes, bodies: bytes | None) -> Columns:
+    """Any block, event by event. `bodies` is None where they are sealed or lost."""
+    lines = _lines(envelopes)
+    faults: list[Fault] = []
+    for raw in (envelopes, bodies):
+        if raw is not None and not raw.endswith(b"\n"):
+            faults.append(Fault(-1, "block", "a frame's last line has no newline", {}))
+    body_lines: list[bytes] | None = None if bodies is None else _lines(bodies)
+    if body_lines is not None and len(body_lines) != len(lines):
+        faults.append(Fault(-1, "block", f"{len(lines)} envelopes have {len(body_lines)} bodies", {}))
+        body_lines = None
+    names, times, kinds = [UNKNOWN] * len(lines), [""] * len(lines), [""] * len(lines)
+    ids, versions = [0] * len(lines), [0] * len(lines)
+    values: list[bytes | None] = [None] * len(lines)
+    empty: list[int] = []
+    unread: list[int] = [] if body_lines is not None else list(range(len(lines)))
+    for row, line in enumerate(lines):
+        body = None if body_lines is None else body_lines[row]
+        try:
+            envelope = decode_envelope(line)
+        except Corrupt as error:
+            faults.append(Fault(row, "event.envelope", f"the envelope of an event is damaged: {error.message}", {}))
+            continue
+        names[row] = f"{envelope.aggregate_id}{_BETWEEN}{envelope.aggregate_type}"
+        times[row], kinds[row] = envelope.created_at, envelope.event_type
+        ids[row], versions[row] = envelope.event_id, envelope.version
+        if body is None:
+            continue
+        if not body:
+            empty.append(row)
+            continue
+        fault = _body_fault(envelope, body)
+        if fault is None:
+            values[row] = body
+        else:
+            unread.append(row)
+            faults.append(Fault(row, "event.body", fault, event_of(envelope)))
+    leaves = b"".join([sha256(b"\0" + line).digest() for line in lines])
+    return Columns(names, times, kinds, ids, versions, leaves, values, empty, unread, faults)
+
+
+def find_damaged_bodies(envelopes: bytes, bodies: bytes) -> list[Fault]:
+    """Which bodies of a frame with a bad checksum are not those their envelopes name; all that can be told apart."""
+    lines, body_lines = _lines(envelopes), _lines(bodies)
+    if len(lines) != len(body_lines):
+        return []
+    faults: list[Fault] = []
+    for row, (line, body) in enumerate(zip(lines, body_lines, strict=True)):
+        try:
+            envelope = decode_envelope(line)
+        except Corrupt:
+            continue
+        if body and sha256(body).hexdigest() != envelope.body:
+            faults.append(Fault(row, "event.body", f"the body of {describe(envelope)} is damaged", event_of(envelope)))
+    return faults
+
+
+def describe(envelope: Envelope) -> str:
+    """An event in words."""
+    return (
+        f"event '{envelope.event_id}' (version {envelope.version} of"
+        f" '{envelope.aggregate_type}/{envelope.aggregate_id}')"
+    )
+
+
+def _lines(raw: bytes) -> list[bytes]:
+    lines = raw.split(b"\n")
+    if not lines[-1]:
+        lines.pop()
+    return lines
+
+
+def _body_fault(envelope: Envelope, line: bytes) -> str | None:
+    if sha256(line).hexdigest() != envelope.body:
+        return f"the body of {describe(envelope)} is not the one its envelope names"
+    try:
+        decode_body(line)
+    except Corrupt as error:
+        return f"the body of {describe(envelope)} is damaged: {error.message}"
+    return None
+
+
+assert _SHORT < MAX_METADATA_BYTES  # noqa: S101 - the limit on payloads is larger still

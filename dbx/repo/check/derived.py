@@ -1,0 +1,293 @@
+"""index.db against the log: every row is what its events add up to, and every locator points where it should.
+
+The index may lag; it may never know more than the log. All of it can be made again with 'dbx reindex'.
+"""
+
+from __future__ import annotations
+
+from array import array
+from struct import unpack
+from typing import TYPE_CHECKING, Any
+
+from dbx.crypto.indextree import EMPTY, IndexTree, leaf_hash
+from dbx.crypto.merkle import edge_root
+from dbx.errors import Corrupt
+from dbx.repo.check.blocks import split_name
+from dbx.repo.check.tree import MemoryReader
+from dbx.store.indexlayout import IndexDamaged, Row
+from dbx.store.readindex import IndexSnapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from dbx.repo.check.chain import Log
+    from dbx.repo.check.finding import Findings
+    from dbx.repo.check.history import History
+    from dbx.store.fs import Directory
+
+FILE = "index.db"
+_VERSION, _ROOT, _EDGE, _STATE, _EXTENSIONS, _CREATED, _UPDATED, _ARCHIVED, _CHECKSUM = range(4, 13)
+
+
+class IndexHead:
+    """Up to where index.db says that it follows the log, as read before the log; seq -1 for nowhere."""
+
+    __slots__ = ("commit", "edge", "end", "journal", "manifest", "position", "root", "seq")
+
+    def __init__(self, text: str, edge: bytes) -> None:
+        """Raises ValueError."""
+        seq, commit, position, root, self.manifest, self.journal, end = text.split("|")
+        self.seq, self.position, self.end = int(seq), int(position), int(end)
+        self.commit, self.root, self.edge = bytes.fromhex(commit), bytes.fromhex(root), edge
+
+
+def open_snapshot(directory: Directory, findings: Findings) -> tuple[IndexSnapshot | None, IndexHead | None]:
+    """The index as it is now, and its head; None where there is none that can be read."""
+    try:
+        if not directory.size(FILE):
+            findings.note("index.missing", "it is empty; it is made from the log when it is next needed", FILE)
+            return None, None
+    except FileNotFoundError:
+        findings.note("index.missing", "there is none; it is made from the log when it is next needed", FILE)
+        return None, None
+    except Corrupt as error:
+        findings.error("index", error.message, FILE)
+        return None, None
+    snapshot = IndexSnapshot(directory.path_of(FILE))
+    try:
+        found = snapshot.head()
+        return snapshot, IndexHead(*found) if found else IndexHead(f"-1||0|{EMPTY.hex()}|||0", b"")
+    except IndexDamaged as error:
+        findings.error("index", f"SQLite cannot read it: {error.message}", FILE)
+    except (ValueError, TypeError, AttributeError):
+        findings.error("index.head", "it does not say up to which commit it follows the log", FILE)
+    snapshot.close()
+    return None, None
+
+
+def check_head(head: IndexHead, log: Log, journal: str, journal_end: int, findings: Findings) -> None:
+    """The index knows no commit that the log does not have, and agrees on the one it stands at."""
+    if not log.whole:
+        return
+    last = len(log.ids) - 1
+    what: dict[str, int | str] = {"seq": head.seq, "commit": head.commit.hex()}
+    if head.seq > last:
+        sentence = f"the index knows commit {head.seq}, but the log ends with commit {last}"
+        findings.error("index.ahead", f"{sentence}: history was lost or cut off", FILE, None, what)
+        return
+    if head.journal == journal and head.end > journal_end:
+        sentence = f"the index knows {journal} up to byte {head.end}, but its commits end at byte {journal_end}"
+        findings.error("index.ahead", f"{sentence}: history was lost or cut off", FILE, None, what)
+    if head.seq < 0:
+        if last >= 0:
+            findings.note("index.behind", f"it is {last + 1} commits behind the log, and catches up when needed", FILE)
+        return
+    if log.ids[head.seq] != head.commit:
+        sentence = f"the index knows another commit {head.seq} than the log has"
+        findings.error("index.ahead", f"{sentence}: history was changed", FILE, None, what)
+        return
+    commit = log.wanted
+    if commit is not None and (commit.position + commit.count, commit.index) != (head.position, head.root.hex()):
+        findings.error("index.head", "its position or root is not that of the commit it stands at", FILE, None, what)
+    if head.seq == last and head.edge != b"".join(log.edge):
+        findings.error("index.head", "its edge of the commit log is not that of the log", FILE, None, what)
+    if head.seq < last:
+        behind = last - head.seq
+        findings.note("index.behind", f"it is {behind} commits behind the log, and catches up when needed", FILE)
+
+
+class IndexCheck:
+    """Compares what the snapshot holds with a history that was followed to its end."""
+
+    def __init__(
+        self, snapshot: IndexSnapshot, head: IndexHead, log: Log, history: History, manifest: str, findings: Findings
+    ) -> None:
+        self._snapshot = snapshot
+        self._head = head
+        self._log = log
+        self._history = history
+        self._tree = history.tree
+        self._aggregates = history.aggregates
+        self._manifest = manifest
+        self._findings = findings
+        self._numbers: dict[int, int] = {}
+        self._reader = MemoryReader()
+        self.current = head.seq == len(log.ids) - 1
+        # Aggregates with events that the index does not have yet.
+        self._moved = set() if self.current else set(self._aggregates.numbers[head.position :])
+
+    def run(self) -> None:
+        """All tables."""
+        try:
+            complaints = self._snapshot.complaints()
+            for complaint in complaints:
+                self._error("index.sqlite", f"SQLite says: {complaint}")
+            if complaints:
+                return
+            self._check_aggregates()
+            if self._history.whole:
+                self._check_chains()
+                self._check_runs()
+                self._check_log()
+                if self._head.manifest == self._manifest:
+                    self._check_places("block", self._history.places, self._head.position)
+                    self._check_places("commits", self._log.places, self._head.seq + 1)
+            self._check_pages()
+        except IndexDamaged as error:
+            self._error("index", f"SQLite cannot read it: {error.message}")
+
+    def _error(self, code: str, sentence: str, number: int | None = None) -> None:
+        what: dict[str, int | str] = {}
+        if number is not None:
+            what["aggregate_type"], what["aggregate_id"] = split_name(self._history.name(number))
+        self._findings.error(code, sentence, FILE, None, what)
+
+    def _check_aggregates(self) -> None:
+        names = self._aggregates.names
+        seen: set[int] = set()
+        for rows in self._snapshot.rows("aggregate"):
+            for row in rows:
+                number = names.get(f'{row[2]}","aggregate_type":"{row[1]}')
+                if not self._history.whole and (number is None or number == self._aggregates.unknown):
+                    continue
+                if number is None or number == self._aggregates.unknown or number in seen:
+                    self._error("index.row", f"it has a row of aggregate '{row[1]}/{row[2]}', which the log has not")
+                    continue
+                seen.add(number)
+                self._numbers[row[0]] = number
+                if self._check_row(row, number):
+                    self._check_state(row, number)
+        if self._history.whole:
+            known = seen if self.current else seen | self._moved
+            expected = len(names) - (self._aggregates.unknown >= 0)
+            for number in set(range(expected)) - known if len(known) < expected else ():
+                kind, name = split_name(self._history.name(number))
+                self._error("index.row", f"it has no row of aggregate '{kind}/{name}'", number)
+
+    def _check_row(self, row: Any, number: int) -> bool:
+        """Whether the row's state is to be compared too."""
+        name = f"{row[1]}/{row[2]}"
+        if Row(*row[:12]).checksum() != row[_CHECKSUM]:
+            self._error("index.row", f"the row of aggregate '{name}' does not have its checksum", number)
+            return False
+        tree, aggregates = self._tree, self._aggregates
+        if not self.current:
+            self._reader.put({row[3]: leaf_hash(row[3], row[_VERSION], row[_ROOT])})
+        if not self._history.whole or number in tree.broken:
+            return False  # events of it may be among those that were lost
+        if number in self._moved:
+            if row[_VERSION] >= tree.versions[number]:
+                self._error("index.row", f"aggregate '{name}' has a later version in it than in the log", number)
+            return False
+        edge = tree.edges[number]
+        root = (tree.roots[number] if tree.sure else b"") or edge_root(edge)
+        expected = (tree.keys[number] or row[3], tree.versions[number], root, b"".join(edge))
+        if (row[3], row[_VERSION], row[_ROOT], row[_EDGE]) != expected:
+            self._error("index.row", f"aggregate '{name}' is not the one that its events add up to", number)
+            return False
+        times = (aggregates.created[number], aggregates.updated[number], int(number in self._history.archived))
+        if (row[_CREATED], row[_UPDATED], row[_ARCHIVED]) != times:
+            self._error("index.row", f"the times or the archive mark of aggregate '{name}' are wrong in it", number)
+        return number not in self._history.unfolded and not self._history.sealed
+
+    def _check_state(self, row: Any, number: int) -> None:
+        aggregates, name = self._aggregates, f"{row[1]}/{row[2]}"
+        if aggregates.state(number) != row[_STATE]:
+            self._error("index.state", f"the state of aggregate '{name}' is not what its events add up to", number)
+        if aggregates.extension(number) != row[_EXTENSIONS]:
+            sentence = f"the extensions of aggregate '{name}' are not what its events add up to"
+            self._error("index.state", sentence, number)
+
+    def _check_chains(self) -> None:
+        by_position, end = self._aggregates.numbers, self._head.position
+        at = array("q", bytes(8 * len(self._aggregates.names)))
+        last = array("q", [-1]) * len(at)
+        wrong: set[int] = set()
+        for rows in self._snapshot.rows("chain"):
+            for n, version, base, packed in rows:
+                number = self._numbers.get(n)
+                if number is None or number in wrong:
+                    continue
+                positions = [base + offset for offset in unpack(f"<{len(packed) // 4}I", packed)]
+                if (
+                    version != at[number] + 1
+                    or not positions
+                    or len(packed) % 4
+                    or not last[number] < positions[0]
+                    or not positions[-1] < end
+                    or not all(map(int.__lt__, positions, positions[1:]))
+                    or any(by_position[position] != number for position in positions)
+                ):
+                    wrong.add(number)
+                    continue
+                at[number] += len(positions)
+                last[number] = positions[-1]
+        for number in self._numbers.values():
+            count = self._tree.versions[number]
+            if number not in wrong and at[number] != count and not (number in self._moved and at[number] < count):
+                wrong.add(number)
+        for number in sorted(wrong):
+            kind, name = split_name(self._history.name(number))
+            self._error("index.chain", f"it does not find the events of aggregate '{kind}/{name}'", number)
+
+    def _check_runs(self) -> None:
+        ids = self._aggregates.ids
+        position = 0
+        for rows in self._snapshot.rows("run"):
+            for first, count, start in rows:
+                if (
+                    start != position
+                    or count < 1
+                    or ids[start : start + count] != array("q", range(first, first + count))
+                ):
+                    self._error("index.run", f"it does not find the events from position {position} on by their ids")
+                    return
+                position += count
+        if position != self._head.position:
+            self._error("index.run", f"it does not find the events from position {position} on by their ids")
+
+    def _check_log(self) -> None:
+        log = self._log
+        batches = {seq: batch for batch, seq in log.batches.items()}
+        expected = 0
+        for rows in self._snapshot.rows("log"):
+            for seq, commit_id, position, batch in rows:
+                if seq != expected or seq >= len(log.ids):
+                    break
+                if (commit_id, position, batch) != (log.ids[seq], log.positions[seq], batches.get(seq)):
+                    break
+                expected += 1
+        if expected != self._head.seq + 1:
+            self._error("index.log", f"what it knows of commit {expected} is not what the log says")
+
+    def _check_places(self, table: str, places: list[tuple[int, str, int]], end: int) -> None:
+        """Locators of blocks (by position) or C frames (by seq), those before `end`."""
+        expected = iter([place for place in places if place[0] < end])
+        for rows in self._snapshot.rows(table):
+            for row in rows:
+                if tuple(row) != next(expected, None):
+                    self._error("index.place", f"it does not find the {table} from {row[0]} on where they lie")
+                    return
+        missing = next(expected, None)
+        if missing is not None:
+            self._error("index.place", f"it does not find the {table} from {missing[0]} on")
+
+    def _check_pages(self) -> None:
+        stored: dict[bytes, bytes] = {}
+        for rows in self._snapshot.rows("page"):
+            stored.update(rows)
+        if self.current:
+            if not self._tree.sure:
+                return
+            pages = self._tree.pages()
+        else:
+            tree = IndexTree(self._reader, EMPTY)
+            leaves: Iterable[tuple[bytes, bytes]] = self._reader.leaves.items()
+            self._reader = MemoryReader()
+            tree = IndexTree(self._reader, EMPTY)
+            if tree.update(dict(leaves)) != self._head.root:
+                self._error("index.page", "its aggregates do not have the index root of the commit it stands at")
+                return
+            pages = dict(tree.take_pages())
+        if stored != pages:
+            self._error("index.page", "a page of its index tree is missing, wrong or one too many")

@@ -1,0 +1,127 @@
+"""Runs of blocks put together again: one numbering of aggregates, one state for each, and the blocks in log order."""
+
+from __future__ import annotations
+
+from array import array
+from typing import TYPE_CHECKING, NamedTuple
+
+from dbx.repo.check.blocks import UNKNOWN, Fault
+from dbx.repo.check.shapes import Shapes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from dbx.repo.check.parallel import Parts
+    from dbx.repo.check.part import Part, Special
+    from dbx.repo.check.shapes import Tokens
+
+
+class BlockRows(NamedTuple):
+    """The events of one block, in log order. `lost` is how many it held when none can be read, -1 for unknown.
+
+    Rows in `specials` count within the block, as do those of `faults`.
+    """
+
+    numbers: Sequence[int]
+    versions: Sequence[int]
+    ids: Sequence[int]
+    leaves: list[bytes]
+    lost: int
+    sealed: int
+    faults: list[Fault]
+    specials: list[Special]
+
+
+class Aggregates:
+    """What all events add up to, by the number of an aggregate; `numbers` and `ids` are by row of the log."""
+
+    __slots__ = ("_shapes", "created", "extensions", "ids", "names", "numbers", "parts", "states", "unknown", "updated")
+
+    def __init__(self) -> None:
+        self._shapes = Shapes()
+        self.names: dict[str, int] = {}
+        self.states: list[Tokens | bytes] = []
+        self.extensions: list[Tokens] = []
+        self.created: list[str] = []
+        self.updated: list[str] = []
+        self.numbers = array("I")
+        self.ids = array("q")
+        self.parts: list[Part] = []
+        self.unknown = -1
+        """The number that stands for aggregates whose envelopes cannot be read; -1 for none."""
+
+    def state(self, number: int) -> bytes:
+        """The state of an aggregate, as canonical text."""
+        return self._shapes.render(self.parts[0].state(number))
+
+    def extension(self, number: int) -> bytes:
+        """The extensions of an aggregate, as canonical text."""
+        found = self.extensions[number]
+        return self._shapes.render(found) if found else b"{}"
+
+    def blocks(self, parts: Parts) -> Iterator[BlockRows]:
+        """Every block; the first run's while the other runs are still being checked."""
+        yield from self._take(parts.own())
+        for part in parts.others():
+            yield from self._take(part)
+
+    def _take(self, part: Part) -> Iterator[BlockRows]:
+        if not self.parts:
+            self.parts.append(part)
+            self.names, self.states, self.extensions = part.names, part.states, part.extensions
+            self.created, self.updated = part.created, part.updated
+            numbers = part.numbers
+        else:
+            new_numbers = self._merge(part)
+            numbers = array("I", [new_numbers[number] for number in part.numbers])
+        self.unknown = self.names.get(UNKNOWN, -1)
+        self.numbers.extend(numbers)
+        self.ids.extend(part.ids)
+        specials = iter(part.specials)
+        special = next(specials, None)
+        row = at = 0
+        for count, lost, sealed, faults in part.blocks:
+            end = row + count
+            blob = b"" if not count else part.leaves[at]
+            if count:
+                part.leaves[at] = b""
+                at += 1
+            mine: list[Special] = []
+            while special is not None and special[0] < end:
+                mine.append((special[0] - row, *special[1:]))
+                special = next(specials, None)
+            yield BlockRows(
+                numbers[row:end],
+                part.versions[row:end],
+                part.ids[row:end],
+                [blob[n : n + 32] for n in range(0, len(blob), 32)],
+                lost,
+                sealed,
+                [Fault(*fault) for fault in faults],
+                mine,
+            )
+            row = end
+
+    def _merge(self, part: Part) -> list[int]:
+        """Fold a later run over what there is; its numbers in ours."""
+        first, names, states, extensions = self.parts[0], self.names, self.states, self.extensions
+        numbers: list[int] = []
+        for other, name in enumerate(part.names):
+            number = names.get(name)
+            if number is None:
+                number = names[name] = len(names)
+                states.append(part.states[other])
+                extensions.append(part.extensions[other])
+                self.created.append(part.created[other])
+                self.updated.append(part.updated[other])
+            else:
+                state = states[number]
+                if isinstance(state, bytes):
+                    first.update_packed(number, part.state(other))
+                else:
+                    state.update(part.state(other))
+                extensions[number].update(part.extensions[other])
+                self.updated[number] = part.updated[other]
+            numbers.append(number)
+        part.states, part.extensions, part.names = [], [], {}
+        return numbers

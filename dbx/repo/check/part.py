@@ -1,0 +1,305 @@
+"""A run of blocks, checked event by event and folded as far as it goes by itself.
+
+Merging later values over earlier ones is associative, so runs can be folded apart, by two processes, and joined.
+"""
+
+from __future__ import annotations
+
+import marshal
+import zlib
+from array import array
+from typing import TYPE_CHECKING, Any
+
+from dbx.errors import Corrupt
+from dbx.formats import segment
+from dbx.formats.envelope import decode_body
+from dbx.model.event import ERASED, RESERVED
+from dbx.repo.check.blocks import BlockReader, Columns, Fault, find_damaged_bodies, read_slowly
+from dbx.repo.check.frames import BLOCK, LOST
+from dbx.repo.check.shapes import Shapes, Tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from dbx.repo.check.frames import Source
+
+_HELD_BYTES = 48 * 1024 * 1024
+"""Bodies are held back up to so many bytes, to be parsed and folded aggregate by aggregate: what belongs
+together is then read together."""
+_LIVE = 40_000
+"""States of more aggregates than this are packed between two foldings."""
+
+Job = tuple[int, int, int, int]
+"""A block: the number of its source, its kind (BLOCK or LOST), the offsets of its E frame and of its B frame or -1."""
+Special = tuple[int, str, int, str]
+"""A row that is more than an ordinary event: (row, "reserved" | "empty" | "unread", version, event type).
+
+For body_erased the version is the one whose body is gone, 0 when the payload does not say it as it should.
+"""
+
+
+class NotCanonical(Exception):  # noqa: N818 - not an error: the run has to be read again, slowly
+    """A body with the hash that its envelope names is not spelled as it should be."""
+
+
+class Part:
+    """What the blocks of a run hold, row by row, and what their events add up to, aggregate by aggregate.
+
+    `blocks` has for each block its number of rows, the number of events that cannot be read (-1: unknown), how many
+    bodies are sealed, and its faults. Aggregates are numbered in the order of their first event here.
+    """
+
+    __slots__ = (
+        "_held", "_held_bytes", "_kinds", "_shapes", "blocks", "created", "extensions", "ids", "leaves", "names",
+        "numbers", "specials", "states", "updated", "versions",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self._shapes = Shapes()
+        self._held: list[list[bytes]] = []
+        self._kinds: list[list[str]] = []
+        self._held_bytes = 0
+        self.blocks: list[tuple[int, int, int, list[tuple[Any, ...]]]] = []
+        self.numbers = array("I")
+        self.versions = array("q")
+        self.ids = array("q")
+        self.leaves: list[bytes] = []
+        self.specials: list[Special] = []
+        self.names: dict[str, int] = {}
+        self.states: list[Tokens | bytes] = []
+        self.extensions: list[Tokens] = []
+        self.created: list[str] = []
+        self.updated: list[str] = []
+
+    def add(self, columns: Columns, sealed: int) -> None:
+        """The events of one more block. Raises NotCanonical."""
+        numbers = self._number(columns.names, columns.times)
+        first = len(self.numbers)
+        self.numbers.extend(numbers)
+        self.versions.extend(columns.versions)
+        self.ids.extend(columns.ids)
+        self.leaves.append(columns.leaves)
+        self.blocks.append((len(numbers), 0, sealed, [tuple(fault) for fault in columns.faults]))
+        held, held_kinds, updated = self._held, self._kinds, self.updated
+        if columns.empty or columns.unread or not RESERVED.isdisjoint(columns.kinds):
+            self._hold_special(columns, numbers, first)
+        else:
+            for number, time, kind, body in zip(numbers, columns.times, columns.kinds, columns.bodies, strict=True):
+                held[number].append(body)  # type: ignore[arg-type]
+                held_kinds[number].append(kind)
+                updated[number] = time
+            self._held_bytes += sum(map(len, columns.bodies))  # type: ignore[arg-type]
+        if self._held_bytes > _HELD_BYTES:
+            self.fold()
+
+    def add_lost(self, events: int, sealed: int, faults: list[Fault]) -> None:
+        """A block whose envelopes cannot be read; it held so many events (-1: unknown)."""
+        self.blocks.append((0, events, sealed, [tuple(fault) for fault in faults]))
+
+    def fold(self) -> None:
+        """Fold the bodies that are held back into the states. Raises NotCanonical."""
+        states, extensions, kinds, pack = self.states, self.extensions, self._kinds, len(self.names) > _LIVE
+        fold = self._shapes.fold
+        try:
+            for number, lines in enumerate(self._held):
+                if lines:
+                    state = self.state(number)
+                    fold(kinds[number], lines, state, extensions[number])
+                    states[number] = marshal.dumps(state) if pack else state
+                    lines.clear()
+                    kinds[number].clear()
+        except Corrupt:
+            raise NotCanonical from None
+        self._held_bytes = 0
+
+    def state(self, number: int) -> Tokens:
+        """The state of an aggregate as far as this run knows it."""
+        state = self.states[number]
+        if isinstance(state, bytes):
+            found: Tokens = marshal.loads(state)  # noqa: S302 - our own
+            return found
+        return state
+
+    def update_packed(self, number: int, later: Tokens) -> None:
+        """Merge a later state over one that is packed, and keep it packed."""
+        self.states[number] = marshal.dumps({**self.state(number), **later})
+
+    def encode(self) -> bytes:
+        """All of it as bytes, for the process that asked."""
+        return marshal.dumps(
+            (
+                self.blocks,
+                self.numbers.tobytes(),
+                self.versions.tobytes(),
+                self.ids.tobytes(),
+                self.leaves,
+                self.specials,
+                list(self.names),
+                self.states,
+                self.extensions,
+                self.created,
+                self.updated,
+            )
+        )
+
+    @staticmethod
+    def decode(data: bytes | bytearray) -> Part:
+        """What `encode` made in a process that this one started."""
+        part = Part()
+        (
+            part.blocks,
+            numbers,
+            versions,
+            ids,
+            part.leaves,
+            part.specials,
+            names,
+            part.states,
+            part.extensions,
+            part.created,
+            part.updated,
+        ) = marshal.loads(data)  # noqa: S302 - from our own child
+        part.numbers.frombytes(numbers)
+        part.versions.frombytes(versions)
+        part.ids.frombytes(ids)
+        part.names = {name: number for number, name in enumerate(names)}
+        return part
+
+    def _number(self, names: Sequence[str], times: Sequence[str]) -> list[int]:
+        known = self.names
+        try:
+            return [known[name] for name in names]
+        except KeyError:
+            pass
+        numbers: list[int] = []
+        for name, time in zip(names, times, strict=True):
+            number = known.get(name)
+            if number is None:
+                number = known[name] = len(known)
+                self.states.append({})
+                self.extensions.append({})
+                self.created.append(time)
+                self.updated.append(time)
+                self._held.append([])
+                self._kinds.append([])
+            numbers.append(number)
+        return numbers
+
+    def _hold_special(self, columns: Columns, numbers: list[int], first: int) -> None:
+        """Rows of which some are reserved events, or have no body that can be read."""
+        marks = dict.fromkeys(columns.empty, "empty") | dict.fromkeys(columns.unread, "unread")
+        for row, (number, kind, body) in enumerate(zip(numbers, columns.kinds, columns.bodies, strict=True)):
+            self.updated[number] = columns.times[row]
+            if row in marks:
+                self.specials.append((first + row, marks[row], columns.versions[row], kind))
+            if kind in RESERVED:
+                erased = _erased_version(body)
+                version = erased if kind == ERASED else columns.versions[row]
+                self.specials.append((first + row, "reserved", version, kind))
+            elif body is not None:
+                self._held[number].append(body)
+                self._kinds[number].append(kind)
+                self._held_bytes += len(body)
+
+
+def _erased_version(line: bytes | None) -> int:
+    """The version that an event of type body_erased names, 0 where it does not. Raises NotCanonical."""
+    if line is None:
+        return 0
+    try:
+        payload = decode_body(line).payload
+    except Corrupt:
+        raise NotCanonical from None
+    version, reason = payload.get("version"), payload.get("reason")
+    if payload.keys() != {"version", "reason"} or type(version) is not int or type(reason) is not str:
+        return 0
+    return version
+
+
+def check_blocks(jobs: Sequence[Job], sources: Sequence[Source], progress: Callable[[int], None]) -> Part:
+    """Read every block of a run. `progress` is told of events, and with a negative number when it begins again."""
+    told = 0
+
+    def count(events: int) -> None:
+        nonlocal told
+        told += events
+        progress(events)
+
+    try:
+        return _check_blocks(jobs, sources, count, slowly=False)
+    except NotCanonical:
+        progress(-told)
+        return _check_blocks(jobs, sources, progress, slowly=True)
+
+
+def _check_blocks(
+    jobs: Sequence[Job], sources: Sequence[Source], progress: Callable[[int], None], *, slowly: bool
+) -> Part:
+    reader = BlockReader()
+    part = Part()
+    for number, kind, envelopes_at, bodies_at in jobs:
+        source = sources[number]
+        if kind == LOST:
+            _add_lost(part, source, bodies_at)
+            continue
+        try:
+            envelopes = source.frame(envelopes_at)[0]
+        except Corrupt as error:
+            _add_lost(part, source, bodies_at, [Fault(-1, "frame", error.message, {})])
+            continue
+        columns, sealed = _read(None if slowly else reader, source, envelopes, envelopes_at, bodies_at)
+        part.add(columns, sealed)
+        progress(len(columns.names))
+    part.fold()
+    return part
+
+
+def _read(
+    reader: BlockReader | None, source: Source, envelopes: bytes, envelopes_at: int, bodies_at: int
+) -> tuple[Columns, int]:
+    """(the block's events, how many of their bodies are sealed)."""
+    if bodies_at < 0:
+        columns = read_slowly(envelopes, None)
+        return columns._replace(faults=[*columns.faults, *_salvage(source, envelopes, envelopes_at)]), 0
+    try:
+        bodies, flags, _ = source.frame(bodies_at)
+    except Corrupt as error:
+        columns = read_slowly(envelopes, None)
+        return columns._replace(faults=[Fault(-1, "frame", error.message, {}), *columns.faults]), 0
+    if flags & segment.SEALED:
+        columns = read_slowly(envelopes, None)
+        return columns, len(columns.names)
+    columns_or_none = None if reader is None else reader.read(envelopes, bodies)
+    return columns_or_none or read_slowly(envelopes, bodies), 0
+
+
+def _add_lost(part: Part, source: Source, bodies_at: int, faults: Sequence[Fault] = ()) -> None:
+    """A block without envelopes: its bodies still tell how many events it held."""
+    events, sealed = -1, 0
+    if bodies_at >= 0:
+        try:
+            bodies, flags, _ = source.frame(bodies_at)
+        except Corrupt as error:
+            faults = [*faults, Fault(-1, "frame", error.message, {})]
+        else:
+            events = -1 if flags & segment.SEALED else bodies.count(b"\n")
+    part.add_lost(events, sealed, list(faults))
+
+
+def _salvage(source: Source, envelopes: bytes, envelopes_at: int) -> list[Fault]:
+    """Which events' bodies a damaged B frame has lost, where its bytes still show it."""
+    end = source.frame(envelopes_at)[2]
+    header = segment.parse_header(source.get(end, segment.HEADER_BYTES), 0)
+    if header is None or header.kind != segment.B or header.flags & segment.SEALED:
+        return []
+    stored = source.get(end + segment.HEADER_BYTES, header.stored)
+    if header.flags & segment.ZLIB:
+        stream = zlib.decompressobj()
+        try:
+            stored = stream.decompress(stored, header.raw)
+        except zlib.error:
+            return []
+    return find_damaged_bodies(envelopes, stored)
+
+
+assert BLOCK != LOST  # noqa: S101 - jobs tell them apart

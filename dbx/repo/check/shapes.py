@@ -1,0 +1,135 @@
+"""Folding events without parsing them: the canonical text of a state is made of the canonical texts of its members.
+
+Bodies of one event type mostly have the same members. From the first of each kind, which is parsed and checked in
+full, a pattern is made that matches just the bodies with the same keys, canonical as that one was: what matches needs
+no further look, and gives the texts of its members. What does not match is parsed.
+
+Canonical (RFC 8785) is: no blanks, keys sorted (they are the first one's), texts without escapes as they are, whole
+numbers as they are, and decimals of at most 15 digits without trailing zeros, because any two of those are different
+doubles, so that there is no shorter way to write them.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from dbx.formats import canonical
+from dbx.formats.envelope import MAX_NOTE_CHARS, Body, decode_body
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+Tokens = dict[bytes, bytes]
+"""The canonical texts of an object's members, by key (UTF-8, not escaped)."""
+
+_TEXT = r'"[^"\\\x00-\x1f]*"'
+_SCALAR = rf"(?:{_TEXT}|0|-?[1-9][0-9]{{0,14}}|-?(?:0|[1-9][0-9]{{0,8}})\.[0-9]{{0,5}}[1-9]|true|false|null)"
+_SALT = r'"[A-Za-z0-9_-]{16}"'
+_PER_KIND = 8
+_IN_ALL = 256
+_MAX_PATTERN = 8192
+_QUOTED_NOTE = MAX_NOTE_CHARS + 2
+
+
+class _Shape:
+    """The bodies that `match` matches; its groups are the members of the metadata, the note if any, and the payload."""
+
+    __slots__ = ("first", "has_note", "match", "metadata", "payload")
+
+    def __init__(self, body: Body, pattern: str) -> None:
+        self.match: Callable[[bytes], re.Match[bytes] | None] = re.compile(pattern.encode()).fullmatch
+        self.metadata = tuple(key.encode() for key in body.metadata or ())
+        self.payload = tuple(key.encode() for key in body.payload)
+        self.has_note = body.note is not None
+        self.first = len(self.metadata) + self.has_note
+
+
+class Shapes:
+    """The shapes met so far."""
+
+    def __init__(self) -> None:
+        self._by_kind: dict[str, list[_Shape]] = {}
+        self._count = 0
+        self._match_plain = re.compile("[A-Za-z0-9_@.-]+").fullmatch
+        self._plain: set[bytes] = set()
+
+    def fold(self, kinds: Sequence[str], lines: Sequence[bytes], state: Tokens, extensions: Tokens) -> None:
+        """Merge the payloads and the metadata of bodies, in order. Raises Corrupt for one that is not as it should be.
+
+        That a line is UTF-8 without noncharacters, and short enough for all its parts, is the caller's to know.
+        """
+        by_kind = self._by_kind
+        for kind, line in zip(kinds, lines, strict=True):
+            for shape in by_kind.get(kind, ()):
+                found = shape.match(line)
+                if found is not None:
+                    break
+            else:
+                self._fold_slowly(kind, line, state, extensions)
+                continue
+            texts = found.groups()
+            first = shape.first
+            if first:
+                if shape.has_note and len(texts[first - 1]) > _QUOTED_NOTE:
+                    decode_body(line)
+                extensions.update(zip(shape.metadata, texts, strict=False))
+                texts = texts[first:]
+            state.update(zip(shape.payload, texts, strict=True))
+
+    def render(self, tokens: Tokens) -> bytes:
+        """The canonical text of an object."""
+        if tokens.keys() <= self._plain:
+            return b"{%b}" % b",".join([b'"%b":%b' % (key, tokens[key]) for key in sorted(tokens)])
+        for key in tokens:
+            if self._match_plain(key.decode()):
+                self._plain.add(key)
+        if tokens.keys() <= self._plain:
+            return self.render(tokens)
+        return canonical.encode_scanned({k.decode(): canonical.scan(t.decode())[0] for k, t in tokens.items()}).encode()
+
+    def _fold_slowly(self, kind: str, line: bytes, state: Tokens, extensions: Tokens) -> None:
+        body = decode_body(line)
+        encode = canonical.encode_scanned
+        state.update({key.encode(): encode(value).encode() for key, value in body.payload.items()})
+        if body.metadata:
+            extensions.update({key.encode(): encode(value).encode() for key, value in body.metadata.items()})
+        shapes = self._by_kind.setdefault(kind, [])
+        if len(shapes) < _PER_KIND and self._count < _IN_ALL:
+            pattern = self._pattern(body)
+            # One that does not match its own example is no use: a text with an escape, a number with an exponent.
+            if pattern is not None and len(pattern) <= _MAX_PATTERN and (shape := _Shape(body, pattern)).match(line):
+                shapes.append(shape)
+                self._count += 1
+
+    def _pattern(self, body: Body) -> str | None:
+        parts = []
+        if body.metadata is not None:
+            parts.append(f'"metadata":{self._object(body.metadata, capture=True)}')
+        if body.note is not None:
+            parts.append(r'"note":("[^"\\\x00-\x1f]+")')
+        parts.append(f'"payload":{self._object(body.payload, capture=True)}')
+        parts.append(f'"salt":{_SALT}')
+        text = r"\{" + ",".join(parts) + r"\}"
+        return None if "\0" in text else text
+
+    def _object(self, value: dict[str, Any], *, capture: bool = False) -> str:
+        members = []
+        for key, member in value.items():
+            if not self._match_plain(key):
+                return "\0"
+            text = self._value(member)
+            members.append(f'"{re.escape(key)}":({text})' if capture else f'"{re.escape(key)}":{text}')
+        return r"\{" + ",".join(members) + r"\}"
+
+    def _value(self, value: Any) -> str:
+        """The pattern of a value; with a NUL in it for what has none."""
+        if isinstance(value, dict):
+            return self._object(value)
+        if isinstance(value, list):
+            kinds = {self._value(item) for item in value} or {_SCALAR}
+            if len(kinds) > 1:
+                return "\0"
+            item = kinds.pop()
+            return rf"\[(?:{item}(?:,{item})*)?\]"
+        return _SCALAR

@@ -1,0 +1,130 @@
+"""dbx fsck from outside."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.cli.conftest import Runner
+
+DOMAIN = ".dbx/domains/default"
+
+
+def fill(run: Runner) -> None:
+    run.ok("init")
+    for n in range(3):
+        run.ok("aggregate", "apply", "order", "o-17", "placed", "--field", f"total={n}", "--create")
+
+
+def journal(run: Runner, domain: str = "default") -> Path:
+    (found,) = (run.cwd / ".dbx/domains" / domain).glob("journal-*")
+    return found
+
+
+def tamper(file: Path, old: bytes, new: bytes) -> None:
+    data = file.read_bytes()
+    assert data.count(old) == 1
+    file.write_bytes(data.replace(old, new))
+
+
+def test_a_clean_domain(run: Runner) -> None:
+    fill(run)
+    assert run.ok("fsck").lines == ["3 events, 1 aggregate, 3 commits, 0 segments checked in domain 'default': clean"]
+    assert run.ok("fsck", "--quick").lines == [
+        "3 events, 3 commits, 0 segments checked quickly in domain 'default': clean"
+    ]
+    document = run.ok("fsck", "--json").json
+    assert document["clean"] is True
+    assert document["findings"] == []
+    assert (document["domain"], document["events"], document["aggregates"]) == ("default", 3, 1)
+    assert document["index"] == run.ok("root", "--json").json["root"]
+
+
+def test_a_changed_event_is_named(run: Runner) -> None:
+    fill(run)
+    tamper(journal(run), b'"total":"1"', b'"total":"7"')
+    done = run("fsck")
+    assert done.status == 7
+    assert "version 2 of 'order/o-17'" in done.stdout
+    assert done.lines[-1].endswith("in domain 'default': 2 errors")
+    document = run("fsck", "--json")
+    assert document.status == 7
+    (named,) = [f for f in document.json["findings"] if f["code"] == "event.body"]
+    assert named["what"]["aggregate_id"] == "o-17"
+    assert named["what"]["version"] == 2
+    assert named["file"] == journal(run).name
+    assert isinstance(named["offset"], int)
+
+
+def test_one_document_a_line(run: Runner) -> None:
+    fill(run)
+    tamper(journal(run), b'"total":"1"', b'"total":"7"')
+    done = run("fsck", "--jsonl")
+    assert done.status == 7
+    *findings, last = map(json.loads, done.lines)
+    assert {f["type"] for f in findings} == {"finding"}
+    assert {f["domain"] for f in findings} == {"default"}
+    assert (last["type"], last["clean"], last["errors"]) == ("domain", False, len(findings))
+
+
+def test_all_domains(run: Runner) -> None:
+    fill(run)
+    run.ok("checkout", "-c", "other")
+    run.ok("aggregate", "apply", "order", "o-1", "placed", "--field", "total=5", "--create")
+    assert [line.rpartition(" ")[0] for line in run.ok("fsck", "--all").lines] == [
+        "3 events, 1 aggregate, 3 commits, 0 segments checked in domain 'default':",
+        "1 event, 1 aggregate, 1 commit, 0 segments checked in domain 'other':",
+    ]
+    tamper(journal(run, "other"), b'"total":"5"', b'"total":"7"')
+    assert run("fsck", "default").status == 0
+    assert run("fsck", "other").status == 7
+    assert run("fsck").status == 7
+    document = run("fsck", "--all", "--json")
+    assert document.status == 7
+    assert document.json["clean"] is False
+    assert [d["clean"] for d in document.json["domains"]] == [True, False]
+
+
+def test_only_the_index_is_damaged(run: Runner) -> None:
+    fill(run)
+    (run.cwd / DOMAIN / "index.db").write_bytes(b"no database at all")
+    done = run("fsck")
+    assert done.status == 7
+    assert "dbx reindex" in done.stderr
+    run.ok("reindex")
+    run.ok("fsck")
+
+
+def test_a_missing_domain_file_is_damage(run: Runner) -> None:
+    fill(run)
+    (run.cwd / DOMAIN / "domain.yaml").unlink()
+    for arguments in ((), ("default",), ("--all",)):
+        done = run("fsck", *arguments)
+        assert done.status == 7, done
+        assert "domain.yaml" in done.stdout + done.stderr
+
+
+def test_damage_to_the_repository_itself(run: Runner) -> None:
+    fill(run)
+    (run.cwd / ".dbx/config.yaml").write_text("format: [\n")
+    assert run("fsck", "--all").status == 7
+    (run.cwd / ".dbx/HEAD").write_text("ref: elsewhere\n")
+    done = run("fsck")
+    assert done.status == 7
+    assert "HEAD" in done.stderr
+
+
+def test_wrong_usage(run: Runner) -> None:
+    assert run("fsck").status == 3
+    run.ok("init")
+    assert run("fsck", "nowhere").status == 3
+    assert run("fsck", "../default").status == 5
+    assert run("fsck", "--all", "default").status == 2
+    assert run("fsck", "--jobs", "0").status == 2
+
+
+def test_an_interrupted_creation_is_no_damage(run: Runner) -> None:
+    fill(run)
+    (run.cwd / ".dbx/domains/half/segments").mkdir(parents=True)
+    run.ok("fsck", "--all")
+    assert run("fsck", "half").status == 3
