@@ -26,16 +26,13 @@ from dbx.store.indexlayout import (
     MovedIndex,
     Row,
     checked_row,
+    head_checksum,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 __all__ = ["Head", "Index", "IndexDamaged", "IndexUnavailable", "MovedIndex", "Row"]
-
-
-def _sum(text: str, edge: bytes) -> bytes:
-    return sha256(text.encode() + edge).digest()[:8]
 
 
 class Index:
@@ -114,7 +111,7 @@ class Index:
             return Head(-1, b"", 0, sha256(b"").digest(), b"", "", "", 0)
         try:
             text, edge = found["head"], found["edge"]
-            if found["head.sum"] != _sum(text, edge):
+            if found["head.sum"] != head_checksum(text, edge):
                 raise ValueError
             seq, commit, position, root, manifest, journal, end = text.split("|")
             return Head(
@@ -175,7 +172,7 @@ class Index:
         )
         self._db.executemany(
             "INSERT OR REPLACE INTO meta VALUES (?, ?)",
-            (("head", text), ("edge", head.edge), ("head.sum", _sum(text, head.edge))),
+            (("head", text), ("edge", head.edge), ("head.sum", head_checksum(text, head.edge))),
         )
 
     def set_meta(self, name: str, value: Any) -> None:

@@ -97,3 +97,8 @@ def checked_row(values: Sequence[Any]) -> Row:
     if row.checksum() != values[12]:
         raise IndexDamaged(f"the index row of aggregate '{row.type}/{row.id}' is damaged", hint="run 'dbx reindex'")
     return row
+
+
+def head_checksum(text: str, edge: bytes) -> bytes:
+    """Eight bytes that a head changed by accident does not have."""
+    return sha256(text.encode() + edge).digest()[:8]
