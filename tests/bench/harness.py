@@ -12,13 +12,14 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
+_LIMIT_S = 300
 
 
 class Failed(Exception):  # noqa: N818 - named for what happened, as those of dbx are
@@ -54,7 +55,8 @@ class Bench:
     def run(self, *command: str, cwd: str | None = None, settle: bool = True) -> Run:
         """Run a command to its end. `settle` first lets the disk finish what it was told before."""
         pid, start, log = self._spawn(command, cwd or self.directory, settle=settle)
-        _, status, usage = os.wait4(pid, 0)
+        with _limit(pid, command):
+            _, status, usage = os.wait4(pid, 0)
         seconds = time.perf_counter() - start
         return self._ended(command, status, seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / 1e6, log)
 
@@ -71,12 +73,13 @@ class Bench:
         """The most memory that a command and its children hold at one time, in MB (10^6); shared pages count once."""
         pid, start, log = self._spawn(command, cwd, settle=True)
         most = 0
-        while True:
-            done, status, usage = os.wait4(pid, os.WNOHANG)
-            if done:
-                break
-            most = max(most, sum(_proportional_bytes(one) for one in _tree(pid)))
-            time.sleep(0.01)
+        with _limit(pid, command):
+            while True:
+                done, status, usage = os.wait4(pid, os.WNOHANG)
+                if done:
+                    break
+                most = max(most, sum(_proportional_bytes(one) for one in _tree(pid)))
+                time.sleep(0.01)
         peak = max(most, usage.ru_maxrss * 1024) / 1e6
         return self._ended(command, status, time.perf_counter() - start, 0, peak, log).peak_mb
 
@@ -181,6 +184,27 @@ def in_turn(rounds: int, runs: Mapping[str, Callable[[], float]]) -> dict[str, l
         for name, run in runs.items():
             found[name].append(run())
     return found
+
+
+@contextlib.contextmanager
+def _limit(pid: int, command: tuple[str, ...]) -> Iterator[None]:
+    """Leave no process behind, whatever ends the wait for it."""
+
+    def stop(_signal: int, _frame: object) -> NoReturn:
+        raise Failed(f"'{' '.join(command)}' took longer than {_LIMIT_S} s")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(_LIMIT_S)
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+        raise
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _tree(pid: int) -> Iterator[int]:

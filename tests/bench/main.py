@@ -8,6 +8,7 @@ import json
 import os
 import pkgutil
 import platform
+import signal
 import sqlite3
 import sys
 from typing import TYPE_CHECKING, Any, Protocol
@@ -41,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", action="append", choices=names(), metavar="NAME", help=f"one of {', '.join(names())}")
     parser.add_argument("--json", metavar="FILE", help="write the figures there as well")
     options = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the directory goes away
     about = _about()
     print(", ".join(f"{key} {value}" for key, value in about.items()))
     found: dict[str, list[dict[str, Any]]] = {}
@@ -58,6 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 failed.append(name)
                 print(f"  could not be measured: {error}", flush=True)
     missed = [f"{name}: {one['name']}" for name, figures in found.items() for one in figures if one["met"] is False]
+    if options.quick:
+        print("\nthese sizes are too small to judge by: starting up is most of the time")
     print("\nevery goal is met" if not missed + failed else "\nnot met: " + "; ".join([*missed, *failed]))
     if options.json:
         with open(options.json, "w", encoding="utf-8") as file:

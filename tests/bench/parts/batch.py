@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.bench.figures import Figure, faster, median
+from tests.bench.figures import Figure, faster, median, slower
 from tests.bench.harness import HERE, Failed, in_turn
 
 if TYPE_CHECKING:
@@ -75,6 +75,12 @@ def measure(bench: Bench) -> Iterator[Figure]:
     yield Figure("index.db (derived)", 100 * sum(_size(p) for p in domain.glob("index.db*")) / size, "%")
     yield Figure("sqlite3's database", 100 * _size(Path(bench.path("store-1.db"))) / size, "%")
 
+    yield slower(
+        "stage, every aggregate is known", [bench.dbx(*stage, cwd=last).seconds], took["stage"][-1:], beside="new"
+    )
+    yield slower(
+        "commit, every aggregate is known", [bench.dbx("commit", cwd=last).seconds], took["commit"][-1:], beside="new"
+    )
     bench.dbx("fsck", cwd=last)  # what is not whole was not measured
 
 
