@@ -1,188 +1,27 @@
-"""The Python API (dbx-api(7)): what `import dbx` offers, and promises to keep.
-
-    with dbx.init("shop") as repository:
-        orders = repository.domain()
-        orders.append("order", "o-17", "order_placed", {"total": "49.50"})
-        print(orders.get("order", "o-17").state)
-
-Everything here may be used from many threads. A process that forks opens the repository anew in the child. Errors are
-the children of dbx.DbxError.
-"""
+"""A domain and its batches: where events are appended and looked at."""
 
 from __future__ import annotations
 
 import builtins
-import os
-import threading
-import time
-from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from dbx.errors import (
-    Conflict,
-    Corrupt,
-    DbxError,
-    Denied,
-    Failure,
-    Invalid,
-    KeyFailure,
-    Locked,
-    NotFound,
-    RemoteFailure,
-    UsageError,
-)
-from dbx.formats import canonical
-from dbx.formats.envelope import Actor
-from dbx.model.event import Aggregate, Event
+from dbx.api.values import commit_from, commit_of, item_of, refusal_of_batch
+from dbx.errors import DbxError, NotFound, UsageError
 from dbx.model.snowflake import parse_event_id
 from dbx.repo import query
-from dbx.repo.repository import DEFAULT
-from dbx.repo.repository import Repository as _Repository
 from dbx.repo.transaction import Append, Committed
 from dbx.repo.writer import Appender
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
+    from datetime import datetime
     from types import TracebackType
     from typing import Self
 
-    from dbx.formats.commit import Commit as _Commit
+    from dbx.api.values import Commit
+    from dbx.formats.envelope import Actor
+    from dbx.model.event import Aggregate, Event
     from dbx.repo.domain import Domain as _Domain
-    from dbx.repo.log import Entry
-
-__all__ = [
-    "Actor",
-    "Aggregate",
-    "Batch",
-    "Commit",
-    "Conflict",
-    "Corrupt",
-    "DbxError",
-    "Denied",
-    "Domain",
-    "Event",
-    "Failure",
-    "Invalid",
-    "KeyFailure",
-    "Locked",
-    "NotFound",
-    "RemoteFailure",
-    "Repository",
-    "UsageError",
-    "init",
-    "open",
-]
-
-
-@dataclass(frozen=True, slots=True)
-class Commit:
-    """A commit: `count` events from `position` on, which became history together.
-
-    Hashes are 64 hex digits: `id` its own, `parent` that of the commit before it (None for the first), `events` the
-    root over its events, `index` the root over every aggregate of the domain after it. `seq` counts commits from 0.
-    """
-
-    id: str
-    seq: int
-    parent: str | None
-    time: str
-    actor: Actor | None
-    message: str | None
-    count: int
-    position: int
-    events: str
-    index: str
-    domain: str
-
-
-def init(
-    path: str | os.PathLike[str] = ".",
-    *,
-    domain: str = DEFAULT,
-    clock: Callable[[], int] | None = None,
-    wait_s: float = 10.0,
-) -> Repository:
-    """Make a repository in the directory `path`, and open it; one that is there already is only opened.
-
-    `domain` is the name of its first domain. `clock` gives microseconds since the Unix epoch and is the system's by
-    default. `wait_s` is how many seconds to wait for another process that writes.
-    """
-    inner, _ = _Repository.init(os.fspath(path), clock=clock or _now_us, domain=domain, wait_s=wait_s)
-    return Repository(inner)
-
-
-def open(
-    path: str | os.PathLike[str] = ".", *, clock: Callable[[], int] | None = None, wait_s: float = 10.0
-) -> Repository:
-    """Open the repository of the directory `path`, or of the nearest directory above it that has one.
-
-    Raises NotFound where there is none, and Denied when it belongs to another user.
-    """
-    return Repository(_Repository(_Repository.find(os.fspath(path)), clock=clock or _now_us, wait_s=wait_s))
-
-
-class Repository:
-    """An open repository: a set of domains. `with` closes it at the end. Made by `dbx.init` and `dbx.open`."""
-
-    def __init__(self, inner: _Repository) -> None:
-        self._inner = inner
-        self._domains: dict[str, Domain] = {}
-        self._mutex = threading.Lock()
-        self._closed = False
-
-    @property
-    def path(self) -> str:
-        """The path of its `.dbx` directory."""
-        return self._inner.path
-
-    def domain(self, name: str | None = None) -> Domain:
-        """An open domain, the checked-out one by default. Raises NotFound.
-
-        The same name gives the same object, whoever asks.
-        """
-        with self._mutex:
-            self._check_open()
-            name = self._inner.active if name is None else name
-            found = self._domains.get(name)
-            if found is None or found.closed:
-                found = self._domains[name] = Domain(self._inner.domain(name))
-            return found
-
-    def domains(self) -> list[str]:
-        """The names of all domains, sorted."""
-        self._check_open()
-        return self._inner.domain_names()
-
-    def create_domain(self, name: str) -> Domain:
-        """A new, empty domain, which is not checked out. Raises Conflict when there is one of that name, Invalid."""
-        with self._mutex:
-            self._check_open()
-            found = self._domains[name] = Domain(self._inner.create_domain(name))
-            return found
-
-    def close(self) -> None:
-        """Close every domain. What was appended is on disk already."""
-        with self._mutex:
-            self._closed = True
-            for domain in self._domains.values():
-                domain.close()
-            self._inner.close()
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise UsageError(f"the repository '{self.path}' has been closed")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def __repr__(self) -> str:
-        return f"<dbx.Repository {self.path!r}>"
 
 
 class Domain:
@@ -232,7 +71,7 @@ class Domain:
 
         Raises Invalid, NotFound or Conflict; then nothing was written.
         """
-        item = _item(type, id, event_type, payload, metadata, note, expected_version, created_at, event_id)
+        item = item_of(type, id, event_type, payload, metadata, note, expected_version, created_at, event_id)
         return self._commit([item], actor, message, create).events()[0]
 
     def batch(self, message: str | None = None, *, actor: Actor | None = None, create: bool = True) -> Batch:
@@ -276,14 +115,14 @@ class Domain:
 
     def commits(self, newest_first: bool = True) -> Iterator[Commit]:
         """Every commit."""
-        return map(_commit_of, query.iterate_commits(self._check_open(), newest=newest_first))
+        return map(commit_of, query.iterate_commits(self._check_open(), newest=newest_first))
 
     @property
     def head(self) -> Commit | None:
         """The last commit, None in an empty domain."""
         inner = self._check_open()
         seq = inner.read(lambda working, _: working.head.seq)
-        return None if seq < 0 else _commit_of(query.get_commit(inner, seq))
+        return None if seq < 0 else commit_of(query.get_commit(inner, seq))
 
     def root(self) -> str:
         """The hash over every aggregate, its version and its whole history: 64 hex digits. Equal roots, equal data."""
@@ -366,7 +205,9 @@ class Batch:
         """
         if self._over:
             raise UsageError("the batch is over")
-        self._items.append(_item(type, id, event_type, payload, metadata, note, expected_version, created_at, event_id))
+        self._items.append(
+            item_of(type, id, event_type, payload, metadata, note, expected_version, created_at, event_id)
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -380,69 +221,6 @@ class Batch:
         try:
             committed = self._domain._commit(self._items, self._actor, self._message, self._create)
         except DbxError as refused:
-            raise _of_batch(refused) from None
+            raise refusal_of_batch(refused) from None
         self.events = committed.events()
-        self.commit = _commit_from(committed.commit, committed.id)
-
-
-def _now_us() -> int:
-    return time.time_ns() // 1000
-
-
-def _item(
-    aggregate_type: str,
-    aggregate_id: str,
-    event_type: str,
-    payload: Mapping[str, Any],
-    metadata: Mapping[str, Any] | None,
-    note: str | None,
-    expected_version: int | None,
-    created_at: str | datetime | None,
-    event_id: int | None,
-) -> dict[str, Any]:
-    """The object that the engine takes. What the caller changes in a payload afterwards does not change the event."""
-    item: dict[str, Any] = {
-        "aggregate_type": aggregate_type,
-        "aggregate_id": aggregate_id,
-        "event_type": event_type,
-        "payload": canonical.normalise(_plain(payload), what="the payload"),
-    }
-    if metadata is not None:
-        item["metadata"] = canonical.normalise(_plain(metadata), what="the metadata")
-    if note is not None:
-        item["note"] = note
-    if expected_version is not None:
-        item["expected_version"] = expected_version
-    if created_at is not None:
-        item["created_at"] = created_at.isoformat() if isinstance(created_at, datetime) else created_at
-    if event_id is not None:
-        item["event_id"] = event_id
-    return item
-
-
-def _plain(mapping: Mapping[str, Any]) -> Any:
-    return mapping if type(mapping) is dict else dict(mapping) if hasattr(mapping, "keys") else mapping
-
-
-def _of_batch(error: DbxError) -> DbxError:
-    """The refusal of a batch, in the words of one who has no lines."""
-    lines = error.details.get("lines")
-    if not lines:
-        return error
-    first, more = lines[0], f", and {len(lines) - 1} more" if len(lines) > 1 else ""
-    return type(error)(
-        f"event {first['line']} of the batch is refused, and nothing was committed: {first['message']}{more}",
-        hint=error.hint,
-        details={"events": lines},
-    )
-
-
-def _commit_of(entry: Entry) -> Commit:
-    return _commit_from(entry.commit, entry.id.hex())
-
-
-def _commit_from(c: _Commit, commit_id: str) -> Commit:
-    actor = None if c.actor is None else Actor(c.actor.group, c.actor.user)
-    return Commit(
-        commit_id, c.seq, c.parent, c.time, actor, c.message, c.count, c.position, c.events, c.index, c.domain
-    )
+        self.commit = commit_from(committed.commit, committed.id)
