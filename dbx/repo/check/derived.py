@@ -6,6 +6,7 @@ The index may lag; it may never know more than the log. All of it can be made ag
 from __future__ import annotations
 
 from array import array
+from struct import error as StructError  # noqa: N812 - it is a class
 from struct import unpack
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,13 @@ if TYPE_CHECKING:
 
 FILE = "index.db"
 _VERSION, _ROOT, _EDGE, _STATE, _EXTENSIONS, _CREATED, _UPDATED, _ARCHIVED, _CHECKSUM = range(4, 13)
+
+
+def _checksum(row: Any) -> bytes | None:
+    try:
+        return Row(*row[:12]).checksum()
+    except TypeError:
+        return None  # a text where bytes should be
 
 
 class IndexHead:
@@ -74,6 +82,9 @@ def check_head(head: IndexHead, log: Log, journal: str, journal_end: int, findin
     if head.seq > last:
         sentence = f"the index knows commit {head.seq}, but the log ends with commit {last}"
         findings.error("index.ahead", f"{sentence}: history was lost or cut off", FILE, None, what)
+        if not journal and head.journal:
+            sentence = f"it is missing, but the index knows commits in it up to byte {head.end}"
+            findings.error("journal.missing", sentence, head.journal, None, what)
         return
     if head.journal == journal and head.end > journal_end:
         sentence = f"the index knows {journal} up to byte {head.end}, but its commits end at byte {journal_end}"
@@ -122,19 +133,24 @@ class IndexCheck:
             complaints = self._snapshot.complaints()
             for complaint in complaints:
                 self._error("index.sqlite", f"SQLite says: {complaint}")
-            if complaints:
-                return
-            self._check_aggregates()
-            if self._history.whole:
-                self._check_chains()
-                self._check_runs()
-                self._check_log()
-                if self._head.manifest == self._manifest:
-                    self._check_places("block", self._history.places, self._head.position)
-                    self._check_places("commits", self._log.places, self._head.seq + 1)
-            self._check_pages()
+            if not complaints:
+                self._check_tables()
         except IndexDamaged as error:
             self._error("index", f"SQLite cannot read it: {error.message}")
+        except (TypeError, ValueError, AttributeError, IndexError, OverflowError, StructError):
+            # SQLite puts a value of any kind into any column.
+            self._error("index", "a row of it holds a value that cannot be")
+
+    def _check_tables(self) -> None:
+        self._check_aggregates()
+        if self._history.whole:
+            self._check_chains()
+            self._check_runs()
+            self._check_log()
+            if self._head.manifest == self._manifest:
+                self._check_places("block", self._history.places, self._head.position)
+                self._check_places("commits", self._log.places, self._head.seq + 1)
+        self._check_pages()
 
     def _error(self, code: str, sentence: str, number: int | None = None) -> None:
         what: dict[str, int | str] = {}
@@ -167,12 +183,12 @@ class IndexCheck:
     def _check_row(self, row: Any, number: int) -> bool:
         """Whether the row's state is to be compared too."""
         name = f"{row[1]}/{row[2]}"
-        if Row(*row[:12]).checksum() != row[_CHECKSUM]:
+        if not self.current:
+            self._reader.put({row[3]: leaf_hash(row[3], row[_VERSION], row[_ROOT])})
+        if _checksum(row) != row[_CHECKSUM]:
             self._error("index.row", f"the row of aggregate '{name}' does not have its checksum", number)
             return False
         tree, aggregates = self._tree, self._aggregates
-        if not self.current:
-            self._reader.put({row[3]: leaf_hash(row[3], row[_VERSION], row[_ROOT])})
         if not self._history.whole or number in tree.broken:
             return False  # events of it may be among those that were lost
         if number in self._moved:

@@ -137,7 +137,7 @@ class _Check:
         check_tags(directory, log, findings)
         check_published(directory, log, findings)
         self._join(evidence)
-        check_reflog(directory, known, log, findings)
+        check_reflog(known, log, self._journal, findings)
         self._check_strays(own | kept, log)
         self._join(derived)
         self._check_derived(head, log, history, file)

@@ -178,11 +178,14 @@ def read_reflogs(directory: Directory, findings: Findings) -> list[tuple[int, st
     return known
 
 
-def check_reflog(directory: Directory, known: list[tuple[int, str, int]], log: Log, findings: Findings) -> None:
-    """The reflog knows no commit that the log does not have. `known` was read before the log."""
+def check_reflog(known: list[tuple[int, str, int]], log: Log, journal: str, findings: Findings) -> None:
+    """The reflog knows no commit that the log does not have. `known` was read before the log.
+
+    `journal` is the name of the journal that continues the ref's commit.
+    """
     if not known:
-        if log.ids and not directory.exists(REFLOG):
-            findings.warn("reflog.missing", "there are commits, but no reflog", REFLOG)
+        if log.ids:
+            findings.warn("reflog.missing", "there are commits, but it has no entry that can be read", REFLOG)
         return
     if not log.whole:
         return
@@ -190,10 +193,13 @@ def check_reflog(directory: Directory, known: list[tuple[int, str, int]], log: L
     what: dict[str, int | str] = {"seq": seq, "commit": commit_id}
     if seq >= len(log.ids):
         sentence = f"the reflog knows commit {seq}, but the log ends with commit {len(log.ids) - 1}"
-        findings.error("reflog.ahead", f"{sentence}: history was lost or cut off", REFLOG, at, what)
+        sentence += f": history was lost or cut off; it would go on in '{journal}'"
+        findings.error("reflog.ahead", sentence, REFLOG, at, what)
     elif log.ids[seq].hex() != commit_id:
         sentence = f"the reflog knows another commit {seq} than the log has"
         findings.error("reflog.ahead", f"{sentence}: history was changed", REFLOG, at, what)
+    elif seq < len(log.ids) - 1:
+        findings.note("reflog.behind", f"its last entry is about commit {seq}, not {len(log.ids) - 1}", REFLOG, at)
     foreign = [(seq, at) for seq, commit_id, at in known[:-1] if seq >= len(log.ids) or log.ids[seq].hex() != commit_id]
     if foreign:
         sentence = f"{len(foreign)} entries name commits that are not in the log, the first commit {foreign[0][0]}"
