@@ -81,7 +81,7 @@ class Part:
         self.leaves.append(columns.leaves)
         self.blocks.append((len(numbers), 0, sealed, [tuple(fault) for fault in columns.faults]))
         held, held_kinds, updated = self._held, self._kinds, self.updated
-        if columns.empty or columns.unread or not RESERVED.isdisjoint(columns.kinds):
+        if columns.faults or columns.empty or columns.unread or not RESERVED.isdisjoint(columns.kinds):
             self._hold_special(columns, numbers, first)
         else:
             for number, time, kind, body in zip(numbers, columns.times, columns.kinds, columns.bodies, strict=True):
