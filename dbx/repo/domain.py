@@ -19,9 +19,9 @@ from dbx.model.event import fold
 from dbx.repo.events import decode_stored
 from dbx.repo.identity import find_plain_id
 from dbx.repo.indexfile import IndexFile
-from dbx.repo.log import MAIN, Gone, LogReader
+from dbx.repo.log import MAIN, Gone, LogReader, named_files
 from dbx.repo.replay import Replayed, StaleIndex, replay
-from dbx.repo.working import WorkingSet
+from dbx.repo.working import WorkingSet, get_drawn
 from dbx.store.index import IndexDamaged, IndexUnavailable, MovedIndex
 from dbx.store.journal import Journal, journal_name
 from dbx.store.lock import Lock
@@ -131,6 +131,8 @@ class Domain:
         working set holds first.
         """
         with self.mutex:
+            gone = ""
+            rebuilt = False
             for _ in range(_TRIES):
                 working = self.sync()
                 if flush and working.is_ahead:
@@ -141,9 +143,17 @@ class Domain:
                         self._reader = LogReader(self.directory, working.index)
                     with working.index.snapshot(working.indexed):
                         return query(working, self._reader)
-                except (Gone, MovedIndex):
+                except MovedIndex:
+                    self.reset()
+                except Gone as error:
+                    if gone == str(error):
+                        self._miss(gone)
+                    gone = str(error)
                     self.reset()
                 except (TreeMismatch, IndexDamaged) as error:
+                    if rebuilt:
+                        raise
+                    rebuilt = True
                     self.rebuild(error)
             raise Corrupt(f"domain '{self.name}' cannot be read consistently", hint="run 'dbx fsck'")
 
@@ -246,14 +256,14 @@ class Domain:
         fixed = self._find_worker()
         if fixed is not None and kind == "append":
             return self._draw_from_fixed(index, fixed)
-        text = index.get_meta(f"ids.{kind}")
-        if text:
-            worker, last = map(int, text.split("|"))
+        drawn = get_drawn(index, kind)
+        if drawn is not None:
+            worker, last = drawn
             ahead_ms = snowflake.split(last)[0] - self.clock() // 1000
             if ahead_ms < _DAY_MS and worker != fixed:
                 return worker, last
-        other = index.get_meta("ids.stage" if kind == "append" else "ids.append")
-        taken = {int(other.split("|")[0]) if other else -1, -1 if fixed is None else fixed}
+        other = get_drawn(index, "stage" if kind == "append" else "append")
+        taken = {-1 if other is None else other[0], -1 if fixed is None else fixed}
         while (worker := int.from_bytes(self.entropy(2), "big") & snowflake.MAX_WORKER) in taken:
             pass
         last = index.last_id_of(worker) or 0
@@ -262,10 +272,10 @@ class Domain:
 
     def _draw_from_fixed(self, index: Index, worker: int) -> tuple[int, int]:
         """As draw_from, for a worker that was configured: behind all that it drew, here and for staging before."""
-        known = [index.get_meta(f"ids.{kind}") for kind in ("append", "stage")]
-        drawn = [tuple(map(int, text.split("|"))) for text in known if text]
-        found = [last for other, last in drawn if other == worker]
-        if not known[0] or drawn[0][0] != worker:
+        before = get_drawn(index, "append")
+        drawn = [before, get_drawn(index, "stage")]
+        found = [pair[1] for pair in drawn if pair is not None and pair[0] == worker]
+        if before is None or before[0] != worker:
             found.append(index.last_id_of(worker) or 0)
             index.set_meta("ids.append", f"{worker}|{max(found)}")
         return worker, max(found)
@@ -318,6 +328,12 @@ class Domain:
         self._check_reflog(told, working)
         return working
 
+    def _miss(self, file: str) -> None:
+        """A file that the index speaks of is not there, and was not a moment ago: who is wrong?"""
+        if file in named_files(self.directory):
+            raise Corrupt(f"'{file}' is missing", details={"file": file})
+        self.rebuild(StaleIndex())
+
     def _claim(self, working: WorkingSet) -> None:
         """Journals of two domains may have the same name, so an index says whose it is."""
         if working.index.get_meta("domain") == self.id:
@@ -368,7 +384,7 @@ class Domain:
         state: dict[str, Any] = {}
         extensions: dict[str, Any] = {}
         stored = [] if record.n is None else working.index.positions(record.n)
-        reader = LogReader(self.directory, working.index)
+        reader = LogReader(self.directory, working)
         try:
             for found in reader.events([*stored, *record.fresh]):
                 event = decode_stored(found, 0)

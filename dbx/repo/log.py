@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from dbx.crypto.merkle import leaf_hash
 from dbx.errors import Corrupt
 from dbx.formats.refs import decode_ref
+from dbx.store.indexlayout import IndexDamaged
 from dbx.store.journal import PREFIX, TORN, journal_name
-from dbx.store.segments import Block, Commits, FrameReader
+from dbx.store.segments import Block, Commits, FrameReader, segment_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from dbx.formats.commit import Commit
     from dbx.formats.manifest import ManifestEntry
     from dbx.formats.refs import Ref
+    from dbx.repo.working import WorkingSet
     from dbx.store.fs import Directory
     from dbx.store.index import Index
 
@@ -94,6 +96,14 @@ def tip(directory: Directory) -> tuple[Ref | None, str, int]:
             ref = again
 
 
+def named_files(directory: Directory) -> set[str]:
+    """The segments that the ref's manifest names, and the journal that continues it."""
+    ref = read_ref(directory)
+    entries = () if ref is None else read_manifest(directory, ref.manifest)
+    journal = journal_name(0, None) if ref is None else journal_name(ref.seq + 1, ref.commit)
+    return {journal, *(segment_name(entry.sha256) for entry in entries)}
+
+
 def journals(directory: Directory) -> list[str]:
     """The journals that lie in a domain directory, torn copies left out."""
     return [name for name in directory.names() if name.startswith(PREFIX) and not name.startswith(TORN)]
@@ -150,6 +160,10 @@ def commits_of(reader: FrameReader, items: Iterable[Block | Commits], located: L
         envelopes, bodies = [], []
 
 
+def _astray(what: str) -> IndexDamaged:
+    return IndexDamaged(f"the index does not know where {what} lies", hint="run 'dbx reindex'")
+
+
 class Located:
     """Where the blocks (first position, offset) and C frames (first seq, offset) of a file lie."""
 
@@ -161,11 +175,21 @@ class Located:
         self.blocks: list[tuple[int, int]] = []
         self.frames: list[tuple[int, int]] = []
 
+    def take(self) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+        """(blocks, C frames) since it was last asked."""
+        taken = self.blocks, self.frames
+        self.blocks, self.frames = [], []
+        return taken
+
 
 class LogReader:
-    """Events and commits by position and seq, through the locators of an index. Blocks just read are kept."""
+    """Events and commits by position and seq, through the locators of an index. Blocks just read are kept.
 
-    def __init__(self, directory: Directory, index: Index) -> None:
+    Raises Gone when a file was sealed or merged away meanwhile, IndexDamaged when the index leads astray, and Corrupt
+    for damage of the log itself.
+    """
+
+    def __init__(self, directory: Directory, index: Index | WorkingSet) -> None:
         self._directory = directory
         self._index = index
         self._files: dict[str, FrameReader] = {}
@@ -183,7 +207,7 @@ class LogReader:
         self._frame = None
 
     def events(self, positions: Iterable[int]) -> Iterator[Stored]:
-        """Events at positions. Raises Gone when a file was sealed or merged away meanwhile, Corrupt for damage."""
+        """Events at positions."""
         first = last = -1
         block: Block | None = None
         for position in positions:
@@ -197,30 +221,50 @@ class LogReader:
         """A commit by its seq, which must exist."""
         found = self._index.find_commit_frame(seq)
         if found is None:
-            raise Corrupt(f"the index does not know where commit {seq} lies", hint="run 'dbx reindex'")
+            raise _astray(f"commit {seq}")
         first, file, offset = found
         if self._frame is None or self._frame[:2] != (file, offset):
-            self._frame = file, offset, self._reader(file).commits(offset).lines
+            try:
+                self._frame = file, offset, self._reader(file).commits(offset).lines
+            except Corrupt as error:
+                raise self._fault(file, offset, error) from None
         lines = self._frame[2]
-        if seq - first >= len(lines):
-            raise Corrupt(f"'{file}' does not hold commit {seq} where the index says", hint="run 'dbx reindex'")
-        return decode_entry(lines[seq - first])
+        entry = decode_entry(lines[seq - first]) if seq - first < len(lines) else None
+        if entry is None or entry.commit.seq != seq:
+            raise _astray(f"commit {seq}")
+        return entry
 
     def _block(self, position: int) -> tuple[int, Block]:
         found = self._index.find_block(position)
         if found is None:
-            raise Corrupt(f"the index does not know where event {position} lies", hint="run 'dbx reindex'")
+            raise _astray(f"event {position}")
         first, file, offset = found
         # By where it lies: when a journal is sealed, its blocks are cut anew.
         block = self._blocks.pop((file, offset), None)
         if block is None:
-            block = self._reader(file).block(offset)
-            if position - first >= len(block.envelopes):
-                raise Corrupt(f"'{file}' does not hold event {position} where the index says", hint="run 'dbx reindex'")
+            try:
+                block = self._reader(file).block(offset)
+            except Corrupt as error:
+                raise self._fault(file, offset, error) from None
             if len(self._blocks) >= _BLOCKS:
                 del self._blocks[next(iter(self._blocks))]
+        if position - first >= len(block.envelopes):
+            raise _astray(f"event {position}")
         self._blocks[file, offset] = block
         return first, block
+
+    def _fault(self, file: str, offset: int, error: Corrupt) -> Corrupt:
+        """The fault of a file; or that of the index, where no frame of the kind it speaks of begins at the offset."""
+        reader = self._reader(file)
+        try:
+            at = reader.header()[1]
+            while at < offset and not reader.zeros_from(at):
+                at = reader.item(at).end
+            if at == offset:
+                reader.item(at)
+        except Corrupt:
+            return error
+        return _astray(f"byte {offset} of '{file}'")
 
     def _reader(self, file: str) -> FrameReader:
         reader = self._files.get(file)

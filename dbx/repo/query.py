@@ -9,6 +9,7 @@ from dbx.errors import Corrupt, Invalid, NotFound
 from dbx.model.event import ARCHIVED, RESTORED, Aggregate, fold
 from dbx.repo.events import decode_stored
 from dbx.repo.record import parse
+from dbx.store.indexlayout import IndexDamaged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -97,7 +98,10 @@ def find_event(domain: Domain, event_id: int) -> Event | None:
         position = working.index.find_event(event_id)
         if position is None:
             return None
-        return _events(working, reader, [position])[0]
+        found = _events(working, reader, [position])[0]
+        if found.event_id != event_id:
+            raise IndexDamaged(f"the index does not know where event '{event_id}' lies", hint="run 'dbx reindex'")
+        return found
 
     return domain.read(query)
 
@@ -124,7 +128,12 @@ def iterate_events(
     positions = domain.read(lambda working, _: _positions(domain, working.index, aggregate_type, aggregate_id))
     chosen = [p for p in positions if p >= start and (end is None or p < end)]
     for at in range(0, len(chosen), _CHUNK):
-        yield from events_at(domain, chosen[at : at + _CHUNK])
+        for event in events_at(domain, chosen[at : at + _CHUNK]):
+            if event.aggregate_type != aggregate_type or aggregate_id not in (None, event.aggregate_id):
+                raise IndexDamaged(
+                    f"the index says that event '{event.event_id}' is another aggregate's", hint="run 'dbx reindex'"
+                )
+            yield event
 
 
 def events_at(domain: Domain, positions: Sequence[int]) -> list[Event]:
@@ -235,7 +244,12 @@ def _positions(domain: Domain, index: Index, aggregate_type: str, aggregate_id: 
         return index.positions_of_type(aggregate_type)
     row = _row(domain, index, aggregate_type, aggregate_id)
     assert row.n is not None  # noqa: S101 - a stored row
-    return index.positions(row.n)
+    positions = index.positions(row.n)
+    if len(positions) != row.version or positions[-1] >= index.head().position:
+        raise IndexDamaged(
+            f"the index does not know where the events of aggregate '{row.type}/{row.id}' lie", hint="run 'dbx reindex'"
+        )
+    return positions
 
 
 def _events(working: WorkingSet, reader: LogReader, positions: Sequence[int]) -> list[Event]:

@@ -130,12 +130,13 @@ def _follow_manifest(
                 if progress:
                     progress(len(events.envelopes))
                 if working.pending_events >= _FLUSH_EVENTS:
+                    working.locate(file, *located.take())
                     check_root(working)
                     before_flush()
                     working.flush()
             if located.seq != entry.last_seq + 1:
                 raise reader.fault(Corrupt("it does not end with the commit that the manifest names"), reader.size)
-            working.locate(file, located.blocks, located.frames)
+            working.locate(file, *located.take())
         finally:
             os.close(fd)
     for file in sorted(known - wanted):
@@ -167,7 +168,7 @@ def _follow_journal(
     for events in commits_of(reader, tail.items, located):
         _take(working, events, reader)
         last = (events.entry.commit.seq, events.entry.id)
-    working.locate(name, located.blocks, located.frames)
+    working.locate(name, *located.take())
     working.move(journal=name, journal_end=tail.end)
     seen.journal, seen.journal_end, seen.torn = name, tail.end, tail.torn
     return last

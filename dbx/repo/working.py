@@ -5,6 +5,7 @@ Everything here follows from the log, so it can be dropped at any moment and mad
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from dbx.errors import Corrupt
 from dbx.formats import canonical
 from dbx.model.event import ARCHIVED, ERASED, RESERVED
 from dbx.repo.record import Record, record_of
-from dbx.store.index import Head
+from dbx.store.index import Head, IndexDamaged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -120,6 +121,21 @@ class WorkingSet:
         self._blocks.pop(file, None)
         self._dropped.append(file)
 
+    def find_block(self, position: int) -> tuple[int, str, int] | None:
+        """(first position, file, offset) of the block that holds a position, also if the index does not know it yet."""
+        found = self.index.find_block(position)
+        if found is not None and found[1] in self._dropped:
+            found = None
+        for file, (blocks, _) in self._blocks.items():
+            n = bisect_left(blocks, (position + 1, 0)) - 1
+            if n >= 0 and (found is None or blocks[n][0] >= found[0]):
+                found = blocks[n][0], file, blocks[n][1]
+        return found
+
+    def find_commit_frame(self, seq: int) -> tuple[int, str, int] | None:
+        """(first seq, file, offset) of the C frame that holds a commit, if the index knows it."""
+        return self.index.find_commit_frame(seq)
+
     def position_of(self, seq: int) -> int:
         """The position of the first event of a commit."""
         for known, _, position, _ in self._log:
@@ -205,12 +221,24 @@ class WorkingSet:
 
     def _note_ids(self) -> None:
         """Remember the last id of this clone's own worker, however its events came to be replayed."""
-        text = self.index.get_meta("ids.append")
-        if text:
-            worker, last = map(int, text.split("|"))
+        drawn = get_drawn(self.index, "append")
+        if drawn is not None:
+            worker, last = drawn
             mine = [first + count - 1 for first, count, _ in self._runs if first >> 12 & 1023 == worker]
             if mine and max(mine) > last:
                 self.index.set_meta("ids.append", f"{worker}|{max(mine)}")
+
+
+def get_drawn(index: Index, kind: str) -> tuple[int, int] | None:
+    """(worker, last id) of the event ids drawn for "append" or "stage"; None before the first."""
+    text = index.get_meta(f"ids.{kind}")
+    if not text:
+        return None
+    try:
+        worker, last = map(int, text.split("|"))
+    except (ValueError, AttributeError, TypeError) as error:
+        raise IndexDamaged("the index does not say which event ids were drawn", hint="run 'dbx reindex'") from error
+    return worker, last
 
 
 def fold_events(

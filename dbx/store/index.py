@@ -20,6 +20,7 @@ from dbx.store.indexlayout import (
     COLUMNS,
     LAYOUT,
     SCHEMA,
+    TABLES,
     Head,
     IndexDamaged,
     IndexUnavailable,
@@ -27,6 +28,7 @@ from dbx.store.indexlayout import (
     Row,
     checked_row,
     head_checksum,
+    unpack_positions,
 )
 
 if TYPE_CHECKING:
@@ -283,7 +285,7 @@ class Index:
         )  # fmt: skip
         positions: list[int] = []
         for version, base, packed in found:
-            chain = struct.unpack(f"<{len(packed) // 4}I", packed)
+            chain = unpack_positions(packed)
             positions += [base + p for p in chain[max(0, first - version) : max(0, last - version + 1)]]
         return positions
 
@@ -292,7 +294,7 @@ class Index:
         found = self.all(
             "SELECT base, positions FROM chain JOIN aggregate ON n = aggregate WHERE type = ?", aggregate_type
         )
-        positions = [base + p for base, packed in found for p in struct.unpack(f"<{len(packed) // 4}I", packed)]
+        positions = [base + p for base, packed in found for p in unpack_positions(packed)]
         positions.sort()
         return positions
 
@@ -374,18 +376,7 @@ class Index:
     def clear(self) -> None:
         """Empty every table, so that the index is made again from the log. Other processes see all of it or nothing."""
         with self.write(None):
-            for name in (
-                "meta",
-                "aggregate",
-                "chain",
-                "page",
-                "run",
-                "log",
-                "block",
-                "commits",
-                "staged",
-                "staged_run",
-            ):
+            for name in TABLES:
                 self._db.execute(f"DELETE FROM {name}")
 
     def compact(self, *, beyond: int = 0) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 LAYOUT = 1
+TABLES = ("meta", "aggregate", "chain", "page", "run", "log", "block", "commits", "staged", "staged_run")
 SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE aggregate (n INTEGER PRIMARY KEY, type TEXT NOT NULL, id TEXT NOT NULL, key BLOB NOT NULL,
@@ -67,7 +69,10 @@ class Row(NamedTuple):
 
     def checksum(self) -> bytes:
         """Eight bytes that a row changed by accident does not have."""
-        text = f"{self.version} {self.created_at} {self.updated_at} {self.archived} {len(self.state)} ".encode()
+        text = (
+            f"{self.type}/{self.id} {self.version} {self.created_at} {self.updated_at} {self.archived}"
+            f" {len(self.state)} "
+        ).encode()
         return sha256(b"".join((self.key, self.root, self.edge, text, self.state, self.extensions))).digest()[:8]
 
 
@@ -89,6 +94,14 @@ class Head(NamedTuple):
 
 
 COLUMNS = "n, type, id, key, version, root, edge, state, extensions, created_at, updated_at, archived, checksum"
+
+
+def unpack_positions(packed: bytes) -> tuple[int, ...]:
+    """The numbers of a chain. Raises IndexDamaged."""
+    try:
+        return struct.unpack(f"<{len(packed) // 4}I", packed)
+    except (struct.error, TypeError) as error:
+        raise IndexDamaged("a chain of positions in the index is damaged", hint="run 'dbx reindex'") from error
 
 
 def checked_row(values: Sequence[Any]) -> Row:
