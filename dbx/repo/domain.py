@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import threading
 from contextlib import suppress
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dbx.crypto.indextree import TreeMismatch
@@ -71,6 +70,7 @@ class Domain:
         self.mutex = threading.RLock()
         self.lock = Lock(directory, "lock")
         self.staging_lock = Lock(directory, "staging.lock")
+        self._ref_path = directory.path_of(MAIN)
         self.reflog = Reflog(directory, MAIN)
         self.journal: Journal | None = None
         self._index = IndexFile(directory, self.lock, wait_s)
@@ -355,7 +355,7 @@ class Domain:
 
     def _stat_ref(self) -> tuple[int, int, int] | None:
         try:
-            found = os.stat(self.directory.path_of(MAIN))
+            found = os.stat(self._ref_path)
         except FileNotFoundError:
             return None
         return found.st_ino, found.st_mtime_ns, found.st_size
