@@ -31,11 +31,13 @@ _TABLES = {
 class IndexSnapshot:
     """A read transaction on index.db. Raises IndexDamaged for whatever SQLite cannot make sense of.
 
+    `is_unmade`: whoever made the file was interrupted before it had a table, and whoever opens it next will go on.
     `damage` is what SQLite said when the file could not be opened as a database at all; then nothing can be asked.
     """
 
     def __init__(self, path: str) -> None:
         self.path = path
+        self.is_unmade = False
         self.damage: str | None = None
         self._db: sqlite3.Connection | None = None
         for mode in _MODES:
@@ -44,6 +46,9 @@ class IndexSnapshot:
                 self._db.execute("PRAGMA query_only=ON").close()
                 self._db.execute("BEGIN").close()
                 layout = self._db.execute("PRAGMA user_version").fetchone()[0]
+                if layout == 0 and not self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                    self.is_unmade = True
+                    return
                 self._db.execute("SELECT count(*) FROM meta").fetchone()
                 if layout != LAYOUT:
                     self.damage = f"it has the layout {layout}, not {LAYOUT}"

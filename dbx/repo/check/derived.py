@@ -62,6 +62,10 @@ def open_snapshot(directory: Directory, findings: Findings) -> tuple[IndexSnapsh
         findings.error("index", error.message, FILE)
         return None, None
     snapshot = IndexSnapshot(directory.path_of(FILE))
+    if snapshot.is_unmade:
+        snapshot.close()
+        findings.note("index.missing", "it was never finished; it is made from the log when it is next needed", FILE)
+        return None, None
     try:
         found = snapshot.head()
         return snapshot, IndexHead(*found) if found else IndexHead(f"-1||0|{EMPTY.hex()}|||0", b"")
