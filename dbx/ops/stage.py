@@ -30,22 +30,25 @@ def stage_lines(
     session: Session,
     read: Callable[[int], bytes],
     *,
+    file: int | None = None,
     max_errors: int = 100,
     dry_run: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> StagedResult:
     """Stage a stream of JSON lines, plain or gzip: all events, or none.
 
-    `read(n)` gives at most n bytes, none at the end; `progress` is told how many came. Raises Invalid or Conflict,
-    whose details hold the faults found, `max_errors` at most, as `lines`.
+    `read(n)` gives at most n bytes, none at the end; `progress` is told how many came. `file` is a descriptor of the
+    same bytes, if they are a file: then both cores work on it. Raises Invalid or Conflict, whose details hold the
+    faults found, `max_errors` at most, as `lines`.
     """
-    from dbx.repo.intake import parse_lines
-    from dbx.repo.lines import read_lines
+    from dbx.repo import bulk
 
-    return staging.stage(
+    return bulk.stage_lines(
         session.domain,
-        lambda builder: parse_lines(builder, read_lines(read, progress=progress)),
+        read,
+        file=file,
         issued_by=session.actor,
         max_faults=max_errors,
         dry_run=dry_run,
+        progress=progress,
     )

@@ -10,10 +10,10 @@ from dbx.errors import Conflict, NotFound
 from dbx.formats.envelope import issuer_text
 from dbx.model import snowflake
 from dbx.model.event import ARCHIVED, RESERVED, RESTORED
-from dbx.repo.intake import Intake
+from dbx.repo.intake import Intake, TooManyFaults
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from dbx.formats.envelope import Actor
     from dbx.model.entropy import Entropy
@@ -59,7 +59,7 @@ class Builder(Intake):
         self._existence = existence
         self._is_guarded = existence != "any"
         by = "" if issued_by is None else f',"issued_by":{issuer_text(issued_by)}'
-        self._suffix = f'"{by},"version":'
+        self.suffix = f'"{by},"version":'
         self._given: dict[int, int] = {}
         self.envelopes: list[bytes] = []
         self.bodies: list[bytes] = []
@@ -84,7 +84,7 @@ class Builder(Intake):
 
         Raises TooManyFaults.
         """
-        envelopes, bodies, leaves, suffix = self.envelopes, self.bodies, self.leaves, self._suffix
+        envelopes, bodies, leaves, suffix = self.envelopes, self.bodies, self.leaves, self.suffix
         digest, event_id, offset, run_start = sha256, self._id, self.count, self.count
         for record, event_type, shape, payload, keys, metadata, body, body_hash, created_at, given in self.check(items):
             version = record.version + 1
@@ -137,8 +137,50 @@ class Builder(Intake):
         self._hold(leaves)
         self._settle()
         self._id, self.count = event_id, offset
-        if self._given:
-            self._check_given()
+
+    def refuse(self) -> None:
+        """Raise what was found, if anything was, and what shows only at the end."""
+        try:
+            if self._given and len(self.faults) < self._max_faults:
+                self._check_given()
+        except TooManyFaults:
+            pass  # as many as are wanted
+        super().refuse()
+
+    def meet(self, names: Iterable[tuple[str, str, str]]) -> list[Record]:
+        """The records of aggregates (type, space, id) that another process met. Raises what makes one unfit."""
+        by_type = self._by_type
+        found: list[Record] = []
+        for kind, _, name in names:
+            by_id = by_type.get(kind)
+            found.append((by_id and by_id.get(name)) or self._load(kind, name))
+        return found
+
+    def draw(self, count: int) -> list[tuple[int, int, int]]:
+        """The ids of the next `count` events, which will be taken, as runs."""
+        runs: list[tuple[int, int, int]] = []
+        offset = self.count
+        while count:
+            length = min(count, _SEQUENCE + 1 - (self._id & _SEQUENCE))
+            runs.append((self._id, length, offset))
+            self._id += length
+            if not self._id & _SEQUENCE:
+                self._id += _NEXT_MS - 1
+            offset += length
+            count -= length
+        self.runs += runs
+        return runs
+
+    def take(self, records: Sequence[Record], leaves: bytes) -> None:
+        """Events that another process built: for each its aggregate and, joined, its leaf. All else is in place."""
+        offset = self.count
+        for record in records:
+            record.version += 1
+            record.added.append(offset)
+            offset += 1
+        self.count = offset
+        self._held += leaves
+        self._settle()
 
     def _hold(self, leaves: list[bytes]) -> None:
         self._held += b"".join(leaves)

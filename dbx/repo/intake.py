@@ -76,8 +76,8 @@ class Intake:
     ) -> None:
         self._find = find
         self._has_type = has_type
-        self._now = now
-        self._entropy = entropy
+        self.now = now
+        self.entropy = entropy
         self._reserved = reserved
         self._max_faults = max_faults
         self._event_types: dict[str, str] = {}
@@ -117,7 +117,7 @@ class Intake:
                 record = (by_id and by_id.get(name)) or load(kind, name)
                 if type(payload) is not dict:
                     raise ValueError
-                created_at, metadata, given, noted = self._now, None, None, ""
+                created_at, metadata, given, noted = self.now, None, None, ""
                 members = len(item)
                 quotes = 2 * members + 4  # that the text has more than the body: names of members, texts as values
                 if members > 4:
@@ -275,8 +275,8 @@ class Intake:
         # One for a single event, many for a batch: a call costs more than the bytes.
         if not self._salt_count:
             self._salt_count = 32
-            return urlsafe_b64encode(self._entropy(12)).decode()
-        text = urlsafe_b64encode(self._entropy(12 * self._salt_count)).decode()
+            return urlsafe_b64encode(self.entropy(12)).decode()
+        text = urlsafe_b64encode(self.entropy(12 * self._salt_count)).decode()
         self._salt_count = _SALTS
         self._salts.extend(text[at : at + 16] for at in range(0, len(text), 16))
         return self._salts.pop()

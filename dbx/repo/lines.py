@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 CHUNK = 1024 * 1024
 MAX_LINE_BYTES = 4 * 1024 * 1024
 """No event is longer, however it is spelled: its payload has at most 256 KiB, its metadata 64 KiB."""
-_GZIP = b"\x1f\x8b"
+GZIP = b"\x1f\x8b"
 _GZIP_WINDOW = 31  # zlib's name for a gzip stream
 _MAX_RATIO = 500  # real events shrink to a tenth, a bomb to a thousandth
 _RATIO_FROM = 64 * CHUNK
@@ -24,15 +24,17 @@ _SPACE = " \t\r"
 
 
 def read_lines(
-    read: Callable[[int], bytes], *, progress: Callable[[int], None] | None = None
+    read: Callable[[int], bytes], *, progress: Callable[[int], None] | None = None, first_line: int = 1
 ) -> Iterator[tuple[int, str | DbxError]]:
     """(line number from 1, text without its line feed), blank lines left out; a line that cannot be read is an Invalid.
 
     `read(n)` gives at most n bytes, and none at the end. `progress` is told how many bytes each call gave. Lines may
     end with CR LF: the CR stays, it is white space to JSON. A line beyond MAX_LINE_BYTES is passed over, not kept.
+
+    What begins with a later line than the first is a part of a file, and no gzip.
     """
-    number = 1
-    for item in _blocks(read, progress):
+    number = first_line
+    for item in _blocks(read, progress, plain=first_line > 1):
         if isinstance(item, DbxError):
             yield number, item
             number += 1
@@ -62,12 +64,14 @@ def _decode(line: bytes) -> str | DbxError:
         )
 
 
-def _blocks(read: Callable[[int], bytes], progress: Callable[[int], None] | None) -> Iterator[bytes | Invalid]:
+def _blocks(
+    read: Callable[[int], bytes], progress: Callable[[int], None] | None, *, plain: bool
+) -> Iterator[bytes | Invalid]:
     """Whole lines, many at once; a fault stands for one line, or for the end of a stream that cannot be read on."""
     rest = b""
     skipping = False
     try:
-        for chunk in _plain(read, progress):
+        for chunk in _chunks(read, progress) if plain else _plain(read, progress):
             cut = chunk.rfind(b"\n") + 1
             if skipping:
                 if not cut:
@@ -105,9 +109,9 @@ def _plain(read: Callable[[int], bytes], progress: Callable[[int], None] | None)
     """The input in chunks of at most CHUNK bytes, inflated if it is gzip, which its first two bytes tell."""
     chunks = _chunks(read, progress)
     first = next(chunks, b"")
-    while len(first) < len(_GZIP) and (more := next(chunks, b"")):
+    while len(first) < len(GZIP) and (more := next(chunks, b"")):
         first += more
-    if first.startswith(_GZIP):
+    if first.startswith(GZIP):
         yield from _inflate(first, chunks)
         return
     yield first

@@ -87,6 +87,10 @@ class Record:
         """An event's metadata and its keys, to be folded into the extensions."""
         _lay(self._extensions, self.metadata, shape, metadata)
 
+    def layers(self) -> tuple[Layers, Layers]:
+        """What `lay` and `lay_metadata` would have to be given, in order, to make the state and the extensions."""
+        return _layers(self._state, self.payloads), _layers(self._extensions, self.metadata)
+
     def root(self) -> bytes:
         """The root of the aggregate's tree."""
         return merkle.edge_root(self.edge)
@@ -136,6 +140,13 @@ def _fold(folded: dict[str, Any], layers: Layers) -> None:
     for text in layers.values():
         folded.update(canonical.scan_once(text, 0)[0])
     layers.clear()
+
+
+def _layers(folded: dict[str, Any], layers: Layers) -> Layers:
+    if not folded:
+        return layers
+    _fold(folded, layers)
+    return {tuple(folded): canonical.encode_scanned(folded)}
 
 
 def _whole(folded: dict[str, Any], layers: Layers) -> str:

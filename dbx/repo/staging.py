@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from dbx.crypto import merkle
 from dbx.errors import Conflict, Corrupt
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 
     from dbx.formats.envelope import Actor
     from dbx.model.event import Event
+    from dbx.repo.bulk import SecondHalf
     from dbx.repo.domain import Domain
+    from dbx.repo.intake import Item
     from dbx.store.index import Index
     from dbx.store.stagedindex import Batch
 
@@ -102,19 +104,19 @@ def staged_since(domain: Domain, batch: Batch) -> int:
 
 def stage(
     domain: Domain,
-    items: Iterable[tuple[int, dict[str, Any], str | None]]
-    | Callable[[Builder], Iterable[tuple[int, dict[str, Any], str | None]]],
+    items: Iterable[Item] | Callable[[Builder], Iterable[Item]],
     *,
     issued_by: Actor | None,
     existence: Existence = "any",
     reserved: bool = False,
     max_faults: int = 100,
     dry_run: bool = False,
+    second: SecondHalf | None = None,
 ) -> StagedResult:
     """Check, build and stage events: all of them or none.
 
     `items` are (line number, object, raw text or None), or a function that makes them and may report faults to the
-    builder it is given. Raises Invalid, Conflict or NotFound with every fault found.
+    builder it is given; `second` is what follows them. Raises Invalid, Conflict or NotFound with every fault found.
     """
     with staging_area(domain) as (index, batch):
         now_us = domain.clock()
@@ -140,7 +142,7 @@ def stage(
             header = staging.encode_header(new_uuid(domain.entropy(16)), domain.id)
         section = Section(domain.directory, header=header, at=batch.size if batch else 0)
         try:
-            tail = _fill(builder, section, items(builder) if callable(items) else items)
+            tail = _fill(builder, section, items(builder) if callable(items) else items, second)
             if not builder.count or dry_run:
                 name = batch.id if batch else ""
                 return StagedResult(name, builder.count, len(builder.records), batch.events if batch else 0, tail)
@@ -190,7 +192,7 @@ def drop_staging(domain: Domain, index: Index) -> None:
         return  # derived: it no longer agrees with the file and is made anew when it is next looked at
 
 
-def _fill(builder: Builder, section: Section, items: Iterable[tuple[int, dict[str, Any], str | None]]) -> Event | None:
+def _fill(builder: Builder, section: Section, items: Iterable[Item], second: SecondHalf | None) -> Event | None:
     last: tuple[bytes, bytes] | None = None
 
     def drain() -> None:
@@ -202,12 +204,26 @@ def _fill(builder: Builder, section: Section, items: Iterable[tuple[int, dict[st
             builder.envelopes.clear()
             builder.bodies.clear()
             builder.leaves.clear()
+        if second is not None:
+            second.watch(builder)
 
     try:
+        if second is not None:
+            second.start(builder, section)
         builder.add(items, drain)
         drain()
+        if second is not None:
+            joined = second.join(builder, section)
+            if joined is None:
+                second.stop()
+                builder.add(second.items(builder), drain)
+                drain()
+            last = joined or last
     except TooManyFaults:
         pass  # `refuse` tells what was found
+    finally:
+        if second is not None:
+            second.stop()
     builder.refuse()
     return None if last is None else decode_own(Stored(builder.count - 1, *last), -1)
 

@@ -120,11 +120,11 @@ def _stage_many(invocation: Invocation, source: str, max_errors: int, *, dry_run
     from dbx.ops.stage import stage_lines
 
     with (
-        _opened(source) as (read, size),
+        _opened(source) as (read, file, size),
         session(invocation) as opened,
         progress(invocation, size, "staging") as bar,
     ):
-        done = stage_lines(opened, read, max_errors=max_errors, dry_run=dry_run, progress=bar.update)
+        done = stage_lines(opened, read, file=file, max_errors=max_errors, dry_run=dry_run, progress=bar.update)
     document = {
         "staged": 0 if dry_run else done.events,
         "events": done.events,
@@ -140,13 +140,13 @@ def _stage_many(invocation: Invocation, source: str, max_errors: int, *, dry_run
 
 
 @contextmanager
-def _opened(source: str) -> Iterator[tuple[Callable[[int], bytes], int | None]]:
-    """(read, how many bytes will come or None) of a file or of standard input."""
+def _opened(source: str) -> Iterator[tuple[Callable[[int], bytes], int | None, int | None]]:
+    """(read, the file's descriptor, how many bytes will come) of a file; of standard input only the first."""
     if source == "-":
-        yield sys.stdin.buffer.read, None
+        yield sys.stdin.buffer.read, None, None
         return
     with open(source, "rb") as file:
-        yield file.read, os.fstat(file.fileno()).st_size or None
+        yield file.read, file.fileno(), os.fstat(file.fileno()).st_size or None
 
 
 def _spelling(name: str) -> str:

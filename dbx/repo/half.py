@@ -1,0 +1,239 @@
+"""The second half of a large file, checked in a process of its own.
+
+What does not depend on the events before is done while the first half is still being read: parsing, every check of a
+line, encoding and hashing the bodies. Then this process says which aggregates it met, is told at which version they are
+and where the event ids go on, and finishes the lines. Only joined texts travel; the events stay in files.
+
+Whatever it cannot decide alone (a fault, an expected version, a given event id) makes it give up: then the first
+process reads on by itself, as if there had never been another.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from array import array
+from hashlib import sha256
+from itertools import chain
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
+
+from dbx.formats import staging
+from dbx.repo.intake import Intake, Undecided, parse_lines
+from dbx.repo.lines import read_lines
+from dbx.store.fs import read_at, write_all
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from dbx.errors import DbxError
+    from dbx.model.entropy import Entropy
+    from dbx.repo.record import Layers, Record, Shape
+
+AT_ONCE = 2048
+GIVES_UP = b"U"
+SAYS = b"M"
+_WORD = 8
+
+
+class Work(NamedTuple):
+    """What the second process is given: byte range and descriptors of the input, of the file for its notes, of the
+    file that the event lines go to, the two ends of its pipes, and what every event gets."""
+
+    source: int
+    start: int
+    end: int
+    notes: int
+    target: int
+    reading: int
+    writing: int
+    now: str
+    suffix: str
+    entropy: Entropy
+
+
+def run(work: Work) -> NoReturn:
+    """What the process does after the fork. It never comes back, and cleans up nothing that is its parent's."""
+    status = 1
+    try:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted as well, and ends this process
+        _close_all_but(work.source, work.notes, work.target, work.reading, work.writing)
+        try:
+            _Half(work).run()
+        except Undecided:
+            write_all(work.writing, GIVES_UP)
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def reader(source: int, start: int, end: int) -> Callable[[int], bytes]:
+    """`read(n)` for a byte range of a file; the file position is nobody's."""
+    at = start
+
+    def read(size: int) -> bytes:
+        nonlocal at
+        data = os.pread(source, min(size, end - at), at)
+        at += len(data)
+        return data
+
+    return read
+
+
+def send(fd: int, *parts: bytes) -> None:
+    """A message of several parts."""
+    sizes = array("Q", [len(part) for part in parts]).tobytes()
+    write_all(fd, b"".join((SAYS, len(parts).to_bytes(_WORD, "big"), sizes, *parts)))
+
+
+def receive(fd: int, count: int) -> list[bytes]:
+    """A message of `count` parts, behind its SAYS. Raises EOFError."""
+    if int.from_bytes(read_exactly(fd, _WORD), "big") != count:
+        raise EOFError
+    sizes = array("Q", read_exactly(fd, _WORD * count))
+    return [read_exactly(fd, size) for size in sizes]
+
+
+def read_exactly(fd: int, size: int) -> bytes:
+    """So many bytes of a pipe. Raises EOFError."""
+    data = bytearray()
+    while len(data) < size:
+        piece = os.read(fd, min(size - len(data), 1 << 20))
+        if not piece:
+            raise EOFError
+        data += piece
+    return bytes(data)
+
+
+def decode_layers(shapes: bytes, lines: bytes) -> Iterator[list[tuple[Shape, str]]]:
+    """What `_encode_layers` wrote, aggregate by aggregate."""
+    known: list[Shape] = [tuple(shape) for shape in json.loads(shapes)]
+    for line in lines.decode().split("\n"):
+        words = line.split("\t")
+        yield [(known[int(words[at])], words[at + 1]) for at in range(0, len(words) - 1, 2)]
+
+
+def _encode_layers(shapes: dict[Shape, int], layers: Layers) -> str:
+    # Canonical texts hold neither tabs nor newlines.
+    return "\t".join([f"{shapes.setdefault(shape, len(shapes))}\t{text}" for shape, text in layers.items()])
+
+
+def _close_all_but(*kept: int) -> None:
+    """Above all the locks: they must not outlive the parent. Standard input, output and error stay."""
+    before = 2
+    for fd in sorted({*kept, os.sysconf("SC_OPEN_MAX")}):
+        os.closerange(before + 1, fd)
+        before = fd
+
+
+class _Half(Intake):
+    """Knows nothing of any aggregate: versions count from 0, and `n` numbers the aggregates in the order they came."""
+
+    def __init__(self, work: Work) -> None:
+        super().__init__(
+            find=lambda _kind, _name: None, has_type=lambda _kind: False, now=work.now, entropy=work.entropy
+        )
+        self._work = work
+        self._parent = os.getppid()
+        self._order: list[Record] = []
+        self._numbers = array("I")
+        self._sizes: list[int] = []
+        self._templates: list[bytes] = []
+        self._bodies: list[bytes] = []
+
+    def run(self) -> None:
+        work = self._work
+        self._prepare()
+        order = self._order
+        if not order:
+            raise Undecided
+        shapes: dict[Shape, int] = {}
+        layers = [record.layers() for record in order]
+        payloads = [_encode_layers(shapes, states) for states, _ in layers]
+        metadata = [_encode_layers(shapes, extensions) for _, extensions in layers]
+        send(
+            work.writing,
+            "\n".join([f"{record.type} {record.id}" for record in order]).encode(),
+            "\n".join([record.created_at for record in order]).encode(),
+            "\n".join([record.updated_at for record in order]).encode(),
+            self._numbers.tobytes(),
+        )
+        if read_exactly(work.reading, 1) != SAYS:
+            raise EOFError
+        versions, runs, at = receive(work.reading, 3)
+        send(
+            work.writing,
+            json.dumps([list(shape) for shape in shapes]).encode(),
+            "\n".join(payloads).encode(),
+            "\n".join(metadata).encode(),
+        )
+        ids = chain.from_iterable([range(first, first + count) for first, count, _ in json.loads(runs)])
+        size, last = self._finish(array("Q", versions), ids, int(at))
+        send(work.writing, str(size).encode(), str(sum(self._sizes)).encode(), *last)
+
+    def _prepare(self) -> None:
+        """Everything but versions, event ids and what hangs on them."""
+        suffix = self._work.suffix.replace("%", "%%")
+        templates, bodies, numbers = self._templates, self._bodies, self._numbers
+        lines = read_lines(reader(self._work.source, self._work.start, self._work.end), first_line=2)
+        for record, event_type, shape, payload, keys, metadata, body, body_hash, created_at, _ in self.check(
+            parse_lines(self, lines)
+        ):
+            templates.append(
+                (
+                    f'{record.prefix}{body_hash}","created_at":"{created_at}",'
+                    f'"event_id":"%d","event_type":"{event_type}{suffix}%d}}'
+                ).encode()
+            )
+            bodies.append(body)
+            if record.n is None:
+                record.n = len(self._order)
+                record.created_at = created_at
+                self._order.append(record)
+            numbers.append(record.n)
+            record.updated_at = created_at
+            record.lay(shape, payload)
+            if metadata:
+                record.lay_metadata(keys, metadata)
+            if len(templates) >= AT_ONCE:
+                self._note()
+        if templates:
+            self._note()
+
+    def _note(self) -> None:
+        if os.getppid() != self._parent:
+            raise EOFError
+        for lines in (self._templates, self._bodies):
+            data = b"\n".join(lines)
+            write_all(self._work.notes, data)
+            self._sizes.append(len(data))
+            lines.clear()
+
+    def add_fault(self, line: int, error: DbxError) -> None:
+        """The first process says what is wrong, and in which line."""
+        raise Undecided
+
+    def _finish(self, versions: array[int], ids: Iterable[int], at: int) -> tuple[int, tuple[bytes, bytes]]:
+        """Write the event lines from `at` on, the leaves behind the notes; the size of the lines, the last event."""
+        digest, notes, start = sha256, self._work.notes, at
+        numbers, event_ids = iter(self._numbers), iter(ids)
+        read, leaves_at = 0, sum(self._sizes)
+        envelopes: list[bytes] = []
+        bodies: list[bytes] = []
+        for templates_size, bodies_size in zip(self._sizes[::2], self._sizes[1::2], strict=True):
+            if os.getppid() != self._parent:
+                raise EOFError
+            templates = read_at(notes, templates_size, read).split(b"\n")
+            bodies = read_at(notes, bodies_size, read + templates_size).split(b"\n")
+            read += templates_size + bodies_size
+            envelopes = []
+            for template, number, event_id in zip(templates, numbers, event_ids, strict=False):
+                versions[number] = version = versions[number] + 1
+                envelopes.append(template % (event_id, version))
+            leaves = b"".join([digest(b"\x00" + envelope).digest() for envelope in envelopes])
+            write_all(notes, leaves, leaves_at)
+            leaves_at += len(leaves)
+            lines = staging.encode_lines(envelopes, bodies)
+            write_all(self._work.target, lines, at)
+            at += len(lines)
+        return at - start, (envelopes[-1], bodies[-1])
