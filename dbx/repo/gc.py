@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING
 
 from dbx.errors import Corrupt
 from dbx.formats.manifest import ManifestEntry
-from dbx.repo.log import MANIFESTS, journals, read_manifest, read_ref
+from dbx.repo.log import MANIFESTS, read_manifest, read_ref, stale_journals
 from dbx.repo.seal import Copier, move_ref, seal
 from dbx.repo.writer import writing
 from dbx.store.fs import TEMPORARY
 from dbx.store.index import IndexUnavailable
-from dbx.store.journal import journal_name
 from dbx.store.segments import SEGMENTS, SUFFIX, FrameReader, SegmentWriter, segment_name
 
 if TYPE_CHECKING:
@@ -165,8 +164,10 @@ def _garbage(domain: Domain, ref: Ref | None) -> list[tuple[str, int]]:
     """Files that nothing names: (name, bytes). The writer's lock is held, so nobody is making segments now."""
     directory = domain.directory
     wanted = set()
-    for name in ["heads/main", *(name for name in directory.walk("refs") if name.startswith("refs/remotes/"))]:
-        found = read_ref(directory, name if name.startswith("refs/") else f"refs/{name}")
+    for name in directory.walk("refs"):
+        if not name.startswith(("refs/heads/", "refs/remotes/")) or name.rpartition("/")[2].startswith(TEMPORARY):
+            continue
+        found = read_ref(directory, name)
         if found is not None:
             wanted.add(f"{MANIFESTS}/{found.manifest}")
             wanted |= {segment_name(entry.sha256) for entry in read_manifest(directory, found.manifest)}
@@ -179,8 +180,7 @@ def _garbage(domain: Domain, ref: Ref | None) -> list[tuple[str, int]]:
         base = name.rpartition("/")[2]
         if base.startswith(TEMPORARY) and not _alive(base):
             garbage.append(name)
-    current = journal_name(0, None) if ref is None else journal_name(ref.seq + 1, ref.commit)
-    garbage += [name for name in journals(directory) if name != current]
+    garbage += stale_journals(directory, ref)
     return [(name, directory.size(name)) for name in garbage]
 
 

@@ -104,6 +104,27 @@ def named_files(directory: Directory) -> set[str]:
     return {journal, *(segment_name(entry.sha256) for entry in entries)}
 
 
+def stale_journals(directory: Directory, ref: Ref | None) -> list[str]:
+    """Journals whose commits the ref has.
+
+    Raises Corrupt for one that begins behind the ref's commit: its commits were acknowledged, and the ref was set back.
+    """
+    seq = -1 if ref is None else ref.seq
+    current = journal_name(seq + 1, None if ref is None else ref.commit)
+    stale = []
+    for name in journals(directory):
+        first = name[len(PREFIX) :].partition("-")[0]
+        if first.isascii() and first.isdigit() and name != current:
+            if int(first) > seq + 1:
+                raise Corrupt(
+                    f"'{name}' continues a later commit than '{MAIN}' knows",
+                    hint="the ref was set back; compare with a copy",
+                    details={"file": name},
+                )
+            stale.append(name)
+    return stale
+
+
 def journals(directory: Directory) -> list[str]:
     """The journals that lie in a domain directory, torn copies left out."""
     return [name for name in directory.names() if name.startswith(PREFIX) and not name.startswith(TORN)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -124,7 +125,8 @@ def seal(
     entries.append(ManifestEntry(sha, size, seq, last_seq, last_id.hex()))
     moved = move_ref(directory, entries)
     domain.close_journal()
-    directory.remove(name)
+    with suppress(OSError):  # the ref has moved and the commits stand; the next writer or gc removes it
+        directory.remove(name)
     working.drop_file(name)
     working.locate(segment_name(sha), writer.blocks, writer.frames)
     working.move(manifest=moved.manifest, journal="", journal_end=0)

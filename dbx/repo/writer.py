@@ -19,7 +19,7 @@ from dbx.formats.envelope import Actor
 from dbx.formats.reflog import ReflogEntry
 from dbx.model.time import format_time
 from dbx.repo.build import Builder
-from dbx.repo.log import journals, read_ref
+from dbx.repo.log import read_ref, stale_journals
 from dbx.repo.seal import seal
 from dbx.repo.transaction import Append as Append
 from dbx.repo.transaction import Committed as Committed
@@ -306,9 +306,8 @@ def open_journal(domain: Domain, working: WorkingSet, position: int, seq: int) -
     directory = domain.directory
     ref = read_ref(directory)
     name = journal_name(0, None) if ref is None else journal_name(ref.seq + 1, ref.commit)
-    for stale in journals(directory):
-        if stale != name:
-            directory.remove(stale)
+    for stale in stale_journals(directory, ref):
+        directory.remove(stale)
     if not directory.exists(name):
         parent = ref.commit if ref else None
         if (ref.seq + 1 if ref else 0) != seq:

@@ -6,9 +6,10 @@ import errno
 import fcntl
 import os
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from dbx.errors import Locked
+from dbx.errors import Locked, NotFound
 
 if TYPE_CHECKING:
     from dbx.store.fs import Directory
@@ -17,11 +18,12 @@ if TYPE_CHECKING:
 class Lock:
     """An exclusive lock on a file of a directory. Not for sharing between threads: guard it with a mutex there."""
 
-    __slots__ = ("_directory", "_fd", "_held", "_name")
+    __slots__ = ("_directory", "_fd", "_held", "_name", "_path")
 
     def __init__(self, directory: Directory, name: str) -> None:
         self._directory = directory
         self._name = name
+        self._path = directory.path_of(name)
         self._fd = -1
         self._held = False
 
@@ -31,7 +33,10 @@ class Lock:
         return self._held
 
     def acquire(self, wait_s: float) -> None:
-        """Take the lock, waiting at most `wait_s` seconds. Raises Locked, naming the holder's pid."""
+        """Take the lock, waiting at most `wait_s` seconds. Raises Locked, naming the holder's pid.
+
+        Raises NotFound when the directory was renamed or deleted while it was open.
+        """
         if self._fd < 0:
             self._fd = self._directory.open_write(self._name, create=True)
         deadline = None
@@ -51,9 +56,13 @@ class Lock:
             time.sleep(min(pause, max(0.0, deadline - now)))
             pause = min(pause * 2, 0.05)
         self._held = True
+        if self._is_replaced():
+            self.close()
+            raise NotFound(f"'{self._directory.path}' was moved or deleted meanwhile", hint="open it again")
         mine = b"%-20d\n" % os.getpid()
-        if os.pread(self._fd, 21, 0) != mine:
-            os.pwrite(self._fd, mine, 0)
+        with suppress(OSError):  # it is a courtesy to those who wait; a full disk must not keep anybody from the lock
+            if os.pread(self._fd, 21, 0) != mine:
+                os.pwrite(self._fd, mine, 0)
 
     def release(self) -> None:
         """Give the lock back; the file stays."""
@@ -67,6 +76,15 @@ class Lock:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+    def _is_replaced(self) -> bool:
+        """Whether what is locked is no longer the file of that name: then others do not see the lock."""
+        try:
+            found = os.stat(self._path, follow_symlinks=False)
+        except FileNotFoundError:
+            return True
+        mine = os.fstat(self._fd)
+        return (found.st_ino, found.st_dev) != (mine.st_ino, mine.st_dev)
 
     def _locked(self, wait_s: float) -> Locked:
         text = os.pread(self._fd, 21, 0).decode("ascii", "replace").strip()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from dbx.errors import Corrupt
 from dbx.formats import reflog
 from dbx.store.fs import write_all
 
@@ -47,10 +49,13 @@ class Reflog:
         """Every entry, oldest first; lines that an interruption spoilt are left out. Raises Corrupt."""
         data = self._directory.find(self.name, MAX_BYTES) or b""
         lines = data.split(b"\n")[:-1]
-        return reflog.decode_reflog(b"".join(line + b"\n" for line in lines if not is_lost(line)))
+        try:
+            return reflog.decode_reflog(b"".join(line + b"\n" for line in lines if not is_lost(line)))
+        except Corrupt as error:
+            raise Corrupt(f"'{self.name}' is damaged: {error.message}", details={"file": self.name}) from None
 
     def last(self) -> ReflogEntry | None:
-        """The newest entry."""
+        """The newest entry that can be read: this is evidence, and damage to it is for fsck to tell."""
         try:
             fd = self._directory.open_read(self.name)
         except FileNotFoundError:
@@ -60,8 +65,10 @@ class Reflog:
             data = os.pread(fd, 16384, max(0, size - 16384))
         finally:
             os.close(fd)
-        whole = [line for line in data.split(b"\n")[:-1] if not is_lost(line)]
-        return reflog.decode_entry(whole[-1] + b"\n") if whole else None
+        for line in reversed(data.split(b"\n")[:-1]):
+            with suppress(Corrupt):
+                return reflog.decode_entry(line + b"\n")
+        return None
 
     def close(self) -> None:
         """Close the descriptor."""
@@ -70,5 +77,10 @@ class Reflog:
             self._fd = -1
 
     def _last_line_end(self, end: int) -> int:
-        start = max(0, end - 16384)
-        return start + os.pread(self._fd, end - start, start).rfind(b"\n") + 1
+        while end:
+            start = max(0, end - 16384)
+            found = os.pread(self._fd, end - start, start).rfind(b"\n") + 1
+            if found:
+                return start + found
+            end = start
+        return 0

@@ -16,6 +16,7 @@ from dbx.errors import Conflict, Corrupt, DbxError, Invalid, NotFound
 from dbx.formats.envelope import Actor
 from dbx.repo import query
 from dbx.repo.domain import Domain
+from dbx.repo.gc import collect
 from dbx.repo.repository import Repository
 from dbx.repo.writer import Append, Appender
 from tests.history import START_US, append, item, open_repository
@@ -441,3 +442,23 @@ def test_a_journal_that_is_gone_is_damage(tmp_path: Path) -> None:
         with pytest.raises(Corrupt, match="ends with"):
             append(opened.domain(), "o-1")
     assert not list(path.glob("journal-0-*"))
+
+
+def test_a_journal_behind_what_the_ref_knows_is_never_thrown_away(tmp_path: Path) -> None:
+    with closing(open_repository(tmp_path)) as opened:
+        append(opened.domain(), "o-1")
+        collect(opened.domain())
+        path = Path(opened.domain().directory.path)
+        ref = (path / "refs/heads/main").read_bytes()
+        commit(opened.domain(), *[item("o-1", x="z" * 900) for _ in range(1400)])  # a segment at once
+        append(opened.domain(), "o-1")
+    (path / "refs/heads/main").write_bytes(ref)
+    for name in ("index.db", "logs/refs/heads/main"):
+        (path / name).unlink()
+    before = sorted(os.listdir(path / "segments"))
+    with closing(open_repository(tmp_path)) as opened:
+        for act in (lambda domain: append(domain, "o-2"), collect):
+            with pytest.raises(Corrupt, match=r"'journal-2-[0-9a-f]+' continues a later commit"):
+                act(opened.domain())
+    assert len(list(path.glob("journal-2-*"))) == 1
+    assert sorted(os.listdir(path / "segments")) == before
