@@ -49,7 +49,9 @@ if TYPE_CHECKING:
     from dbx.store.readindex import IndexSnapshot
 
 _TRIES = 20
-_PAUSE_S = 0.02
+_PAUSE_S = 0.04
+_STILL = 4
+"""So often a journal that ends oddly must look the same before it is believed."""
 _OPEN_FILES = 200
 
 
@@ -230,14 +232,16 @@ class _Check:
             log.whole = False
             return
         self._sources.append(source)
-        before = b""
-        for _ in range(_TRIES):
+        before, still = b"", 0
+        while True:
             found = Findings()
             walked = walk(source, found, journal=True)
             if not walked.torn and not found.kept:
                 break
-            now = source.tail(walked.end)
-            if now == before:
+            # Somebody may be in the middle of an append, which takes as long as the disk does.
+            now = source.tail(0)
+            still = still + 1 if now == before else 0
+            if still == _STILL:
                 break
             before = now
             time.sleep(_PAUSE_S)

@@ -12,18 +12,18 @@ from dbx.formats import canonical, staging
 from dbx.formats.envelope import Envelope, decode_body, decode_envelope
 from dbx.model.event import ARCHIVED, RESERVED
 from dbx.repo.check.blocks import describe, event_of
+from dbx.repo.check.finding import Findings
 from dbx.repo.check.frames import Source
 from dbx.store.indexlayout import IndexDamaged, Row
+from dbx.store.readindex import IndexSnapshot
 from dbx.store.staging import NAME, find_header, sealed_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dbx.repo.check.chain import Log
-    from dbx.repo.check.finding import Findings
     from dbx.repo.check.history import History
     from dbx.store.fs import Directory
-    from dbx.store.readindex import IndexSnapshot
 
 _INDEX = "index.db"
 _CHUNK = 1 << 20
@@ -66,6 +66,15 @@ def read_note(snapshot: IndexSnapshot, findings: Findings) -> Note | None:
         return None
 
 
+def _note_now(directory: Directory) -> Note | None:
+    """What the index says now: another batch may have been staged since it was first asked."""
+    snapshot = IndexSnapshot(directory.path_of(_INDEX))
+    try:
+        return read_note(snapshot, Findings())
+    finally:
+        snapshot.close()
+
+
 def check_staging(
     directory: Directory,
     domain_id: str | None,
@@ -97,7 +106,7 @@ def check_staging(
         if noted is not None and noted[0] == header.batch and noted[1] > end:
             sentence = f"events were staged up to byte {noted[1]}, but its last section ends at byte {end}"
             findings.error("staging.cut", f"{sentence}: events were lost or cut off", NAME, end)
-        elif noted is not None and noted[0] != header.batch and noted[1] == end:
+        elif noted is not None and noted[0] != header.batch and noted[1] == end and _note_now(directory) == noted:
             findings.error("staging.batch", "its batch id is not the one under which its events were staged", NAME, 0)
         if history is None or end == header.size:
             return None
