@@ -1,0 +1,175 @@
+"""The commands that write, each in a repository where it has something to do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.crash import world
+from tests.crash.world import State, append, item, make, stage_items, tidy
+
+DONE = frozenset({0})
+SEAL_BYTES = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A command. `again`: exit statuses that are right when it is run once more after it did its work.
+
+    `repeats`: running it again does it again. `between`: a state that is neither before nor after and still whole.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    prepare: Callable[[Path], None]
+    again: frozenset[int] = DONE
+    repeats: bool = False
+    between: Callable[[State, State, State], bool] = field(default=lambda before, after, found: False)
+    sampled: int = 0
+    """Kill before this many of its calls, chosen with a fixed seed, instead of before all."""
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def _nothing(where: Path) -> None:
+    return None
+
+
+def _few(where: Path) -> None:
+    """Two segments' worth of history behind it, a journal, and an index that is up to date."""
+    make(where)
+    append(where, [item(n) for n in range(5)])
+    tidy(where)
+    append(where, [item(n) for n in range(5, 9)])
+
+
+def _some_staged(where: Path) -> None:
+    _few(where)
+    stage_items(where, [item(n) for n in range(20, 32)])
+    stage_items(where, [item(n, "o-new") for n in range(32, 35)])
+
+
+def _file_to_stage(where: Path) -> None:
+    _some_staged(where)
+    (where / "work" / "batch.jsonl").write_text(world.lines([item(n, f"f-{n % 9}") for n in range(100, 140)]))
+
+
+def _long_file_to_stage(where: Path) -> None:
+    _some_staged(where)
+    items = [item(n, f"f-{n % 9}", 100_000) for n in range(100, 150)]
+    (where / "work" / "batch.jsonl").write_text(world.lines(items))
+
+
+def _large_batch(where: Path) -> None:
+    _few(where)
+    stage_items(where, [item(n, f"l-{n % 9}", 50_000) for n in range(50, 75)])
+
+
+def _nearly_full_journal(where: Path) -> None:
+    make(where)
+    (where / "work" / "big.json").write_text(json.dumps(item(500, size=200_000)["payload"]))
+    noisy = [item(n, size=200_000) for n in range(90)]
+    for one in noisy:
+        append(where, [one])
+        if _journal_bytes(where) > SEAL_BYTES - 60_000:
+            return
+
+
+def _journal_bytes(where: Path) -> int:
+    from contextlib import closing
+
+    with closing(world.open_repository(where)) as repository:
+        return repository.domain().read(lambda working, _: working.head.journal_end)
+
+
+def _scattered(where: Path) -> None:
+    """Segments that are worth merging, an unsealed journal, and litter of a killed process."""
+    make(where)
+    for first in (0, 10, 20):
+        append(where, [item(n) for n in range(first, first + 4)])
+        _seal(where)
+    append(where, [item(40)])
+    (where / "work" / ".dbx" / "domains" / "default" / "segments" / ".tmp-999999-0011").write_bytes(b"litter")
+
+
+def _seal(where: Path) -> None:
+    from contextlib import closing
+
+    from dbx.repo.seal import seal
+    from dbx.repo.writer import writing
+
+    with closing(world.open_repository(where)) as repository, writing(repository.domain()) as working:
+        repository.domain().flush()
+        seal(repository.domain(), working, working.head)
+
+
+def _other_domain(where: Path) -> None:
+    from contextlib import closing
+
+    _few(where)
+    with closing(world.open_repository(where)) as repository:
+        repository.create_domain("other")
+    append(where, [item(n) for n in range(3)], domain="other")
+    stage_items(where, [item(7)], domain="other")
+
+
+def _other_active(where: Path) -> None:
+    from contextlib import closing
+
+    _other_domain(where)
+    with closing(world.open_repository(where)) as repository:
+        repository.switch("other")
+
+
+def _stale_index(where: Path) -> None:
+    _some_staged(where)
+    (where / "work" / ".dbx" / "domains" / "default" / "index.db").unlink()
+
+
+def _made_not_switched(before: State, after: State, found: State) -> bool:
+    return (found.shape[1:], found.active) == (after.shape[1:], before.active)
+
+
+def _apply(*more: str) -> tuple[str, ...]:
+    return ("aggregate", "apply", "order", "o-1", "order_paid", "--field", "sum=12", *more)
+
+
+CONFLICT = frozenset({4})
+SCENARIOS = (
+    Scenario("init", ("init",), _nothing),
+    Scenario("apply-first", _apply("--create"), make, repeats=True),
+    Scenario("apply-later", _apply(), _few, repeats=True),
+    Scenario("create", ("aggregate", "create", "order", "o-99", "--event", "order_opened"), _few, CONFLICT),
+    Scenario("stage-first", _apply("--stage"), _few, repeats=True),
+    Scenario("stage-later", _apply("--stage"), _some_staged, repeats=True),
+    Scenario("stage-from", ("aggregate", "apply", "--stage", "--from", "batch.jsonl"), _file_to_stage, repeats=True),
+    Scenario(
+        "stage-from-long",
+        ("aggregate", "apply", "--stage", "--from", "batch.jsonl"),
+        _long_file_to_stage,
+        repeats=True,
+        sampled=24,
+    ),
+    Scenario("commit-journal", ("commit", "-m", "all"), _some_staged, frozenset({0, 1})),
+    Scenario("commit-segment", ("commit", "-m", "all"), _large_batch, frozenset({0, 1})),
+    Scenario("reset", ("reset", "--yes"), _some_staged, frozenset({0, 1})),
+    Scenario(
+        "seal",
+        ("aggregate", "apply", "order", "o-1", "big", "--payload", "@big.json"),
+        _nearly_full_journal,
+        repeats=True,
+    ),
+    Scenario("gc", ("gc",), _scattered),
+    Scenario("checkout-create", ("checkout", "-c", "new"), _few, CONFLICT, between=_made_not_switched),
+    Scenario(
+        "checkout-fork", ("checkout", "-c", "new", "--from", "default"), _few, CONFLICT, between=_made_not_switched
+    ),
+    Scenario("checkout-delete", ("checkout", "other", "--delete", "--force", "--yes"), _other_domain, frozenset({3})),
+    Scenario("checkout-switch", ("checkout", "other"), _other_domain),
+    Scenario("domain-rename", ("domain", "rename", "other", "third"), _other_active, frozenset({3})),
+    Scenario("config-set", ("config", "page_limit", "77"), _few),
+    Scenario("reindex", ("reindex",), _stale_index),
+)
