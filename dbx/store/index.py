@@ -382,9 +382,12 @@ class Index:
     def compact(self, *, beyond: int = 0) -> None:
         """Give unused pages back to the file system when there are more than `beyond` of them."""
         if self.one("PRAGMA freelist_count")[0] > beyond:
+            wait_ms = self.one("PRAGMA busy_timeout")[0]
             with self._guard():
-                # The pragma frees a page for each step, and only a script is stepped to its end.
-                self._db.executescript("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE)").close()
+                # The pragma frees a page for each step, and only a script is stepped to its end. Who reads for long, as
+                # fsck does, is not waited for: the next one who compacts shortens the file.
+                checkpoint = f"PRAGMA busy_timeout=0; PRAGMA wal_checkpoint(TRUNCATE); PRAGMA busy_timeout={wait_ms}"
+                self._db.executescript(f"PRAGMA incremental_vacuum; {checkpoint}").close()
 
     def check(self) -> list[str]:
         """SQLite's own integrity check: its complaints, none when all is well."""
