@@ -12,7 +12,7 @@ import os
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from dbx.errors import Conflict, Corrupt, Denied, Invalid, NotFound
+from dbx.errors import Conflict, Corrupt, DbxError, Denied, Invalid, NotFound
 from dbx.formats.refs import HEAD as DOMAIN_HEAD
 from dbx.model import names
 from dbx.model.time import format_time
@@ -267,10 +267,17 @@ class Repository:
             lock.close()
 
     def sweep(self) -> None:
-        """Remove what interrupted creations and deletions left. The workspace's lock must be held."""
+        """Bring what was interrupted to its end: creations, deletions, renames. The workspace's lock must be held."""
         for entry in self.directory.names(DOMAINS):
             if entry.startswith((".deleted-", ".new-")):
                 self._remove_tree(f"{DOMAINS}/{entry}")
+        from dbx.repo.domainfile import load_domain_file
+
+        for name in self.domain_names():
+            with suppress(DbxError):  # damage is not for this moment to tell
+                known_as = load_domain_file(self.directory.below(f"{DOMAINS}/{name}")).name
+                if known_as != name and not self.directory.exists(f"{DOMAINS}/{known_as}"):
+                    self._finish_rename(name, is_active=False)
 
     def rename_domain(self, old: str, new: str) -> None:
         """Give a domain another name; its id stays. Raises Conflict when the name is taken."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -54,7 +55,10 @@ def check_identity(directory: Directory, name: str, findings: Findings) -> Domai
     except DbxError as error:
         findings.error("domain", error.message, DOMAIN_FILE)
         return None
-    if file.name != name:
+    if file.name != name and not os.path.lexists(os.path.join(os.path.dirname(directory.path), file.name)):
+        sentence = f"it still has the name {names.quote(file.name)}: a rename was interrupted"
+        findings.note("domain.renamed", sentence, DOMAIN_FILE, 0)
+    elif file.name != name:
         findings.error("domain", f"it is about domain {names.quote(file.name)}, not '{name}'", DOMAIN_FILE, 0)
     return file
 

@@ -11,6 +11,7 @@ import pytest
 
 from dbx.errors import Corrupt, NotFound
 from dbx.formats.envelope import Actor
+from dbx.repo.check.domain import check_domain
 from dbx.repo.domainfile import load_domain_file
 from dbx.repo.repository import Repository
 from dbx.repo.writer import Append, Appender
@@ -33,6 +34,24 @@ def test_a_rename_that_was_interrupted_is_brought_to_its_end(repository: Reposit
     assert (Path(repository.path) / "HEAD").read_text() == "ref: domains/new\n"
     file = load_domain_file(repository.directory.below("domains/new"))
     assert (file.id, file.name) == (identity, "new")
+
+
+def test_the_name_in_a_renamed_domain_is_mended_by_the_next_change(repository: Repository) -> None:
+    repository.create_domain("old")
+    domains = Path(repository.path) / "domains"
+    os.rename(domains / "old", domains / "new")
+    report = check_domain(repository.directory.below("domains/new"), "new", processes=1)
+    assert report.clean
+    assert "domain.renamed" in [finding.code for finding in report.findings]
+    repository.create_domain("another")
+    assert load_domain_file(repository.directory.below("domains/new")).name == "new"
+
+
+def test_a_domain_file_of_another_domain_is_damage(repository: Repository) -> None:
+    repository.create_domain("other")
+    domains = Path(repository.path) / "domains"
+    (domains / "default" / "domain.yaml").write_bytes((domains / "other" / "domain.yaml").read_bytes())
+    assert not check_domain(repository.directory.below("domains/default"), "default", processes=1).clean
 
 
 def test_head_may_name_no_domain(repository: Repository) -> None:
