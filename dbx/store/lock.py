@@ -54,7 +54,7 @@ class Lock:
             if now >= deadline:
                 raise self._locked(wait_s)
             time.sleep(min(pause, max(0.0, deadline - now)))
-            pause = min(pause * 2, 0.05)
+            pause = min(pause * 2, 0.005)
         self._held = True
         if self._is_replaced():
             self.close()

@@ -117,7 +117,7 @@ class BlockReader:
         if lines.pop() or body_lines.pop() or not len(rows) == len(lines) == len(body_lines):
             return None
         names, hashes, times, ids, kinds, issuers, versions = zip(*rows, strict=True)
-        if [sha256(line).hexdigest() for line in body_lines] != list(hashes):
+        if b"".join([sha256(line).digest() for line in body_lines]).hex() != "".join(hashes):
             return None
         numbers, counts = list(map(int, ids)), list(map(int, versions))
         if (

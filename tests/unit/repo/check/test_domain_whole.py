@@ -217,3 +217,16 @@ def test_progress_counts_every_event(tmp_path: Path, monkeypatch: pytest.MonkeyP
         done: list[int] = []
         check(path, processes=processes, begin=begun.append, progress=done.append)
         assert (begun, sum(done)) == ([39], 39)
+
+
+def test_runs_that_meet_the_same_aggregates_in_another_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "_SMALL", 0)
+    domain = open_repository(tmp_path).domain()
+    for names in ("abcd", "badc", "dcba", "cadb", "acbd", "dbca"):
+        append(domain, *[item(name, payload={"by": names, name: 1}) for name in names])
+    domain.close()
+    path = Path(domain.directory.path)
+    for processes in (1, 2, 3, 6):
+        report = check(path, processes=processes)
+        assert not report.findings
+        assert (report.events, report.aggregates) == (24, 4)
