@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     import yaml
 
+    Opening = yaml.ScalarEvent | yaml.CollectionStartEvent
+    Ending = yaml.CollectionEndEvent
+
     class _Mark(Protocol):
         """A place in a file, from 0: of yaml's two parsers each has its own class."""
 
@@ -66,11 +69,9 @@ def load(data: bytes, *, name: str, max_bytes: int = MAX_BYTES, max_depth: int =
 
     `name` is the file, for messages. Nesting counts as in payloads: `{}` is 1. Raises Invalid.
     """
-    if len(data) > max_bytes:
-        raise Invalid(f"cannot read {_quote(name)}: it has {len(data)} bytes, at most {max_bytes} are allowed")
-    source = _Source(name, data)
+    source = Source(name, data, max_bytes)
     simple = _read_simple(source.text, max_depth)
-    return _Builder(source, max_depth).build() if simple is None else simple
+    return Builder(source, max_depth).build() if simple is None else simple
 
 
 def dump(value: Any, *, max_depth: int = MAX_DEPTH) -> bytes:
@@ -84,12 +85,14 @@ def dump(value: Any, *, max_depth: int = MAX_DEPTH) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
-class _Source:
-    """The text of a file, and how to point into it."""
+class Source:
+    """The text of a file, and how to point into it. Raises Invalid for bytes that are no text dbx reads."""
 
     __slots__ = ("name", "text")
 
-    def __init__(self, name: str, data: bytes) -> None:
+    def __init__(self, name: str, data: bytes, max_bytes: int = MAX_BYTES) -> None:
+        if len(data) > max_bytes:
+            raise Invalid(f"cannot read {_quote(name)}: it has {len(data)} bytes, at most {max_bytes} are allowed")
         self.name = name
         try:
             self.text = data.decode()
@@ -101,6 +104,7 @@ class _Source:
             self._refuse_after(self.text[: found.start()], f"it has {character}")
 
     def refuse(self, mark: _Mark | None, sentence: str, hint: str | None = None) -> NoReturn:
+        """Raise Invalid for what is wrong at a place."""
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         self._refuse_at(line, column, sentence, hint)
 
@@ -117,12 +121,12 @@ class _Source:
         )
 
 
-class _Builder:
+class Builder:
     """Makes the value from the parser's events, one by one, so that nothing is expanded and nothing recurses."""
 
     __slots__ = ("_max_depth", "_open", "_source", "_top")
 
-    def __init__(self, source: _Source, max_depth: int) -> None:
+    def __init__(self, source: Source, max_depth: int) -> None:
         self._source = source
         self._max_depth = max_depth
         self._top: list[Any] = []
@@ -130,6 +134,7 @@ class _Builder:
         self._open: list[tuple[Any, list[str]]] = [(self._top, [])]
 
     def build(self) -> Any:
+        """The value of the document. Raises Invalid."""
         import yaml
 
         for event in self._events():
@@ -141,6 +146,7 @@ class _Builder:
                 self._start(event, {} if isinstance(event, yaml.MappingStartEvent) else [])
             elif isinstance(event, yaml.CollectionEndEvent):
                 self._open.pop()
+                self._end(event)
             elif isinstance(event, yaml.AliasEvent):
                 self._source.refuse(event.start_mark, "aliases ('*') are not allowed", "write the value out")
             elif isinstance(event, yaml.DocumentStartEvent):
@@ -169,13 +175,16 @@ class _Builder:
         if event.version or event.tags:
             self._source.refuse(event.start_mark, "directives ('%') are not allowed", "remove the line")
 
+    def _end(self, event: Ending) -> None:
+        """A collection is complete: for who also keeps where things stand."""
+
     def _start(self, event: yaml.CollectionStartEvent, collection: dict[str, Any] | list[Any]) -> None:
         if len(self._open) > self._max_depth:
             self._source.refuse(event.start_mark, f"it nests more than {self._max_depth} levels deep")
         self._add(event, collection)
         self._open.append((collection, []))
 
-    def _add(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent, value: Any) -> None:
+    def _add(self, event: Opening, value: Any) -> None:
         collection, key = self._open[-1]
         if isinstance(collection, list):
             collection.append(value)
@@ -190,14 +199,14 @@ class _Builder:
         else:
             key.append(value)
 
-    def _refuse_properties(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent) -> None:
+    def _refuse_properties(self, event: Opening) -> None:
         if event.anchor is not None:
             self._source.refuse(event.start_mark, "anchors ('&') are not allowed", "put the text between quotes")
         if event.tag is not None:
             self._source.refuse(event.start_mark, "tags ('!') are not allowed", "put the text between quotes")
 
 
-def _resolve(source: _Source, event: yaml.ScalarEvent) -> Any:
+def _resolve(source: Source, event: yaml.ScalarEvent) -> Any:
     text: str = event.value
     if _is_unfit(text):
         source.refuse(event.start_mark, "the text holds a surrogate or noncharacter")
@@ -300,7 +309,7 @@ def _dump_below(value: Any, before: str, indent: str, room: int, lines: list[str
             return
         text = "{}" if isinstance(value, dict) else "[]"
     else:
-        text = _format_scalar(value)
+        text = format_scalar(value)
     lines.append(f"{before} {text}" if before else text)
 
 
@@ -308,7 +317,7 @@ def _dump_mapping(mapping: dict[Any, Any], indent: str, room: int, lines: list[s
     for key, value in mapping.items():
         if not isinstance(key, str):
             raise Invalid("a key is not text and cannot be written as YAML")
-        text = _format_text(key)
+        text = format_text(key)
         if len(text) > _LONG_KEY_CHARS:
             lines.append(f"{indent}? {text}")
             text = ""
@@ -322,9 +331,10 @@ def _dump_sequence(sequence: list[Any] | tuple[Any, ...], indent: str, room: int
         lines[first] = f"{indent}- {lines[first].lstrip(' ')}"
 
 
-def _format_scalar(value: Any) -> str:
+def format_scalar(value: Any) -> str:
+    """A value that is no collection, on one line."""
     if isinstance(value, str):
-        return _format_text(value)
+        return format_text(value)
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, int) and abs(value) <= MAX_INTEGER:
@@ -336,7 +346,8 @@ def _format_scalar(value: Any) -> str:
     raise Invalid("a value that JSON cannot hold cannot be written as YAML")
 
 
-def _format_text(text: str) -> str:
+def format_text(text: str) -> str:
+    """Text on one line, between quotes where some reader could take it for something else."""
     if re.fullmatch(_PLAIN, text, re.ASCII) and text.lower() not in _RESERVED:
         return text
     if _is_unfit(text):

@@ -56,8 +56,14 @@ def load_domain_file(directory: Directory) -> DomainFile:
 
 
 def write_domain_file(directory: Directory, file: DomainFile) -> None:
-    """Replace domain.yaml, durably."""
-    directory.write(NAME, yamltext.dump(file.to_value()))
+    """Change domain.yaml, durably; comments in it stay."""
+    before = directory.find(NAME, MAX_BYTES)
+    if before is None:
+        directory.write(NAME, yamltext.dump(file.to_value()))
+        return
+    from dbx.formats import yamledit
+
+    directory.write(NAME, yamledit.update(before, file.to_value(), name=directory.path_of(NAME)))
 
 
 def _from_value(value: Any, path: str) -> DomainFile:

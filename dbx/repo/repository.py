@@ -348,10 +348,11 @@ class Repository:
         return value
 
     def write_config(self, value: dict[str, Any]) -> None:
-        """Replace config.yaml, durably."""
-        from dbx.formats import yamltext
+        """Change config.yaml, durably; comments in it stay."""
+        from dbx.formats import yamledit
 
-        self.directory.write(CONFIG, yamltext.dump(value))
+        before = self.directory.find(CONFIG, _MAX_BYTES) or b""
+        self.directory.write(CONFIG, yamledit.update(before, value, name=self.directory.path_of(CONFIG)))
 
     # -- inside ----------------------------------------------------------------------------------------------------
 

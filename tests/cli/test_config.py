@@ -132,3 +132,21 @@ def test_a_file_that_somebody_spoilt(shop: Runner) -> None:
 
 def test_without_a_repository(run: Runner) -> None:
     assert run("config").status == 3
+
+
+def test_comments_and_order_stay(shop: Runner) -> None:
+    config = shop.cwd / ".dbx" / "config.yaml"
+    config.write_text("# ours\nformat: 1\npage_limit: 9  # few\n\n# who\nuser:\n  name: ann # me\n")
+    shop.ok("config", "page_limit", "8")
+    shop.ok("config", "list_page_size", "7")
+    shop.ok("config", "user.group", "ops")
+    lines = ["# ours", "format: 1", "page_limit: 8  # few", "", "# who", "user:", "  name: ann # me", "  group: ops"]
+    assert config.read_text().splitlines() == [*lines, "list_page_size: 7"]
+    domain = shop.cwd / ".dbx" / "domains" / "default" / "domain.yaml"
+    before = domain.read_text()
+    domain.write_text("# the shop\n" + before)
+    shop.ok("config", "snapshot_threshold", "100")
+    after = before.replace("settings: {}\n", "settings:\n  snapshot_threshold: 100\n")
+    assert domain.read_text() == "# the shop\n" + after
+    shop.ok("config", "--unset", "snapshot_threshold")
+    assert domain.read_text() == "# the shop\n" + before

@@ -418,12 +418,12 @@ def test_the_short_way_reads_what_the_parser_reads(data: st.DataObject) -> None:
         + data.draw(st.sampled_from(["", "", " ", "  ", "\n", "\t", "\r", ":", "#", '"', "-", "x"]))
         + text[at:]
     )
-    source = yamltext._Source("x", text.encode()) if not yamltext._find_unprintable(text) else None
+    source = yamltext.Source("x", text.encode()) if not yamltext._find_unprintable(text) else None
     if source is None:
         return
     simple = yamltext._read_simple(source.text, 32)
     if simple is not None:
-        assert exact(simple) == exact(yamltext._Builder(source, 32).build())
+        assert exact(simple) == exact(yamltext.Builder(source, 32).build())
 
 
 def test_settings_need_no_yaml() -> None:
