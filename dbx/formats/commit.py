@@ -126,6 +126,16 @@ def decode_commit(line: bytes) -> Commit:
     return commit
 
 
+def time_of(line: bytes) -> str:
+    """The time in a stored commit's line, without decoding the rest: it stands at a fixed place before the end.
+
+    Raises Corrupt where it does not.
+    """
+    if line[-43:-35] != b'"time":"' or line[-8:] != b'","v":1}':
+        raise Corrupt("a commit is not spelled as dbx writes it")
+    return line[-35:-8].decode("ascii", "replace")
+
+
 @cache
 def _pattern() -> Callable[[str], re.Match[str] | None]:
     # Compiled when the first commit is read: many commands read none.

@@ -29,6 +29,7 @@ _match_rfc3339 = re.compile(
     r"(?:[Zz]|([+-])([0-9]{2}):([0-9]{2}))",
     re.ASCII,
 ).fullmatch
+_match_date = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII).fullmatch
 _match_duration = re.compile(r"([0-9]{1,9})([smhdw]?)", re.ASCII).fullmatch
 
 _UNIT_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
@@ -74,6 +75,25 @@ def parse_duration(text: str) -> int:
     if not found:
         raise Invalid(f"duration {quote(text)} must be seconds, or a number with s, m, h, d or w, as in 10m, 24h or 2w")
     return int(found[1]) * _UNIT_SECONDS[found[2]]
+
+
+def parse_moment(text: str, now_us: int) -> int:
+    """A point in time as people give it to a query: RFC 3339, a date (its first moment, UTC), or a duration back.
+
+    `now_us` is what durations are counted back from. Raises Invalid.
+    """
+    if _match_date(text):
+        return _parse_any(f"{text}T00:00:00Z")
+    if _match_duration(text):
+        moment_us = now_us - parse_duration(text) * 1_000_000
+        if moment_us < MIN_TIME_US:
+            raise Invalid(f"time {quote(text)} lies before the year 0001")
+        return moment_us
+    try:
+        return parse_time(text)
+    except Invalid as error:
+        hint = "write a date, an RFC 3339 time, or how long ago: 2026-11-23, 2026-11-23T07:42:00Z, 2d"
+        raise Invalid(error.message, hint=hint) from None
 
 
 def _looks_stored(text: str) -> bool:

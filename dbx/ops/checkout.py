@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from dbx.errors import Conflict, Corrupt
 from dbx.model import names
 from dbx.ops.source import parse_source
-from dbx.repo.query import resolve
+from dbx.repo.revision import resolve_revision
 from dbx.repo.survey import survey
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def _fork(session: Session, name: str, text: str) -> CheckedOut:
     source = repository.domain(source_name)
     if name in repository.domain_names():
         raise Conflict(f"domain '{name}' exists already", hint="give the fork another name")
-    seq = None if ref is None else resolve(source, ref)
+    seq = None if ref is None else resolve_revision(source, ref).seq
     fork = fork_domain(repository, name, source, seq, actor=session.actor)
     origin = fork.file.forked_from or {}
     return CheckedOut(name, fork.directory.path, True, repository.switch(name), source.name, origin.get("seq"))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from dbx.errors import Invalid
 from dbx.model.names import quote
 from dbx.repo import query
+from dbx.repo.revision import resolve_revision
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +30,7 @@ def list_commits(session: Session, wanted: str | None = None, limit: int | None 
             after, upto = "", after
         elif ".." in upto or upto.startswith("."):
             raise Invalid(f"{quote(wanted)} is not a range of commits", hint="write A..B, A.. or ..B")
-        first = query.resolve(session.domain, after) + 1 if after else 0
-        last = query.resolve(session.domain, upto) if upto else None
+        first = resolve_revision(session.domain, after).seq + 1 if after else 0
+        last = resolve_revision(session.domain, upto).seq if upto else None
     entries = query.iterate_commits(session.domain, first=first, last=last)
     return ((entry.commit, entry.id.hex()) for entry in islice(entries, limit))

@@ -9,6 +9,7 @@ from dbx.errors import NotFound
 from dbx.model import names
 from dbx.model.snowflake import parse_event_id
 from dbx.repo import query
+from dbx.repo.revision import resolve_revision
 from dbx.repo.summary import EventCount, Summary, summarise
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def find_object(session: Session, name: str) -> ShownCommit | Event | Aggregate:
         event = _event(domain, name)
         if event is not None:
             return event
-    entry = query.get_commit(domain, query.resolve(domain, name))
+    entry = query.get_commit(domain, resolve_revision(domain, name).seq)
     first = entry.commit.position
     listed = range(first, first + min(entry.commit.count, LISTED))
     return ShownCommit(entry.commit, entry.id.hex(), summarise(domain, entry.commit), query.events_at(domain, listed))

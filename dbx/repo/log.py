@@ -240,6 +240,14 @@ class LogReader:
 
     def commit(self, seq: int) -> Entry:
         """A commit by its seq, which must exist."""
+        first, lines = self.commit_lines(seq)
+        entry = decode_entry(lines[seq - first])
+        if entry.commit.seq != seq:
+            raise _astray(f"commit {seq}")
+        return entry
+
+    def commit_lines(self, seq: int) -> tuple[int, list[bytes]]:
+        """(seq of the first, lines) of the commits that lie in one C frame with commit `seq`, which must exist."""
         found = self._index.find_commit_frame(seq)
         if found is None:
             raise _astray(f"commit {seq}")
@@ -249,11 +257,9 @@ class LogReader:
                 self._frame = file, offset, self._reader(file).commits(offset).lines
             except Corrupt as error:
                 raise self._fault(file, offset, error) from None
-        lines = self._frame[2]
-        entry = decode_entry(lines[seq - first]) if seq - first < len(lines) else None
-        if entry is None or entry.commit.seq != seq:
+        if seq - first >= len(self._frame[2]):
             raise _astray(f"commit {seq}")
-        return entry
+        return first, self._frame[2]
 
     def _block(self, position: int) -> tuple[int, Block]:
         found = self._index.find_block(position)

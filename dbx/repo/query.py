@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dbx.crypto import merkle
-from dbx.errors import Corrupt, Invalid, NotFound
+from dbx.errors import Corrupt, NotFound
 from dbx.model.event import ARCHIVED, RESTORED, Aggregate, fold
 from dbx.repo.events import decode_stored
 from dbx.repo.record import parse
@@ -45,14 +45,14 @@ def get_aggregate(domain: Domain, aggregate_type: str, aggregate_id: str, versio
         def latest(working: WorkingSet, _: LogReader) -> Aggregate:
             record = working.touched.get((aggregate_type, aggregate_id))
             if record is None:
-                return aggregate_of(_row(domain, working.index, aggregate_type, aggregate_id))
+                return aggregate_of(get_row(domain, working.index, aggregate_type, aggregate_id))
             if record.refold:
                 domain.refold()
             return aggregate_of(record.row())
 
         return domain.read(latest, flush=False)
     return domain.read(
-        lambda working, reader: _at_version(domain, working, reader, aggregate_type, aggregate_id, version)
+        lambda working, reader: fold_version(domain, working, reader, aggregate_type, aggregate_id, version)
     )
 
 
@@ -162,34 +162,12 @@ def get_commit(domain: Domain, seq: int) -> Entry:
     return domain.read(query)
 
 
-def resolve(domain: Domain, ref: str) -> int:
-    """The seq of `HEAD`, `HEAD~n`, a commit id or a unique prefix of one. Raises NotFound, Invalid."""
-    name, tilde, steps = ref.partition("~")
-    if name in ("HEAD", "main"):
-        if tilde and not (steps.isascii() and steps.isdigit() and len(steps) < 16):
-            raise Invalid(f"'{ref}' is not a ref", hint="write HEAD, HEAD~2, or a commit id")
-        head = domain.read(lambda working, _: working.head.seq)
-        seq = head - (int(steps) if tilde else 0)
-        if seq < 0:
-            raise NotFound(f"'{ref}' is before the first commit of domain '{domain.name}'")
-        return seq
-    if 4 <= len(ref) <= 64 and all(c in "0123456789abcdef" for c in ref):
-        found = domain.read(lambda working, _: working.index.find_commits(ref))
-        if len(found) == 1:
-            return int(found[0][0])
-        if found:
-            names = ", ".join(commit_id.hex()[:16] for _, commit_id in found)
-            raise Invalid(f"'{ref}' is ambiguous: {names}", details={"candidates": [c.hex() for _, c in found]})
-        raise NotFound(f"domain '{domain.name}' has no commit '{ref}'")
-    raise Invalid(f"'{ref}' is not a ref", hint="write HEAD, HEAD~2, or at least four digits of a commit id")
-
-
 def verify_aggregate(domain: Domain, aggregate_type: str, aggregate_id: str) -> Aggregate:
     """Re-read, re-hash and re-fold every event of an aggregate; what that gives. Raises Corrupt where it differs."""
 
     def query(working: WorkingSet, reader: LogReader) -> Aggregate:
-        row = _row(domain, working.index, aggregate_type, aggregate_id)
-        made = _at_version(domain, working, reader, aggregate_type, aggregate_id, row.version)
+        row = get_row(domain, working.index, aggregate_type, aggregate_id)
+        made = fold_version(domain, working, reader, aggregate_type, aggregate_id, row.version)
         stored = aggregate_of(row)
         if made != stored:
             raise Corrupt(
@@ -201,10 +179,11 @@ def verify_aggregate(domain: Domain, aggregate_type: str, aggregate_id: str) -> 
     return domain.read(query)
 
 
-def _at_version(
+def fold_version(
     domain: Domain, working: WorkingSet, reader: LogReader, aggregate_type: str, aggregate_id: str, version: int
 ) -> Aggregate:
-    row = _row(domain, working.index, aggregate_type, aggregate_id)
+    """Inside a query of `Domain.read`: an aggregate at a version, folded from its events. Raises NotFound, Corrupt."""
+    row = get_row(domain, working.index, aggregate_type, aggregate_id)
     name = f"'{aggregate_type}/{aggregate_id}'"
     if not 0 < version <= row.version:
         raise NotFound(f"aggregate {name} has no version {version}, its latest is {row.version}")
@@ -232,7 +211,8 @@ def _at_version(
     )
 
 
-def _row(domain: Domain, index: Index, aggregate_type: str, aggregate_id: str) -> Row:
+def get_row(domain: Domain, index: Index, aggregate_type: str, aggregate_id: str) -> Row:
+    """Inside a query: the index row of an aggregate. Raises NotFound."""
     row = index.find(aggregate_type, aggregate_id)
     if row is None:
         raise NotFound(f"aggregate '{aggregate_type}/{aggregate_id}' does not exist in domain '{domain.name}'")
@@ -242,7 +222,7 @@ def _row(domain: Domain, index: Index, aggregate_type: str, aggregate_id: str) -
 def _positions(domain: Domain, index: Index, aggregate_type: str, aggregate_id: str | None) -> list[int]:
     if aggregate_id is None:
         return index.positions_of_type(aggregate_type)
-    row = _row(domain, index, aggregate_type, aggregate_id)
+    row = get_row(domain, index, aggregate_type, aggregate_id)
     assert row.n is not None  # noqa: S101 - a stored row
     positions = index.positions(row.n)
     if len(positions) != row.version or positions[-1] >= index.head().position:

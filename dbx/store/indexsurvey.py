@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from dbx.store.indexlayout import IndexUnavailable
+from dbx.store.indexlayout import IndexUnavailable, unpack_positions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,6 +42,18 @@ def count_aggregates(index: Index) -> int:
 def count_aggregates_at(index: Index, position: int) -> int:
     """How many aggregates had an event before `position`, the first of some commit."""
     return int(index.one("SELECT count(*) FROM chain WHERE version = 1 AND base < ?", position)[0])
+
+
+def count_events_at(index: Index, aggregate: int, position: int) -> int:
+    """How many events of an aggregate, named by its row number, lie before `position`: its version at that point."""
+    found = index.one(
+        "SELECT version, base, positions FROM chain WHERE aggregate = ?1 AND base < ?2 ORDER BY version DESC LIMIT 1",
+        aggregate, position,
+    )  # fmt: skip
+    if found is None:
+        return 0
+    version, base, packed = found
+    return int(version) - 1 + bisect_left(unpack_positions(packed), position - base)
 
 
 def iterate_versions(index: Index) -> Iterator[tuple[str, str, int]]:

@@ -85,7 +85,8 @@ def test_ranges(shop: Runner) -> None:
     [
         ("HEAD~6", 3, "before the first commit"),
         ("ffffffff..", 3, "no commit 'ffffffff'"),
-        ("yesterday", 5, "'yesterday' is not a ref"),
+        ("yesterday", 3, "'yesterday' names no commit"),
+        ("Yesterday", 5, "'Yesterday' is not a ref"),
         ("HEAD..HEAD~1..HEAD", 5, "is not a range"),
         ("HEAD...HEAD~1", 5, "is not a range"),
     ],

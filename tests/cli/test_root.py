@@ -36,6 +36,12 @@ def test_every_commit_has_one(shop: Runner) -> None:
     assert all(re.fullmatch("[0-9a-f]{64}", root) for (root,) in roots)
     assert shop.ok("root").lines == shop.ok("root", "@HEAD").lines == shop.ok("root", "default").lines == roots[3]
     assert shop.ok("root", "@HEAD~2").lines == shop.ok("root", f"default@{ids[1][:8]}").lines == roots[1]
+    assert (
+        shop.ok("root", "HEAD").lines == shop.ok("root", ids[3][:8]).lines == shop.ok("root", "main").lines == roots[3]
+    )
+    assert shop.ok("root", "HEAD~3").lines == roots[0]
+    assert shop.ok("root", "@2030-01-01").lines == shop.ok("root", "default@2030-01-01").lines == roots[3]
+    assert shop.ok("root", "default@@2030-01-01").lines == roots[3]
     found = shop.ok("root", "@HEAD~2", "--json").json
     assert found == {
         "domain": "default",
@@ -57,13 +63,17 @@ def test_the_same_events_have_the_same_root(shop: Runner) -> None:
 @pytest.mark.parametrize(
     ("argument", "status", "said"),
     [
-        ("nothing", 3, "domain 'nothing' does not exist"),
+        ("nothing", 3, "there is no domain 'nothing' either"),
         ("@HEAD~2", 3, "before the first commit"),
         ("@HEAD~x", 5, "is not a ref"),
-        ("HEAD", 5, "write '@HEAD'"),
+        ("HEAD~2", 3, "before the first commit"),
+        ("@2020-01-01", 3, "no commit that is so old"),
+        ("default@HEAD~x", 5, "at character 6"),
+        ("Default@HEAD", 5, "domain name"),
         ("@", 5, "names no commit"),
-        ("@0000000000", 3, "has no commit"),
-        ("@abc", 5, "is not a ref"),
+        ("@0000000000", 3, "no commit"),
+        ("@abc", 3, "names no commit"),
+        ("@a b", 5, "is not a ref"),
     ],
 )
 def test_what_names_nothing(shop: Runner, argument: str, status: int, said: str) -> None:

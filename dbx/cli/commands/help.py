@@ -1,6 +1,6 @@
 """Show the manual page of a command or a topic.
 
-Topics: tutorial, glossary, api, format. 'dbx help' alone lists the commands.
+Topics: tutorial, glossary, refs, api, format. 'dbx help' alone lists the commands.
 """
 
 from __future__ import annotations

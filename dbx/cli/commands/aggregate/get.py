@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import click
 
+from dbx.cli import params
 from dbx.cli.context import Invocation, pass_invocation
 from dbx.cli.frame import define
 from dbx.cli.render import emit, json_text
 from dbx.cli.session import session
 from dbx.cli.shapes import aggregate_value, event_value
 from dbx.cli.subject import refuse_rest, subject_options, take_subject
+from dbx.errors import UsageError
 
 
 @define()
 @subject_options("TYPE ID")
 @click.option("--version", metavar="N", type=click.IntRange(min=1), help="As it was at version N.")
+@click.option("--at", metavar="REF", type=params.REF, help="As it was at that commit, tag or time.")
 @click.option("--include-events", is_flag=True, help="Its events as well.")
 @pass_invocation
 def command(
@@ -23,14 +26,18 @@ def command(
     aggregate_type: str | None,
     aggregate_id: str | None,
     version: int | None,
+    at: str | None,
     include_events: bool,
 ) -> None:
     from dbx.ops.aggregates import events_of, get_aggregate
+    from dbx.ops.past import get_aggregate_at
 
+    if version is not None and at is not None:
+        raise UsageError("--version cannot be used together with --at")
     kind, name, rest = take_subject(words, aggregate_type, aggregate_id)
     refuse_rest(rest)
     with session(invocation) as opened:
-        found = get_aggregate(opened, kind, name, version)
+        found = get_aggregate(opened, kind, name, version) if at is None else get_aggregate_at(opened, kind, name, at)
         document = aggregate_value(found)
         if include_events:
             document["events"] = [event_value(event) for event in events_of(opened, found)]

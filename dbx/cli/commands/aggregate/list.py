@@ -17,6 +17,7 @@ from dbx.errors import UsageError
 @define()
 @click.argument("aggregate_type", metavar="[TYPE]", type=params.TYPE, required=False)
 @click.option("--stage", is_flag=True, help="List the staged events instead, in the order of staging.")
+@click.option("--at", metavar="REF", type=params.REF, help="As they were at that commit, tag or time.")
 @click.option("--include-archived", is_flag=True, help="Archived ones too.")
 @click.option("--archived-only", is_flag=True, help="Archived ones only.")
 @listing_options
@@ -25,6 +26,7 @@ def command(
     invocation: Invocation,
     aggregate_type: str | None,
     stage: bool,
+    at: str | None,
     include_archived: bool,
     archived_only: bool,
     take: int | None,
@@ -33,14 +35,21 @@ def command(
 ) -> None:
     if include_archived and archived_only:
         raise UsageError("--include-archived cannot be used together with --archived-only")
+    if stage and at is not None:
+        raise UsageError("--stage cannot be used together with --at")
     if stage:
         _list_staged(invocation, aggregate_type, include_archived or archived_only, take, cursor, jsonl=jsonl)
         return
     from dbx.ops.aggregates import cursor_of, list_aggregates
+    from dbx.ops.past import list_aggregates_at
 
     archived = None if include_archived else archived_only
     with session(invocation) as opened:
-        found = Listing(list_aggregates(opened, aggregate_type, cursor=cursor, archived=archived), take)
+        if at is None:
+            every = list_aggregates(opened, aggregate_type, cursor=cursor, archived=archived)
+        else:
+            every = list_aggregates_at(opened, at, aggregate_type, cursor=cursor, archived=archived)
+        found = Listing(every, take)
         if invocation.json or jsonl:
             emit_stream(invocation, map(aggregate_value, found), lambda _: "", jsonl=jsonl)
         else:
