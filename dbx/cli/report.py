@@ -125,6 +125,8 @@ def tell(error: DbxError, *, as_json: bool) -> None:
         lines = error.details.get("lines", ())
         if len(lines) > 1:
             text += "".join(f"  line {line['line']}: {escape(line['message'])}\n" for line in lines)
+        # What was typed, and a caret below the place that cannot be understood.
+        text += "".join(f"  {escape(line)}\n" for line in error.details.get("excerpt", ()))
         if error.hint:
             text += f"dbx: hint: {escape(error.hint)}\n"
     say(text)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from dbx.errors import Invalid
 from dbx.model import names
+from dbx.model.path import find_value
 from dbx.repo import query
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from dbx.ops.session import Session
 
 _PAGE = 512
-_INDEX_DIGITS = 10
 _CURSOR_MARKS = frozenset(("a", "r", "active", "archived"))
 
 
@@ -77,22 +77,7 @@ def select_fields(aggregate: Aggregate, paths: tuple[str, ...]) -> dict[str, Any
     A key that is spelled like the whole path wins; in an array a step is an index from 0.
     """
     whole = {**aggregate.state, **aggregate.extensions}
-    return {path: whole[path] if path in whole else _at(whole, path) for path in paths}
-
-
-def _at(value: Any, path: str) -> Any:
-    for step in path.split("."):
-        if isinstance(value, dict):
-            value = value.get(step)
-        elif isinstance(value, list) and _is_index(step) and int(step) < len(value):
-            value = value[int(step)]
-        else:
-            return None
-    return value
-
-
-def _is_index(step: str) -> bool:
-    return step.isascii() and step.isdigit() and len(step) < _INDEX_DIGITS
+    return {path: find_value(whole, path) for path in paths}
 
 
 def verify_aggregate(session: Session, aggregate_type: str, aggregate_id: str) -> Aggregate:

@@ -7,6 +7,7 @@ import pytest
 
 from dbx.cli.report import OutputClosed, conclude, explain, tell, wants_json
 from dbx.errors import Conflict
+from dbx.model.place import fault_at
 
 
 @pytest.mark.parametrize(
@@ -85,3 +86,10 @@ def test_statuses(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monkey
 )
 def test_json_is_looked_for_in_the_arguments(arguments: list[str], wanted: bool) -> None:
     assert wants_json(arguments) is wanted
+
+
+def test_a_place_is_shown_with_a_caret_below_it(capsys: pytest.CaptureFixture[str]) -> None:
+    tell(fault_at("invalid filter", "a = \x1b", 4, "no value", hint="write one"), as_json=False)
+    assert capsys.readouterr().err == (
+        "dbx: error: invalid filter: no value at column 5\n  a = �\n      ^\ndbx: hint: write one\n"
+    )
