@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from hashlib import sha256
 from typing import TYPE_CHECKING, Literal
 
@@ -24,12 +24,16 @@ Existence = Literal["any", "new", "known"]
 
 DRAIN = 2048
 _HELD_BYTES = 8 * 1024 * 1024
-_SEQUENCE = (1 << 12) - 1
+_SEQUENCE_BITS = 12
+_SEQUENCE = (1 << _SEQUENCE_BITS) - 1
 _NEXT_MS = (1 << 22) - _SEQUENCE
 
 
 class Builder(Intake):
     """Builds the events of one transaction on top of what `find` knows of each aggregate.
+
+    `is_taken` says whether an event has any of the ids from the first to the last, `is_kept` whether one has them that
+    may be committed later: neither is drawn.
 
     After `add`, `envelopes`, `bodies` and `leaves` hold what was built since they were last drained; `records` every
     aggregate touched; `runs` the ids as (first, count, offset). Offsets count the events of this builder from 0.
@@ -40,7 +44,8 @@ class Builder(Intake):
         *,
         find: Callable[[str, str], Record | None],
         has_type: Callable[[str], bool],
-        is_taken: Callable[[int], bool],
+        is_taken: Callable[[int, int], bool],
+        is_kept: Callable[[int, int], bool] | None = None,
         now_us: int,
         now: str,
         worker: int,
@@ -55,12 +60,16 @@ class Builder(Intake):
             find=find, has_type=has_type, now=now, entropy=entropy, reserved=reserved, max_faults=max_faults
         )
         self._is_taken = is_taken
+        self._is_kept = is_kept
         self._id = snowflake.first_id(now_us, worker, last_id or None)
+        self._free = self._id - 1
         self._existence = existence
         self._is_guarded = existence != "any"
         by = "" if issued_by is None else f',"issued_by":{issuer_text(issued_by)}'
         self.suffix = f'"{by},"version":'
         self._given: dict[int, int] = {}
+        self._given_lanes: set[int] = set()
+        self._given_runs: set[int] = set()
         self.envelopes: list[bytes] = []
         self.bodies: list[bytes] = []
         self.leaves: list[bytes] = []
@@ -85,23 +94,25 @@ class Builder(Intake):
         Raises TooManyFaults.
         """
         envelopes, bodies, leaves, suffix = self.envelopes, self.bodies, self.leaves, self.suffix
-        digest, event_id, offset, run_start = sha256, self._id, self.count, self.count
+        digest, event_id, free, offset, run_start = sha256, self._id, self._free, self.count, self.count
         for record, event_type, shape, payload, keys, metadata, body, body_hash, created_at, given in self.check(items):
             version = record.version + 1
             if given is None:
+                if event_id > free:
+                    if offset > run_start:
+                        self.runs.append((event_id - (offset - run_start), offset - run_start, run_start))
+                    run_start = offset
+                    event_id, free = self._find_free(event_id)
                 number = event_id
-                if number & _SEQUENCE == _SEQUENCE:
-                    self.runs.append((number - (offset - run_start), offset - run_start + 1, run_start))
-                    run_start = offset + 1
-                    event_id += _NEXT_MS
-                else:
-                    event_id += 1
+                event_id += 1
             else:
                 number = given
                 if offset > run_start:
                     self.runs.append((event_id - (offset - run_start), offset - run_start, run_start))
-                self.runs.append((number, 1, offset))
+                self._add_given_run(number, offset)
                 run_start = offset + 1
+                if event_id <= number <= free:
+                    free = event_id - 1
             envelope = (
                 f'{record.prefix}{body_hash}","created_at":"{created_at}",'
                 f'"event_id":"{number}","event_type":"{event_type}{suffix}{version}}}'
@@ -136,7 +147,7 @@ class Builder(Intake):
             self.runs.append((event_id - (offset - run_start), offset - run_start, run_start))
         self._hold(leaves)
         self._settle()
-        self._id, self.count = event_id, offset
+        self._id, self._free, self.count = event_id, free, offset
 
     def refuse(self) -> None:
         """Raise what was found, if anything was, and what shows only at the end."""
@@ -161,11 +172,11 @@ class Builder(Intake):
         runs: list[tuple[int, int, int]] = []
         offset = self.count
         while count:
-            length = min(count, _SEQUENCE + 1 - (self._id & _SEQUENCE))
+            if self._id > self._free:
+                self._id, self._free = self._find_free(self._id)
+            length = min(count, self._free + 1 - self._id)
             runs.append((self._id, length, offset))
             self._id += length
-            if not self._id & _SEQUENCE:
-                self._id += _NEXT_MS - 1
             offset += length
             count -= length
         self.runs += runs
@@ -237,15 +248,40 @@ class Builder(Intake):
     def _take_given(self, event_id: int, line: int) -> None:
         if event_id in self._given:
             raise Conflict(f"event id '{event_id}' is given twice, first in line {self._given[event_id]}")
-        if self._is_taken(event_id):
+        if self._is_taken(event_id, event_id):
             raise Conflict(f"event id '{event_id}' is taken by an event of this domain")
         self._given[event_id] = line
+        self._given_lanes.add(event_id >> _SEQUENCE_BITS)
+
+    def _find_free(self, event_id: int) -> tuple[int, int]:
+        """The first and the last of some ids in a row that no event has, not before `event_id`.
+
+        Of a millisecond in which any of what is left is taken, nothing is drawn: so this is asked once for each.
+        """
+        while True:
+            last = event_id | _SEQUENCE
+            if (
+                event_id >> _SEQUENCE_BITS not in self._given_lanes
+                and not self._is_taken(event_id, last)
+                and not (self._is_kept and self._is_kept(event_id, last))
+            ):
+                return event_id, last
+            event_id = last + _NEXT_MS
+
+    def _add_given_run(self, event_id: int, offset: int) -> None:
+        runs = self.runs
+        at = len(runs) - 1
+        if at in self._given_runs and runs[at][0] + runs[at][1] == event_id and runs[at][2] + runs[at][1] == offset:
+            runs[at] = (runs[at][0], runs[at][1] + 1, runs[at][2])
+        else:
+            self._given_runs.add(at + 1)
+            runs.append((event_id, 1, offset))
 
     def _check_given(self) -> None:
         """Given ids against those drawn in this very batch."""
-        for first, count, _ in self.runs:
-            if count == 1 and first in self._given:
-                continue
-            for number, line in self._given.items():
-                if first <= number < first + count:
-                    self.add_fault(line, Conflict(f"event id '{number}' was drawn for another event of this batch"))
+        drawn = [run[:2] for n, run in enumerate(self.runs) if n not in self._given_runs]
+        firsts = [first for first, _ in drawn]
+        for number, line in self._given.items():
+            at = bisect_right(firsts, number) - 1
+            if at >= 0 and number < sum(drawn[at]):
+                self.add_fault(line, Conflict(f"event id '{number}' was drawn for another event of this batch"))

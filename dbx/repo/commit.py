@@ -8,23 +8,24 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from dbx.crypto import merkle
-from dbx.crypto.indextree import leaf_hash
+from dbx.crypto.indextree import TreeMismatch, leaf_hash
 from dbx.errors import Conflict, Corrupt
 from dbx.formats import staging
 from dbx.formats.commit import Commit, CommitActor, encode_commit
 from dbx.model.time import format_time
 from dbx.repo.seal import seal
-from dbx.repo.staging import agree, drop_staging, moved, staging_locked
+from dbx.repo.stagedhalf import agree, drop_staging
+from dbx.repo.staging import moved, staging_locked
 from dbx.repo.writer import LARGE_BYTES, Committed, finish, write_journal, writing
 from dbx.store import stagedindex
 from dbx.store.index import IndexDamaged
-from dbx.store.staging import read_events
+from dbx.store.staging import NAME, EditedSeals, read_events
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from concurrent.futures import Executor
 
     from dbx.formats.envelope import Actor
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from dbx.store.segments import SegmentWriter
     from dbx.store.stagedindex import Batch
 
+T = TypeVar("T")
 _LISTED = 20
 _LOOSE_PAGES = 1000
 _MANY = 4 * 1024 * 1024
@@ -51,35 +53,62 @@ def commit_staged(
     Raises Conflict when an aggregate has moved since: then nothing is committed and the staging file stays.
     """
     with staging_locked(domain), writing(domain):
-        domain.flush()
-        working = domain.sync()
-        batch = agree(domain, working.index)
-        if batch is None:
-            return None
-        _check(working.index, batch)
-        done = _commit(domain, working, batch, actor, message or None, progress)
-        with suppress(OSError):  # the commit stands; its batch id is in history: whoever looks next drops the file
-            drop_staging(domain, working.index)
+        done = _prepared(
+            domain, lambda working, batch: _commit(domain, working, batch, actor, message or None, progress)
+        )
+        if done is not None:
+            with suppress(OSError):  # the commit stands; its batch id is in history: whoever looks next drops the file
+                drop_staging(domain, domain.index())
         return done
 
 
 def check_staged(domain: Domain) -> int:
     """How many events `commit_staged` would commit, after the checks that it makes; 0 when nothing is staged."""
     with staging_locked(domain), writing(domain):
-        domain.flush()
-        working = domain.sync()
-        batch = agree(domain, working.index)
-        if batch is None:
-            return 0
-        _check(working.index, batch)
-        return batch.events
+        return _prepared(domain, lambda _, batch: _count(domain, batch)) or 0
 
 
-def _check(index: Index, batch: Batch) -> None:
+def _prepared(domain: Domain, act: Callable[[WorkingSet, Batch], T]) -> T | None:
+    """What `act` makes of what is staged, after the checks of a commit; None when nothing is staged.
+
+    Once more where the index turns out to be damaged, or the file not to be what the index follows: until an act has
+    read all of the file, it must have written nothing.
+    """
+    anew = mended = False
+    while True:
+        try:
+            domain.flush()
+            working = domain.sync()
+            batch = agree(domain, working.index, anew=anew)
+            if batch is None:
+                return None
+            _check(working.index)
+            return act(working, batch)
+        except EditedSeals:
+            domain.reset()
+            if anew:
+                raise Corrupt(f"'{NAME}' changes while it is read", hint="look at it, and commit again") from None
+            anew = True
+        except (IndexDamaged, TreeMismatch) as error:
+            if mended:
+                raise
+            mended = True
+            domain.rebuild(error)
+
+
+def _count(domain: Domain, batch: Batch) -> int:
+    return sum(map(len, _lines(domain, batch)))
+
+
+def _lines(domain: Domain, batch: Batch) -> Iterator[list[bytes]]:
+    return read_events(domain.directory, batch.size, batch=batch.id, seals=batch.seals)
+
+
+def _check(index: Index) -> None:
     found = stagedindex.moved_aggregates(index, _LISTED)
     if found:
         raise moved(found)
-    taken = stagedindex.taken_ids(index, 1) if batch.given else []
+    taken = stagedindex.taken_ids(index, 1)
     if taken:
         raise Conflict(
             f"event id '{taken[0]}' was committed since it was staged",
@@ -145,7 +174,7 @@ def _commit(
 def _split(domain: Domain, batch: Batch) -> tuple[list[bytes], list[bytes], list[bytes]]:
     envelopes: list[bytes] = []
     bodies: list[bytes] = []
-    for lines in read_events(domain.directory, batch.size):
+    for lines in _lines(domain, batch):
         for line in lines:
             envelope, body = staging.split_line(line)
             envelopes.append(envelope)
@@ -165,7 +194,7 @@ def _write_segment(
     def feed(writer: SegmentWriter) -> tuple[int, bytes]:
         leaves: list[bytes] = []
         split, leaf_of = staging.split_line, merkle.leaf_hash
-        for lines in read_events(domain.directory, batch.size):
+        for lines in _lines(domain, batch):
             envelopes: list[bytes] = []
             bodies: list[bytes] = []
             for line in lines:

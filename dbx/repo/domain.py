@@ -224,9 +224,9 @@ class Domain:
                 self.staging_lock.close()
 
     def records_moved(self) -> None:
-        """Aggregates advanced without their records in memory: forget those."""
+        """Aggregates advanced, or events were staged, without the records in memory: forget those."""
         if self._working is not None:
-            self._working.records.clear()
+            self._working.forget()
 
     @property
     def in_memory(self) -> bool:

@@ -25,7 +25,8 @@ def rehearse(domain: Domain, request: Append) -> list[Event]:
             builder = Builder(
                 find=working.find,
                 has_type=working.has_type,
-                is_taken=lambda event_id: working.find_event(event_id) is not None,
+                is_taken=working.is_taken,
+                is_kept=working.is_staged,
                 now_us=now_us,
                 now=format_time(now_us),
                 worker=worker,

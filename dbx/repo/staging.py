@@ -7,22 +7,22 @@ these bytes, so all it must find out is whether an aggregate has moved since.
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from dbx.crypto import merkle
+from dbx.crypto.indextree import TreeMismatch
 from dbx.errors import Conflict, Corrupt
 from dbx.formats import staging
-from dbx.model.event import ARCHIVED, RESTORED, fold
 from dbx.model.time import format_time
 from dbx.repo.build import Builder, Existence
 from dbx.repo.events import decode_own, decode_stored
 from dbx.repo.intake import TooManyFaults
 from dbx.repo.log import Stored
 from dbx.repo.record import Record, record_of
+from dbx.repo.stagedhalf import SINCE, agree, drop_staging, mending, note
 from dbx.store import stagedindex
-from dbx.store.index import IndexDamaged, IndexUnavailable
-from dbx.store.staging import NAME, Section, find_header, read_events, sealed_size
+from dbx.store.index import IndexDamaged
+from dbx.store.staging import NAME, Section, chain_seal, find_header, read_events, sealed_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from dbx.repo.bulk import SecondHalf
     from dbx.repo.domain import Domain
     from dbx.repo.intake import Item
-    from dbx.store.index import Index
     from dbx.store.stagedindex import Batch
 
-_SINCE = "staged_since"
+T = TypeVar("T")
+_TRIES = 8
 
 
 class StagedResult(NamedTuple):
@@ -46,16 +46,6 @@ class StagedResult(NamedTuple):
     aggregates: int
     total: int
     last: Event | None
-
-
-@contextmanager
-def staging_area(domain: Domain) -> Iterator[tuple[Index, Batch | None]]:
-    """The staging lock, the index at the log's head, and what is staged, the index agreeing with the file."""
-    with staging_locked(domain):
-        domain.sync()
-        domain.flush()
-        index = domain.sync().index
-        yield index, agree(domain, index)
 
 
 @contextmanager
@@ -72,18 +62,26 @@ def staging_locked(domain: Domain) -> Iterator[None]:
 def find_batch(domain: Domain) -> Batch | None:
     """What is staged, without waiting for anybody; None for nothing."""
     with domain.mutex:
-        index = domain.sync().index
-        found = find_header(domain.directory)
-        if found is None or index.find_batch(found[0].batch) is not None:
-            return None
-        batch = stagedindex.get_batch(index)
-        if batch is not None and (batch.id, batch.size) == (found[0].batch, found[1]):
-            return batch
-        end = sealed_size(domain.directory)
-        if end == found[0].size:
-            return None
-        events = sum(map(len, read_events(domain.directory, end)))
-        return stagedindex.Batch(found[0].batch, end, events, 0, 0)
+        for _ in range(_TRIES):
+            with suppress(FileNotFoundError):  # committed or dropped since it was last looked at
+                return mending(domain, lambda: _find_batch(domain))
+        return None
+
+
+def _find_batch(domain: Domain) -> Batch | None:
+    index = domain.sync().index
+    found = find_header(domain.directory)
+    if found is None or index.find_batch(found[0].batch) is not None:
+        return None
+    header, size = found
+    batch = stagedindex.get_batch(index)
+    if batch is not None and batch.follows(header.batch, size, header.seal):
+        return batch
+    end = sealed_size(domain.directory)
+    if end == header.size:
+        return None
+    events = sum(map(len, read_events(domain.directory, end, batch=header.batch)))
+    return stagedindex.Batch(header.batch, end, events, 0, "")
 
 
 def staged_since(domain: Domain, batch: Batch) -> int:
@@ -92,8 +90,8 @@ def staged_since(domain: Domain, batch: Batch) -> int:
     Where a rebuilt index no longer knows, it is when the last one was.
     """
     with domain.mutex:
-        text = domain.sync().index.get_meta(_SINCE)
-    if text and text.startswith(f"{batch.id}|"):
+        text = mending(domain, lambda: domain.sync().index.get_meta(SINCE))
+    if isinstance(text, str) and text.startswith(f"{batch.id}|"):
         return int(text.partition("|")[2])
     fd = domain.directory.open_read(NAME)
     try:
@@ -118,15 +116,17 @@ def stage(
     `items` are (line number, object, raw text or None), or a function that makes them and may report faults to the
     builder it is given; `second` is what follows them. Raises Invalid, Conflict or NotFound with every fault found.
     """
-    with staging_area(domain) as (index, batch):
+    with staging_locked(domain):
+        ground = _Ground(domain)
+        batch = ground.batch
         now_us = domain.clock()
-        worker, last = domain.draw_from(index, "stage")
+        worker, last = ground.ask(lambda: domain.draw_from(ground.index, "stage"))
         if batch is not None:
             last = max(last, batch.last_id)
         builder = Builder(
-            find=lambda kind, name: _find(index, batch, kind, name),
-            has_type=index.has_type,
-            is_taken=lambda event_id: _is_taken(index, event_id),
+            find=ground.find,
+            has_type=lambda kind: ground.ask(lambda: ground.index.has_type(kind)),
+            is_taken=ground.is_taken,
             now_us=now_us,
             now=format_time(now_us),
             worker=worker,
@@ -151,10 +151,11 @@ def stage(
             section.discard()
         name = batch.id if batch else staging.decode_header(header)[0]
         offset = batch.events if batch else 0
-        given = (batch.given if batch else 0) + builder.given
-        after = stagedindex.Batch(name, end, offset + builder.count, builder.last_drawn, given)
+        seals = chain_seal(batch.seals if batch else "", section.seal)
+        after = stagedindex.Batch(name, end, offset + builder.count, builder.last_drawn, seals)
         since_us = now_us if batch is None else None
-        _note(domain, index, after, builder.records, builder.runs, offset, worker, since_us)
+        records = ground.numbered(builder.records)
+        note(domain, ground.index, after, records, builder.runs, offset=offset, worker=worker, since_us=since_us)
         return StagedResult(name, builder.count, len(builder.records), after.events, tail)
 
 
@@ -164,32 +165,92 @@ def clear(domain: Domain) -> int:
         try:
             batch = find_batch(domain)
         except Corrupt:  # which is what it is dropped for
-            batch = stagedindex.get_batch(domain.sync().index)
+            batch = mending(domain, lambda: stagedindex.get_batch(domain.sync().index))
         drop_staging(domain, domain.sync().index)
         return batch.events if batch else 0
 
 
 def staged_events(domain: Domain) -> Iterator[Event]:
     """The staged events, in order, with positions counted within the batch and commit -1."""
-    batch = find_batch(domain)
-    if batch is None:
-        return
     position = 0
-    for lines in read_events(domain.directory, batch.size):
+    for lines in _staged_lines(domain):
         for line in lines:
             envelope, body = staging.split_line(line)
             yield decode_stored(Stored(position, envelope, body), -1)
             position += 1
 
 
-def drop_staging(domain: Domain, index: Index) -> None:
-    """Remove the staging file, durably, and what the index holds of it. The staging lock must be held."""
-    domain.directory.remove(NAME)
-    try:
-        with index.write(None):
-            stagedindex.clear_staged(index)
-    except (IndexUnavailable, IndexDamaged):
-        return  # derived: it no longer agrees with the file and is made anew when it is next looked at
+def _staged_lines(domain: Domain) -> Iterator[list[bytes]]:
+    for _ in range(_TRIES):
+        batch = find_batch(domain)
+        if batch is None:
+            return
+        parts = read_events(domain.directory, batch.size, batch=batch.id)
+        try:
+            first = next(parts)  # from here on the file is open, whatever becomes of its name
+        except FileNotFoundError:
+            continue
+        yield first
+        yield from parts
+        return
+
+
+class _Ground:
+    """What a section is built on: the log, and what was staged before. Where the index is damaged, it is made anew."""
+
+    def __init__(self, domain: Domain) -> None:
+        self._domain = domain
+        self._mended = False
+        mending(domain, self._load)
+
+    def _load(self) -> None:
+        self._domain.sync()
+        self._domain.flush()
+        self.index = self._domain.sync().index
+        self.batch = agree(self._domain, self.index)
+
+    def ask(self, question: Callable[[], T]) -> T:
+        """What the index says."""
+        try:
+            return question()
+        except (IndexDamaged, TreeMismatch) as error:
+            if self._mended:
+                raise
+            self._mended = True
+            self._domain.rebuild(error)
+            self._load()
+            return question()
+
+    def find(self, aggregate_type: str, aggregate_id: str) -> Record | None:
+        """The record of an aggregate as it will be once what is staged is committed. Raises Conflict if it moved."""
+        return self.ask(lambda: self._find(aggregate_type, aggregate_id))
+
+    def is_taken(self, low: int, high: int) -> bool:
+        """Whether an event, committed or staged, has any of the ids low..high."""
+        return self.ask(lambda: self.index.runs_between(low, high) or self.index.runs_between(low, high, staged=True))
+
+    def numbered(self, records: list[Record]) -> list[Record]:
+        """The records with the row numbers of the index as it is now: one that was made anew may have others."""
+        if self._mended:
+            for record in records:
+                row = self.index.find(record.type, record.id)
+                record.n = None if row is None else row.n
+        return records
+
+    def _find(self, aggregate_type: str, aggregate_id: str) -> Record | None:
+        stored = self.index.find(aggregate_type, aggregate_id)
+        if self.batch is not None:
+            staged = stagedindex.find_staged(self.index, aggregate_type, aggregate_id)
+            if staged is not None:
+                row, base, offsets = staged
+                version = 0 if stored is None else stored.version
+                if version != base:
+                    raise moved([(aggregate_type, aggregate_id, base, version)])
+                record = record_of(row)
+                record.base = base
+                record.staged = offsets
+                return record
+        return None if stored is None else record_of(stored)
 
 
 def _fill(builder: Builder, section: Section, items: Iterable[Item], second: SecondHalf | None) -> Event | None:
@@ -228,22 +289,6 @@ def _fill(builder: Builder, section: Section, items: Iterable[Item], second: Sec
     return None if last is None else decode_own(Stored(builder.count - 1, *last), -1)
 
 
-def _find(index: Index, batch: Batch | None, aggregate_type: str, aggregate_id: str) -> Record | None:
-    stored = index.find(aggregate_type, aggregate_id)
-    if batch is not None:
-        staged = stagedindex.find_staged(index, aggregate_type, aggregate_id)
-        if staged is not None:
-            row, base, offsets = staged
-            version = 0 if stored is None else stored.version
-            if version != base:
-                raise moved([(aggregate_type, aggregate_id, base, version)])
-            record = record_of(row)
-            record.base = base
-            record.staged = offsets
-            return record
-    return None if stored is None else record_of(stored)
-
-
 def moved(found: list[tuple[str, str, int, int]]) -> Conflict:
     """What to say of aggregates that are no longer at the version their staged events were based on."""
     kind, name, base, version = found[0]
@@ -258,112 +303,6 @@ def moved(found: list[tuple[str, str, int, int]]) -> Conflict:
             ]
         },
     )
-
-
-def _is_taken(index: Index, event_id: int) -> bool:
-    return index.find_event(event_id) is not None or index.runs_between(event_id, event_id, staged=True)
-
-
-def _note(
-    domain: Domain,
-    index: Index,
-    batch: Batch,
-    records: list[Record],
-    runs: list[tuple[int, int, int]],
-    offset: int,
-    worker: int,
-    since_us: int | None = None,
-) -> None:
-    """Bring the staged half of the index forward. It is derived: where it cannot be written, it is made anew later."""
-    try:
-        with index.write(None):
-            stagedindex.put_staged(
-                index,
-                (
-                    (record.row(), record.base, [*record.staged, *[offset + n for n in record.added]])
-                    for record in records
-                ),
-            )
-            stagedindex.put_staged_runs(index, [(first, count, offset + n) for first, count, n in runs])
-            stagedindex.set_batch(index, batch)
-            index.set_meta("ids.stage", f"{worker}|{batch.last_id}")
-            if since_us is not None:
-                index.set_meta(_SINCE, f"{batch.id}|{since_us}")
-    except IndexUnavailable:
-        return
-    domain.drawn["stage"] = (worker, batch.last_id)
-
-
-def agree(domain: Domain, index: Index) -> Batch | None:
-    """Make the staged half of the index follow the staging file, whichever of them a crash left behind."""
-    found = find_header(domain.directory)
-    batch = stagedindex.get_batch(index)
-    if found is None:
-        if batch is not None:
-            with index.write(None):
-                stagedindex.clear_staged(index)
-        return None
-    header, size = found
-    if header.domain != domain.id:
-        raise Conflict(f"'{NAME}' was staged for another domain", hint="look at it, then drop it with 'dbx reset'")
-    if index.find_batch(header.batch) is not None:
-        drop_staging(domain, index)  # committed already; the crash came before this
-        return None
-    if batch is not None and (batch.id, batch.size) == (header.batch, size):
-        return batch
-    end = sealed_size(domain.directory)
-    if batch is not None and (batch.id, batch.size) == (header.batch, end):
-        return batch
-    return _restage(domain, index, header.batch, header.size, end)
-
-
-def _restage(domain: Domain, index: Index, name: str, start: int, end: int) -> Batch | None:
-    """Make the staged half of the index from the staging file."""
-    with index.write(None):
-        stagedindex.clear_staged(index)
-    if end == start:
-        domain.directory.remove(NAME)
-        return None
-    records: dict[tuple[str, str], Record] = {}
-    runs: list[tuple[int, int, int]] = []
-    count = 0
-    last = 0
-    worker, drawn = domain.draw_from(index, "stage")
-    for lines in read_events(domain.directory, end):
-        for line in lines:
-            envelope, body = staging.split_line(line)
-            event_id = _refold(index, records, envelope, body, count)
-            runs.append((event_id, 1, count))
-            if event_id >> 12 & 1023 == worker:
-                last = max(last, event_id)
-            count += 1
-    batch = stagedindex.Batch(name, end, count, max(last, drawn), count)
-    _note(domain, index, batch, list(records.values()), runs, 0, worker)
-    return batch
-
-
-def _refold(index: Index, records: dict[tuple[str, str], Record], line: bytes, body_line: bytes, offset: int) -> int:
-    """Add a staged event to its record; its event id. An aggregate that moved keeps its base: the commit refuses it."""
-    event = decode_stored(Stored(offset, line, body_line), -1)
-    name = (event.aggregate_type, event.aggregate_id)
-    record = records.get(name)
-    if record is None:
-        row = index.find(*name)
-        record = records[name] = Record(*name) if row is None else record_of(row)
-        if record.version != event.version - 1:
-            record.base = record.version = event.version - 1
-            record.edge = [b""] * record.version.bit_count()
-    leaf = merkle.leaf_hash(line)
-    if all(record.edge):
-        merkle.append(record.edge, record.version, leaf)
-    record.version = event.version
-    record.created_at = record.created_at or event.created_at
-    record.updated_at = event.created_at
-    record.added.append(offset)
-    if event.event_type in (ARCHIVED, RESTORED):
-        record.archived = event.event_type == ARCHIVED
-    fold(record.state, record.extensions, event.event_type, event.payload, event.metadata)
-    return event.event_id
 
 
 def new_uuid(random: bytes) -> str:

@@ -15,6 +15,7 @@ from dbx.errors import Corrupt
 from dbx.formats import canonical
 from dbx.model.event import ARCHIVED, ERASED, RESERVED
 from dbx.repo.record import Record, record_of
+from dbx.store import stagedindex
 from dbx.store.index import Head, IndexDamaged
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ class WorkingSet:
         self.records: dict[tuple[str, str], Record] = {}
         self.touched: dict[tuple[str, str], Record] = {}
         self._runs: list[tuple[int, int, int]] = []
+        self._last_ids: tuple[int, int] | None = None
+        self._counted = 0
         self._log: list[tuple[int, bytes, int, str | None]] = []
         self._blocks: dict[str, tuple[list[tuple[int, int]], list[tuple[int, int]]]] = {}
         self._dropped: list[str] = []
@@ -68,12 +71,31 @@ class WorkingSet:
         """Whether records of a type may exist: asked once per transaction and type."""
         return bool(self.touched) or self.index.has_type(aggregate_type)
 
-    def find_event(self, event_id: int) -> int | None:
-        """The position of an event as of `head`."""
-        for first, count, position in self._runs:
-            if first <= event_id < first + count:
-                return position + event_id - first
-        return self.index.find_event(event_id)
+    def is_taken(self, low: int, high: int) -> bool:
+        """Whether an event, as of `head`, has any of the ids low..high. Those that are drawn are mostly the latest."""
+        runs = self._runs
+        last, staged = self._last_ids or stagedindex.last_ids(self.index)
+        for first, count, _ in runs[self._counted :]:
+            last = max(last, first + count - 1)
+        self._counted = len(runs)
+        self._last_ids = last, staged
+        if low > last:
+            return False
+        return any(first <= high and first + count > low for first, count, _ in runs) or self.index.runs_between(
+            low, high
+        )
+
+    def is_staged(self, low: int, high: int) -> bool:
+        """Whether a staged event had any of the ids low..high when this was first asked."""
+        if self._last_ids is None:
+            self._last_ids = stagedindex.last_ids(self.index)
+        return low <= self._last_ids[1] and self.index.runs_between(low, high, staged=True)
+
+    def forget(self) -> None:
+        """Events came without their records in memory: forget what is only remembered, and which ids are the last."""
+        self.records = dict(self.touched)
+        self._last_ids = None
+        self._counted = 0
 
     def update_tree(self, records: Sequence[Record]) -> bytes:
         """Bring the index tree forward to these records; the new root."""
@@ -187,6 +209,7 @@ class WorkingSet:
                 also(index)
             index.set_head(self.head)
         self.indexed = self.head
+        self._counted = 0
         for record in self.touched.values():
             record.fresh = []
             record.base = record.version

@@ -9,6 +9,7 @@ import struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from dbx.store.index import IndexDamaged, Row
+from dbx.store.indexlayout import checked_row, unpack_positions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -22,14 +23,21 @@ _SET = "version, root, edge, state, extensions, updated_at, archived, checksum"
 class Batch(NamedTuple):
     """What the staged tables follow: the batch, the size of staging.jsonl up to its last seal, and its events.
 
-    `last_id` is the last event id drawn for staging, `given` how many ids came with their events.
+    `last_id` is the last event id drawn for staging, `seals` what the seals of the file say (`staging.chain_seal`).
     """
 
     id: str
     size: int
     events: int
     last_id: int
-    given: int
+    seals: str
+
+    def follows(self, batch: str, size: int, seal: str) -> bool:
+        """Whether a file of that batch and size, whose last line is a seal of that hash, may be what this follows.
+
+        The seals before the last one are compared when all of the file is read.
+        """
+        return (self.id, self.size) == (batch, size) and bool(seal) and self.seals.endswith(seal)
 
 
 def get_batch(index: Index) -> Batch | None:
@@ -38,9 +46,9 @@ def get_batch(index: Index) -> Batch | None:
     if not text:
         return None
     try:
-        batch, size, events, last_id, given = text.split("|")
-        return Batch(batch, int(size), int(events), int(last_id), int(given))
-    except ValueError as error:
+        batch, size, events, last_id, seals = text.split("|")
+        return Batch(batch, int(size), int(events), int(last_id), seals)
+    except (ValueError, AttributeError, TypeError) as error:
         raise IndexDamaged("the index does not say what is staged", hint="run 'dbx reindex'") from error
 
 
@@ -58,11 +66,12 @@ def find_staged(index: Index, aggregate_type: str, aggregate_id: str) -> tuple[R
     )
     if found is None:
         return None
-    row = Row(*found[:12])
-    if row.checksum() != found[12]:
-        raise IndexDamaged(f"the staged row of aggregate '{row.type}/{row.id}' is damaged", hint="run 'dbx reindex'")
-    packed = found[14]
-    return row, found[13], list(struct.unpack(f"<{len(packed) // 4}I", packed))
+    try:
+        row = checked_row(found[:13])
+    except IndexDamaged:
+        message = f"the staged row of aggregate '{aggregate_type}/{aggregate_id}' is damaged"
+        raise IndexDamaged(message, hint="run 'dbx reindex'") from None
+    return row, found[13], list(unpack_positions(found[14]))
 
 
 def put_staged(index: Index, rows: Iterable[tuple[Row, int, Sequence[int]]]) -> None:
@@ -87,7 +96,15 @@ def clear_staged(index: Index) -> None:
 
 
 def moved_aggregates(index: Index, limit: int) -> list[tuple[str, str, int, int]]:
-    """(type, id, base, version now) of staged aggregates that are no longer at the version they were staged on."""
+    """(type, id, base, version now) of staged aggregates that are no longer at the version they were staged on.
+
+    Raises IndexDamaged where a staged row is not tied to the row of its aggregate.
+    """
+    if index.one(
+        "SELECT 1 FROM staged s LEFT JOIN aggregate a ON a.type = s.type AND a.id = s.id"
+        " WHERE s.base = coalesce(a.version, 0) AND s.aggregate IS NOT a.n LIMIT 1"
+    ):
+        raise IndexDamaged("a staged row of the index belongs to another aggregate", hint="run 'dbx reindex'")
     return index.all(
         "SELECT s.type, s.id, s.base, coalesce(a.version, 0) FROM staged s LEFT JOIN aggregate a"
         " ON a.type = s.type AND a.id = s.id WHERE s.base != coalesce(a.version, 0) ORDER BY s.type, s.id LIMIT ?",
@@ -96,18 +113,31 @@ def moved_aggregates(index: Index, limit: int) -> list[tuple[str, str, int, int]
 
 
 def taken_ids(index: Index, limit: int) -> list[int]:
-    """Staged event ids that an event of the log has meanwhile."""
+    """Staged event ids that an event of the log has meanwhile; of each run that is taken in part, the last such id."""
+    # Runs of the log do not overlap: the last one that begins within a staged run, or before it, reaches furthest.
     found = index.all(
-        "SELECT s.first FROM staged_run s WHERE s.count = 1 AND (SELECT r.first + r.count FROM run r"
-        " WHERE r.first <= s.first ORDER BY r.first DESC LIMIT 1) > s.first LIMIT ?",
+        "SELECT min(s.first + s.count, r.first + r.count) - 1 FROM staged_run s JOIN run r ON r.first ="
+        " (SELECT max(first) FROM run WHERE first < s.first + s.count)"
+        " WHERE r.first + r.count > s.first ORDER BY s.first LIMIT ?",
         limit,
     )
     return [row[0] for row in found]
 
 
+def last_ids(index: Index) -> tuple[int, int]:
+    """The largest event id of the log, and of what is staged; -1 for none."""
+    log, staged = index.one(
+        "SELECT (SELECT first + count - 1 FROM run ORDER BY first DESC LIMIT 1),"
+        " (SELECT first + count - 1 FROM staged_run ORDER BY first DESC LIMIT 1)"
+    )
+    return -1 if log is None else int(log), -1 if staged is None else int(staged)
+
+
 def staged_leaves(index: Index) -> Iterator[tuple[bytes, int, bytes]]:
-    """(key, version, root) of every staged aggregate."""
-    yield from index.all("SELECT key, version, root FROM staged")
+    """(key, version, root) of every staged aggregate. Raises IndexDamaged: what comes out becomes history."""
+    for found in index.all(f"SELECT aggregate, {_ROW}, checksum FROM staged"):
+        row = checked_row(found)
+        yield row.key, row.version, row.root
 
 
 def count_staged(index: Index) -> int:

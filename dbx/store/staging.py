@@ -19,14 +19,40 @@ if TYPE_CHECKING:
 NAME = "staging.jsonl"
 _CHUNK = 1024 * 1024
 _HELD = 4 * 1024 * 1024
+_HEADER_BYTES = 256
+_SEAL_BYTES = 128  # more than a seal has
 
 
 class StagingHeader(NamedTuple):
-    """The batch and the domain of a staging file, and the size of its first line."""
+    """The batch and the domain of a staging file, the size of its first line, and what its last line says.
+
+    `seal` is the SHA-256 of the last section where the file ends with a whole seal, else "".
+    """
 
     batch: str
     domain: str
     size: int
+    seal: str
+
+
+class Seals(NamedTuple):
+    """Where the last seal ends, and what all of them say (`chain_seal`), "" for none."""
+
+    end: int
+    seals: str
+
+
+class ForeignBatch(FileNotFoundError):  # noqa: N818 - named for what happened
+    """The file is there, but it holds another batch: the one that was asked for was committed or dropped meanwhile."""
+
+
+class EditedSeals(Exception):  # noqa: N818 - not an error, but the sign to look at the events themselves
+    """The sections fit their seals, but these are not the seals that were noted when they were written."""
+
+
+def chain_seal(before: str, seal: str) -> str:
+    """What the seals up to the next one say: its hash, behind a hash of what those before it say."""
+    return f"{sha256(before.encode()).hexdigest()}:{seal}"
 
 
 def find_header(directory: Directory) -> tuple[StagingHeader, int] | None:
@@ -38,6 +64,7 @@ def find_header(directory: Directory) -> tuple[StagingHeader, int] | None:
     try:
         data = os.pread(fd, 4096, 0)
         size = os.fstat(fd).st_size
+        last = data[-_SEAL_BYTES:] if size <= len(data) else os.pread(fd, _SEAL_BYTES, size - _SEAL_BYTES)
     finally:
         os.close(fd)
     line, newline, _ = data.partition(b"\n")
@@ -51,7 +78,15 @@ def find_header(directory: Directory) -> tuple[StagingHeader, int] | None:
             hint="look at it, then drop it with 'dbx reset'",
             details={"file": NAME, "offset": 0},
         ) from None
-    return StagingHeader(batch, domain, len(line) + 1), size
+    return StagingHeader(batch, domain, len(line) + 1, _last_seal(last)), size
+
+
+def _last_seal(data: bytes) -> str:
+    start = data.rfind(b"\n", 0, -1) + 1
+    try:
+        return staging.decode_seal(data[start:])[1] if start and data.endswith(b"\n") else ""
+    except Corrupt:
+        return ""
 
 
 class Section:
@@ -70,6 +105,7 @@ class Section:
         self._temporary: TemporaryFile | None = None
         self._fresh = bool(header)
         self.events = 0
+        self.seal = ""
 
     def add(self, envelopes: list[bytes], bodies: list[bytes]) -> None:
         """Events, in order."""
@@ -100,8 +136,9 @@ class Section:
         self.events += events
 
     def finish(self) -> int:
-        """Write the seal and make the section durable; where the seal ends."""
-        self._parts.append(staging.encode_seal(self.events, self._digest.hexdigest()))
+        """Write the seal and make the section durable; where the seal ends. Its hash is `seal` then."""
+        self.seal = self._digest.hexdigest()
+        self._parts.append(staging.encode_seal(self.events, self.seal))
         if self._fresh:
             temporary = self._spill()
             end = self._spilled
@@ -157,39 +194,58 @@ class Section:
             os.close(fd)
 
 
-def read_events(directory: Directory, size: int) -> Iterator[list[bytes]]:
+def read_events(
+    directory: Directory, size: int, *, batch: str | None = None, seals: str | None = None
+) -> Iterator[list[bytes]]:
     """The event lines of all sections, in lists, without newlines; `size` is where the last seal ends.
 
     A section's lines come before its hash has been compared: nothing may be made of them until this is exhausted.
-    Raises Corrupt naming the byte before which a section is not what its seal says.
+    Raises Corrupt naming the byte before which a section is not what its seal says; ForeignBatch where the file is not
+    of `batch`, and at the end EditedSeals where `seals` is given and the file says something else.
     """
     fd = directory.open_read(NAME)
     try:
-        last = 0
-        for lines, sealed in _sections(fd, size):
+        if batch is not None and f'"{batch}"'.encode() not in os.pread(fd, _HEADER_BYTES, 0).partition(b"\n")[0]:
+            raise ForeignBatch(errno.ENOENT, "another batch is staged", NAME)
+        last, found = 0, ""
+        for lines, sealed, seal in _sections(fd, size):
             if lines:
                 yield lines
             last = sealed or last
+            if seal:
+                found = chain_seal(found, seal)
         if last != size:
             raise _fault(size, "its last section has no seal")
+        if seals is not None and seals != found:
+            raise EditedSeals
     finally:
         os.close(fd)
 
 
 def sealed_size(directory: Directory) -> int:
     """Where the last seal ends; what follows is an interrupted write. Raises Corrupt for a damaged section."""
+    return scan_seals(directory).end
+
+
+def scan_seals(directory: Directory) -> Seals:
+    """What the seals say, each compared with its section. Raises Corrupt for a damaged section."""
     fd = directory.open_read(NAME)
     try:
-        last = 0
-        for _, sealed in _sections(fd, os.fstat(fd).st_size):
+        last, found = 0, ""
+        for _, sealed, seal in _sections(fd, os.fstat(fd).st_size):
             last = sealed or last
-        return last
+            if seal:
+                found = chain_seal(found, seal)
+        return Seals(last, found)
     finally:
         os.close(fd)
 
 
-def _sections(fd: int, end: int) -> Iterator[tuple[list[bytes], int]]:
-    """(event lines, 0) and ([], where a seal ends); a last line without newline or seal is passed over in silence."""
+def _sections(fd: int, end: int) -> Iterator[tuple[list[bytes], int, str]]:
+    """(event lines, 0, "") and ([], where a seal or the header ends, the hash in the seal).
+
+    A last line without newline or seal is passed over in silence.
+    """
     digest = sha256()
     count = at = 0
     line_start = 0
@@ -212,21 +268,30 @@ def _sections(fd: int, end: int) -> Iterator[tuple[list[bytes], int]]:
             line_start += len(line) + 1
             if first:
                 first, start = False, 1
-                yield [], line_start
+                yield [], line_start, ""
             elif line.startswith(staging.SEAL_START):
                 part = lines[start:number]
                 if part:
                     digest.update(b"\n".join(part) + b"\n")
-                    yield part, 0
-                if staging.decode_seal(line) != (count + len(part), digest.hexdigest()):
-                    raise _fault(line_start, "a section does not have the hash of its seal")
-                yield [], line_start
+                    yield part, 0, ""
+                _check_seal(line, count + len(part), digest.hexdigest(), line_start)
+                yield [], line_start, digest.hexdigest()
                 digest, count, start = sha256(), 0, number + 1
         part = lines[start:]
         if part:
             count += len(part)
             digest.update(b"\n".join(part) + b"\n")
-            yield part, 0
+            yield part, 0, ""
+
+
+def _check_seal(line: bytes, count: int, sha: str, offset: int) -> None:
+    try:
+        if staging.decode_seal(line) == (count, sha):
+            return
+        sentence = "a section does not have the hash of its seal"
+    except Corrupt as error:
+        sentence = error.message
+    raise _fault(offset, sentence)
 
 
 def _fault(offset: int, sentence: str) -> Corrupt:

@@ -24,7 +24,6 @@ from tests.history import START_US, append, item, open_repository
 from tests.oracle import agrees
 
 JANE = Actor("ops", "jane")
-OPEN = "the batch path is being tuned; told to its owner"
 
 
 @pytest.fixture
@@ -193,7 +192,6 @@ def test_a_flipped_byte_is_never_committed(domain: Domain, file: Path, lose: str
     assert len(agrees(domain).events) == 1
 
 
-@pytest.mark.xfail(strict=True, reason=f"the index's staged half is believed when size and batch fit; {OPEN}")
 def test_a_file_edited_and_sealed_again_makes_no_broken_history(domain: Domain, file: Path) -> None:
     put(domain, item("o-1", a=1), item("o-1", a=2))
     header, first, second, _ = file.read_bytes().splitlines(keepends=True)
@@ -271,7 +269,6 @@ def test_an_index_row_that_is_damaged_is_made_again(domain: Domain, lose: str) -
     agrees(domain)
 
 
-@pytest.mark.xfail(strict=True, reason=f"staging and committing meet damage of the index and do not mend it; {OPEN}")
 @pytest.mark.parametrize("staged_before", [False, True])
 def test_a_damaged_index_is_mended_by_staging_and_committing(domain: Domain, staged_before: bool) -> None:
     for n in range(20):
@@ -346,7 +343,6 @@ def test_a_given_id_that_was_committed_meanwhile(standing: Domain) -> None:
     assert len(agrees(standing).events) == 1
 
 
-@pytest.mark.xfail(strict=True, reason=f"only given ids are compared with the log when they are committed; {OPEN}")
 def test_a_drawn_id_that_was_committed_meanwhile(standing: Domain) -> None:
     drawn = put(standing, item("o-2"), item("o-2")).last.event_id  # type: ignore[union-attr]
     Appender(standing).append(Append([item("o-1") | {"event_id": drawn}], issued_by=None))
@@ -355,7 +351,6 @@ def test_a_drawn_id_that_was_committed_meanwhile(standing: Domain) -> None:
     assert len(agrees(standing).events) == 1
 
 
-@pytest.mark.xfail(strict=True, reason=f"ids drawn later are not kept clear of given ones; {OPEN}")
 def test_ids_drawn_after_a_given_one_keep_clear_of_it(standing: Domain) -> None:
     drawn = put(standing, item("o-1")).last.event_id  # type: ignore[union-attr]
     put(standing, item("o-1") | {"event_id": drawn + 2})
@@ -364,7 +359,6 @@ def test_ids_drawn_after_a_given_one_keep_clear_of_it(standing: Domain) -> None:
     assert len(set(ids)) == len(ids)
 
 
-@pytest.mark.xfail(strict=True, reason=f"ids drawn later are not kept clear of given ones; {OPEN}")
 def test_appended_ids_keep_clear_of_a_given_one(standing: Domain) -> None:
     appender = Appender(standing)
     drawn = appender.append(Append([item("o-1")], issued_by=None)).events()[0].event_id
@@ -374,7 +368,6 @@ def test_appended_ids_keep_clear_of_a_given_one(standing: Domain) -> None:
     agrees(standing)
 
 
-@pytest.mark.xfail(strict=True, reason=f"a run of one drawn id is taken for the given one; {OPEN}")
 def test_one_drawn_id_that_is_given_in_the_same_batch(standing: Domain) -> None:
     drawn = Appender(standing).append(Append([item("o-1")], issued_by=None)).events()[0].event_id
     both = [item("o-1"), item("o-1") | {"event_id": drawn + 1}]
@@ -386,3 +379,43 @@ def test_uuids_are_of_version_four() -> None:
     ones, zeros = new_uuid(b"\xff" * 16), new_uuid(bytes(16))
     assert (ones, zeros) == ("ffffffff-ffff-4fff-bfff-ffffffffffff", "00000000-0000-4000-8000-000000000000")
     assert len({new_uuid(bytes([n]) * 16) for n in itertools.islice(itertools.count(), 256)}) == 256
+
+
+def test_drawn_ids_go_round_those_that_are_given_in_the_same_batch(standing: Domain) -> None:
+    drawn = put(standing, item("o-1")).last.event_id  # type: ignore[union-attr]
+    ids = [None, drawn + 3, None, None, drawn + 4, drawn + 5, None, 7]
+    put(standing, *[item("o-1") if given is None else item("o-1") | {"event_id": given} for given in ids])
+    put(standing, item("o-1"))
+    commit_staged(standing, actor=None)
+    assert len(agrees(standing).events) == 10
+
+
+def test_appended_ids_keep_clear_of_a_given_one_that_is_staged(standing: Domain) -> None:
+    drawn = Appender(standing).append(Append([item("o-1")], issued_by=None)).events()[0].event_id
+    put(standing, item("o-2") | {"event_id": drawn + 1})
+    for _ in range(2):
+        append(standing, "o-1")
+    commit_staged(standing, actor=None)
+    for _ in range(3):
+        append(standing, "o-1")
+    agrees(standing)
+
+
+def test_given_ids_in_a_row_are_one_run(standing: Domain) -> None:
+    put(standing, *[item("o-1") | {"event_id": 1000 + n} for n in range(5)], item("o-1") | {"event_id": 2000})
+    index = standing.sync().index
+    assert index.all("SELECT first, count, position FROM staged_run ORDER BY first") == [(1000, 5, 0), (2000, 1, 5)]
+    with pytest.raises(Conflict, match="event id '1004' is taken"):
+        put(standing, item("o-1") | {"event_id": 1004})
+    Appender(standing).append(Append([item("p-1") | {"event_id": 1002}], issued_by=None))
+    with pytest.raises(Conflict, match="event id '1002' was committed since it was staged"):
+        commit_staged(standing, actor=None)
+
+
+def test_many_given_ids_in_the_way_cost_little(standing: Domain) -> None:
+    drawn = put(standing, item("o-1")).last.event_id  # type: ignore[union-attr]
+    lane = 1 << 22
+    both = [item("o-1") | {"event_id": drawn + lane * n} if n % 2 else item("o-1") for n in range(1, 4000)]
+    put(standing, *both)
+    ids = [event.event_id for event in staged_events(standing)]
+    assert len(set(ids)) == len(ids) == 4000
