@@ -12,7 +12,7 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from dbx.errors import Corrupt, Invalid
+from dbx.errors import Corrupt, Invalid, KeyFailure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -146,6 +146,18 @@ class Directory:
             return self.read(name, max_bytes)
         except FileNotFoundError:
             return None
+
+    def read_secret(self, name: str, max_bytes: int) -> bytes:
+        """`read`, for a file that is ours alone. Raises KeyFailure for one that others own or can read."""
+        fd = self.open_read(name)
+        try:
+            found = os.fstat(fd)
+        finally:
+            os.close(fd)
+        if found.st_mode & 0o077 or found.st_uid != os.geteuid():
+            path = self.path_of(name)
+            raise KeyFailure(f"others can read '{path}', or own it", hint=f"make it yours alone: chmod 600 '{path}'")
+        return self.read(name, max_bytes)
 
     def walk(self, name: str = "") -> Iterator[str]:
         """Every file below, as names relative to here, sorted; directories are entered, links are listed."""

@@ -96,3 +96,8 @@ def find_ids(index: Index, aggregate_type: str, prefix: str, limit: int) -> list
         aggregate_type, prefix, prefix + _LAST, limit,
     )  # fmt: skip
     return [row[0] for row in found]
+
+
+def commit_ids(index: Index, first: int, last: int) -> list[bytes]:
+    """The ids of commits `first`..`last`-1 (seqs), in order; fewer where the index does not have them."""
+    return [found[0] for found in index.all("SELECT id FROM log WHERE seq >= ? AND seq < ? ORDER BY seq", first, last)]
