@@ -5,11 +5,12 @@ from __future__ import annotations
 import builtins
 from typing import TYPE_CHECKING, Any
 
-from dbx.api.values import commit_from, commit_of, item_of, refusal_of_batch
+from dbx.api.values import commit_from, commit_of, item_of, item_of_draft, refusal_of_batch
 from dbx.errors import DbxError, NotFound, UsageError
 from dbx.model.snowflake import parse_event_id
 from dbx.repo import query
-from dbx.repo.transaction import Append, Committed
+from dbx.repo.single import NameCache, draft_event
+from dbx.repo.transaction import Append, Committed, drafted_event
 from dbx.repo.writer import Appender
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Domain:
     def __init__(self, inner: _Domain) -> None:
         self._inner = inner
         self._appender = Appender(inner)
+        self._names = NameCache()
         self.closed = False
 
     @property
@@ -71,8 +73,14 @@ class Domain:
 
         Raises Invalid, NotFound or Conflict; then nothing was written.
         """
+        if note is None and created_at is None and event_id is None:
+            draft = draft_event(self._names, type, id, event_type, payload, metadata, expected_version)
+            if draft is not None:
+                request = self._request([item_of_draft(draft)], actor, message, create)
+                request.draft = draft
+                return drafted_event(draft, actor, self._appender.append(request))
         item = item_of(type, id, event_type, payload, metadata, note, expected_version, created_at, event_id)
-        return self._commit([item], actor, message, create).events()[0]
+        return self._appender.append(self._request([item], actor, message, create)).events()[0]
 
     def batch(self, message: str | None = None, *, actor: Actor | None = None, create: bool = True) -> Batch:
         """A batch of events for `with`: committed as one at the end of the block, all or none."""
@@ -151,9 +159,13 @@ class Domain:
     def _commit(
         self, items: builtins.list[dict[str, Any]], actor: Actor | None, message: str | None, create: bool
     ) -> Committed:
+        return self._appender.append(self._request(items, actor, message, create))
+
+    def _request(
+        self, items: builtins.list[dict[str, Any]], actor: Actor | None, message: str | None, create: bool
+    ) -> Append:
         self._check_open()
-        request = Append(items, issued_by=actor, message=message, existence="any" if create else "known")
-        return self._appender.append(request)
+        return Append(items, issued_by=actor, message=message, existence="any" if create else "known")
 
     def __enter__(self) -> Self:
         return self

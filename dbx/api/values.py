@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from dbx.errors import DbxError
     from dbx.formats.commit import Commit as _Commit
     from dbx.repo.log import Entry
+    from dbx.repo.single import Draft
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,21 @@ def item_of(
         item["created_at"] = created_at.isoformat() if isinstance(created_at, datetime) else created_at
     if event_id is not None:
         item["event_id"] = event_id
+    return item
+
+
+def item_of_draft(draft: Draft) -> dict[str, Any]:
+    """The object that the engine takes, of an event that was prepared already."""
+    item: dict[str, Any] = {
+        "aggregate_type": draft.type,
+        "aggregate_id": draft.id,
+        "event_type": draft.event_type,
+        "payload": draft.payload,
+    }
+    if draft.metadata:
+        item["metadata"] = draft.metadata
+    if draft.expected_version is not None:
+        item["expected_version"] = draft.expected_version
     return item
 
 

@@ -321,15 +321,18 @@ def _write_exactly(value: Any, what: str) -> str:
 
 
 def _render(value: Any, what: str) -> tuple[str, Any]:
-    fast = _render_fast(value)
+    fast = render_fast(value)
     if fast is not None:
         return fast
     text = _write_exactly(value, what)
     return text, scan_once(text, 0)[0]
 
 
-def _render_fast(value: Any) -> tuple[str, Any] | None:
-    """The C encoder's text and the value it stands for, or None where it is not canonical or the value not JSON.
+def render_fast(value: Any) -> tuple[str, Any] | None:
+    """The canonical text and the value it stands for, by the C encoder alone; None where that cannot tell.
+
+    Then the value is not JSON, or is spelled otherwise than that encoder does it: `encode_text` and `normalise` decide.
+    The value is a fresh one, and how deep it nests was not looked at.
 
     Parsing the text again shows what the encoder glosses over: keys that are no str (1 becomes "1"), tuples, and
     numbers that ECMAScript spells differently.

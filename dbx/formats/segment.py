@@ -91,6 +91,29 @@ def encode_frame(kind: bytes, raw: bytes, offset: int, *, compress: bool) -> byt
     return join_frame(kind, raw, zlib.compress(raw, 1) if compress else raw, offset)
 
 
+def encode_plain_frames(envelope: bytes, body: bytes, commit: bytes, offset: int) -> tuple[bytes, bytes]:
+    """An E and a B frame of one line each, and the C frame behind them, from `offset` on: (the two, the last).
+
+    The lines, which are given without their newlines, are no longer than format.md allows them to be.
+    """
+    pack, crc32, trailer = _pack_prefix, zlib.crc32, _pack_crc
+    size = len(envelope) + 1
+    first = pack(offset, E, 0, 0, size, size)
+    first_end = crc32(b"\n", crc32(envelope, crc32(first)))
+    offset += HEADER_BYTES + size
+    size = len(body) + 1
+    second = pack(offset, B, 0, 0, size, size)
+    second_end = crc32(b"\n", crc32(body, crc32(second)))
+    offset += HEADER_BYTES + size
+    size = len(commit) + 1
+    third = pack(offset, C, 0, 0, size, size)
+    third_end = crc32(b"\n", crc32(commit, crc32(third)))
+    return (
+        b"".join((first[8:], trailer(first_end), envelope, b"\n", second[8:], trailer(second_end), body, b"\n")),
+        b"".join((third[8:], trailer(third_end), commit, b"\n")),
+    )
+
+
 def join_frame(kind: bytes, raw: bytes, squeezed: bytes, offset: int) -> bytes:
     """`encode_frame` for bytes that were compressed elsewhere; `squeezed` may be `raw` itself."""
     if not 0 < len(raw) <= MAX_RAW_BYTES:
@@ -160,7 +183,7 @@ def decode_frame(buf: Readable, at: int, offset: int) -> tuple[FrameHeader, byte
     if flags & SEALED:
         pass
     elif flags & ZLIB:
-        data = _inflate(data, raw, offset)
+        data = inflate(data, raw, offset)
     elif stored != raw:
         raise Corrupt(f"the frame at byte {offset} is damaged: its lengths differ")
     return FrameHeader(kind, flags, stored, raw, crc), data, end
@@ -243,8 +266,11 @@ def _is_whole(buf: Readable, at: int) -> bool:
     return zlib.crc32(buf[start:end], crc) == header.crc
 
 
-def _inflate(data: bytes, raw: int, offset: int) -> bytes:
-    """One whole zlib stream of exactly `raw` bytes; never inflates more than one byte beyond."""
+def inflate(data: bytes, raw: int, offset: int) -> bytes:
+    """The plain bytes of a frame that stands at an offset; never inflates more than one byte beyond `raw`.
+
+    Raises Corrupt unless `data` is one whole zlib stream of exactly `raw` bytes.
+    """
     stream = zlib.decompressobj()
     try:
         out = stream.decompress(data, raw + 1)

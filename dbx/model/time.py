@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from dbx.errors import Invalid
 from dbx.model.names import quote
@@ -40,7 +41,13 @@ def format_time(time_us: int) -> str:
     """The one spelling that dbx stores: `2026-11-23T07:42:00.123456Z`, always 27 characters; years 0001 to 9999."""
     if not MIN_TIME_US <= time_us <= MAX_TIME_US:
         raise Invalid("the time lies outside the years 0001 to 9999")
-    return (_EPOCH + timedelta(microseconds=time_us)).isoformat(timespec="microseconds") + "Z"
+    second, fraction = divmod(time_us, 1_000_000)
+    return f"{_format_second(second)}.{fraction:06d}Z"
+
+
+@lru_cache(maxsize=8)
+def _format_second(second: int) -> str:
+    return (_EPOCH + timedelta(seconds=second)).isoformat(timespec="seconds")
 
 
 def parse_time(text: object) -> int:

@@ -189,6 +189,7 @@ class Domain:
 
     def reset(self) -> None:
         """Drop everything held in memory. What was acknowledged is in the log."""
+        self.reflog.settle(self.lock)
         self._working = None
         self._seen = None
         # Another process of this clone draws from the same worker: the index, once replayed, knows how far.

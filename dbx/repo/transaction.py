@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from dbx.errors import Invalid
 from dbx.formats.commit import CommitActor, message_text
-from dbx.formats.envelope import issuer_text
+from dbx.formats.envelope import Actor, issuer_text
+from dbx.formats.reflog import ReflogEntry
+from dbx.model.event import Event
 from dbx.repo.events import decode_own
 from dbx.repo.log import Stored
 
@@ -15,9 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dbx.formats.commit import Commit
-    from dbx.formats.envelope import Actor
-    from dbx.model.event import Event
     from dbx.repo.build import Existence
+    from dbx.repo.single import Draft
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +39,34 @@ class Committed:
         ]
 
 
-class Append:
-    """One transaction to be: objects as `apply --from` takes them, who sends them, and what must hold."""
+def drafted_event(draft: Draft, issued_by: Actor | None, committed: Committed) -> Event:
+    """The event that a draft became, by itself in its commit: nothing is decoded again."""
+    commit = committed.commit
+    parts = committed.envelopes[0].split(b'"')
+    return Event(
+        draft.type,
+        draft.id,
+        int(parts[-1][1:-1]),
+        draft.event_type,
+        int(parts[19]),
+        commit.time,
+        issued_by,
+        draft.payload,
+        draft.metadata,
+        None,
+        commit.events,  # the root over one leaf is that leaf
+        commit.position,
+        commit.seq,
+    )
 
-    __slots__ = ("actor", "done", "error", "existence", "issued_by", "items", "message", "reserved", "result")
+
+class Append:
+    """One transaction to be: objects as `apply --from` takes them, who sends them, and what must hold.
+
+    `draft` is the same event once more, prepared for `build_single`, where there is only one and nothing odd about it.
+    """
+
+    __slots__ = ("actor", "done", "draft", "error", "existence", "issued_by", "items", "message", "reserved", "result")
 
     def __init__(
         self,
@@ -60,6 +85,7 @@ class Append:
         if issued_by is not None:
             issuer_text(issued_by)
         self.items = items
+        self.draft: Draft | None = None
         self.issued_by = issued_by
         self.actor = None if issued_by is None else CommitActor(issued_by.group, issued_by.user)
         self.message = message or None
@@ -68,3 +94,12 @@ class Append:
         self.result: Committed | None = None
         self.error: BaseException | None = None
         self.done = False
+
+
+def reflog_entry(commit: Commit, commit_id: str, reason: str | None = None) -> ReflogEntry:
+    """How a commit shows in the reflog."""
+    by = Actor("-", "-") if commit.actor is None else Actor(commit.actor.group, commit.actor.user)
+    text = reason or (f"commit: {commit.message}" if commit.message else "commit")
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else " " for c in text)
+    return ReflogEntry(commit.parent, commit_id, commit.seq, commit.time, by, text[:200])

@@ -15,14 +15,14 @@ from dbx.crypto.indextree import TreeMismatch
 from dbx.errors import Corrupt, DbxError, Invalid
 from dbx.formats import segment
 from dbx.formats.commit import Commit, encode_commit
-from dbx.formats.envelope import Actor
-from dbx.formats.reflog import ReflogEntry
 from dbx.model.time import format_time
 from dbx.repo.build import Builder
 from dbx.repo.log import read_ref, stale_journals
 from dbx.repo.seal import seal
+from dbx.repo.single import build_single
 from dbx.repo.transaction import Append as Append
 from dbx.repo.transaction import Committed as Committed
+from dbx.repo.transaction import reflog_entry
 from dbx.store.index import IndexDamaged
 from dbx.store.journal import SEAL_BYTES, TORN, Journal, journal_name, scan, sound_end
 
@@ -30,11 +30,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from dbx.repo.domain import Domain
+    from dbx.repo.single import Single
     from dbx.repo.working import WorkingSet
     from dbx.store.index import Index
     from dbx.store.segments import SegmentWriter
 
-FLUSH_COMMITS = 1024
+FLUSH_COMMITS = 4096
 GROUP = 64
 LARGE_BYTES = 1024 * 1024
 """From here on a batch is written as a segment at once, instead of through the journal."""
@@ -151,25 +152,23 @@ def _write_group(domain: Domain, group: Sequence[Append]) -> bool:
     for request in group:
         request.error = None
         worker, last = domain.draw_from(working.index, "append")
-        builder = _build(domain, working, request, now_us, now, worker, last)
-        for fault in builder.faults:
-            if isinstance(fault.error, (IndexDamaged, TreeMismatch)):
-                raise fault.error
+        made = _build(domain, working, request, now_us, now, worker, last)
+        if isinstance(made, Builder):
+            try:
+                made.refuse()
+            except Exception as error:
+                request.error = error
+                if made.count:
+                    domain.reset()
+                    return True
+                continue
         try:
-            builder.refuse()
-        except Exception as error:
-            request.error = error
-            if builder.count:
-                domain.reset()
-                return True
-            continue
-        try:
-            line, committed = _advance(domain, working, builder, request, now)
+            line, committed = _advance(domain, working, made, request, now)
         except Invalid as error:
             request.error = error
             domain.reset()
             return True
-        domain.drawn["append"] = (worker, builder.last_drawn)
+        domain.drawn["append"] = (worker, made.last_drawn)
         built.append((request, committed, line))
     if not built:
         return False
@@ -200,7 +199,13 @@ def _size(commits: Sequence[Committed]) -> int:
 
 def _build(
     domain: Domain, working: WorkingSet, request: Append, now_us: int, now: str, worker: int, last: int
-) -> Builder:
+) -> Builder | Single:
+    """Check and build in memory. What is wrong with the transaction is kept in the builder."""
+    if request.draft is not None and request.existence == "any":
+        by = request.issued_by
+        single = build_single(request.draft, working, domain.entropy, by, now_us, now, worker, last)
+        if single is not None:
+            return single
     builder = Builder(
         entropy=domain.entropy,
         find=working.find,
@@ -218,11 +223,14 @@ def _build(
     )
     first_line = 0 if len(request.items) == 1 else 1
     builder.add(((first_line + n, item, None) for n, item in enumerate(request.items)), None)
+    for fault in builder.faults:
+        if isinstance(fault.error, (IndexDamaged, TreeMismatch)):
+            raise fault.error
     return builder
 
 
 def _advance(
-    domain: Domain, working: WorkingSet, builder: Builder, request: Append, now: str
+    domain: Domain, working: WorkingSet, builder: Builder | Single, request: Append, now: str
 ) -> tuple[bytes, Committed]:
     """Make a commit of what was built, in memory only: (its line, the commit)."""
     head = working.head
@@ -231,7 +239,7 @@ def _advance(
     commit = Commit(
         request.actor,
         None,
-        builder.count,
+        len(builder.envelopes),
         domain.id,
         merkle.root(builder.leaves).hex(),
         working.update_tree(records).hex(),
@@ -257,11 +265,33 @@ def write_journal(
     """
     journal = open_journal(domain, working, position, seq)
     at = journal.end
-    frames: list[bytes] = []
     blocks: list[tuple[int, int]] = []
-    alone = len(commits) == 1 and commits[0].commit.count == 1
-    for envelopes, bodies in ((commits[0].envelopes, commits[0].bodies),) if alone else _blocks(commits):
+    if len(commits) == 1 and commits[0].commit.count == 1 and len(commits[0].bodies[0]) < _SQUEEZE_BYTES:
         blocks.append((position, at))
+        head, tail = segment.encode_plain_frames(commits[0].envelopes[0], commits[0].bodies[0], lines[0], at)
+    else:
+        head, tail = _encode_blocks(commits, lines, position, at, blocks)
+    at += len(head)
+    gap = journal.gap(at + len(tail), len(head) + _SPARE_BYTES)
+    if gap:
+        raw = b"\n".join(lines) + b"\n"
+        tail = segment.encode_padded_frame(segment.C, raw, at, len(tail) + gap) or tail
+    try:
+        journal.append(head, tail)
+    except BaseException:
+        domain.disown(journal.name, journal.end)
+        raise
+    working.locate(journal.name, blocks, [(seq, at)])
+    working.move(journal=journal.name, journal_end=journal.end)
+
+
+def _encode_blocks(
+    commits: Sequence[Committed], lines: Sequence[bytes], position: int, at: int, located: list[tuple[int, int]]
+) -> tuple[bytes, bytes]:
+    """The E and B frames of some commits from the offset `at` on, and the C frame behind them; notes where they lie."""
+    frames: list[bytes] = []
+    for envelopes, bodies in _blocks(commits):
+        located.append((position, at))
         position += len(envelopes)
         for kind, texts in ((segment.E, envelopes), (segment.B, bodies)):
             raw = b"\n".join(texts) + b"\n"
@@ -269,17 +299,7 @@ def write_journal(
             frames.append(frame)
             at += len(frame)
     raw = b"\n".join(lines) + b"\n"
-    tail = segment.encode_frame(segment.C, raw, at, compress=False)
-    gap = journal.gap(at + len(tail), at - journal.end + _SPARE_BYTES)
-    if gap:
-        tail = segment.encode_padded_frame(segment.C, raw, at, len(tail) + gap) or tail
-    try:
-        journal.append(b"".join(frames), tail)
-    except BaseException:
-        domain.disown(journal.name, journal.end)
-        raise
-    working.locate(journal.name, blocks, [(seq, at)])
-    working.move(journal=journal.name, journal_end=journal.end)
+    return b"".join(frames), segment.encode_frame(segment.C, raw, at, compress=False)
 
 
 def _blocks(commits: Sequence[Committed]) -> Iterator[tuple[list[bytes], list[bytes]]]:
@@ -350,23 +370,21 @@ def finish(
     With `lazy` the index is written only every FLUSH_COMMITS commits; `also` writes more in the same transaction.
     """
     try:
-        domain.reflog.append([reflog_entry(commit, commit_id) for commit, commit_id in commits])
+        entries = [reflog_entry(commit, commit_id) for commit, commit_id in commits]
+        if lazy and domain.journal is not None and domain.journal.is_busy:
+            domain.reflog.hold(entries)
+        else:
+            domain.reflog.append(entries)
         if not lazy or working.pending >= FLUSH_COMMITS:
             domain.refold()
             working.flush(also=also)
         if working.head.journal_end >= SEAL_BYTES:
-            seal(domain, working, working.head)
+            from concurrent.futures import ThreadPoolExecutor
+
+            with ThreadPoolExecutor(1) as pool:  # compresses while this thread copies
+                seal(domain, working, working.head, pool=pool)
             domain.flush()
     except (OSError, DbxError):
         # Derived or evidence: a full disk or a damaged index here costs the next command some replaying, and nobody a
         # commit. Where the log itself is damaged, the next command says so.
         domain.reset()
-
-
-def reflog_entry(commit: Commit, commit_id: str, reason: str | None = None) -> ReflogEntry:
-    """How a commit shows in the reflog."""
-    by = Actor("-", "-") if commit.actor is None else Actor(commit.actor.group, commit.actor.user)
-    text = reason or (f"commit: {commit.message}" if commit.message else "commit")
-    if not text.isprintable():
-        text = "".join(c if c.isprintable() else " " for c in text)
-    return ReflogEntry(commit.parent, commit_id, commit.seq, commit.time, by, text[:200])

@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 class Lock:
     """An exclusive lock on a file of a directory. Not for sharing between threads: guard it with a mutex there."""
 
-    __slots__ = ("_directory", "_fd", "_held", "_name", "_path")
+    __slots__ = ("_directory", "_fd", "_file", "_held", "_name", "_path")
 
     def __init__(self, directory: Directory, name: str) -> None:
         self._directory = directory
         self._name = name
         self._path = directory.path_of(name)
         self._fd = -1
+        self._file = (0, 0)
         self._held = False
 
     @property
@@ -39,6 +40,8 @@ class Lock:
         """
         if self._fd < 0:
             self._fd = self._directory.open_write(self._name, create=True)
+            opened = os.fstat(self._fd)
+            self._file = (opened.st_ino, opened.st_dev)
         deadline = None
         pause = 0.001
         while True:
@@ -80,11 +83,10 @@ class Lock:
     def _is_replaced(self) -> bool:
         """Whether what is locked is no longer the file of that name: then others do not see the lock."""
         try:
-            found = os.stat(self._path, follow_symlinks=False)
+            found = os.lstat(self._path)
         except FileNotFoundError:
             return True
-        mine = os.fstat(self._fd)
-        return (found.st_ino, found.st_dev) != (mine.st_ino, mine.st_dev)
+        return (found.st_ino, found.st_dev) != self._file
 
     def _locked(self, wait_s: float) -> Locked:
         text = os.pread(self._fd, 21, 0).decode("ascii", "replace").strip()

@@ -6,16 +6,18 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from dbx.errors import Corrupt
+from dbx.errors import Corrupt, DbxError
 from dbx.formats import reflog
 from dbx.store.fs import write_all
 
 if TYPE_CHECKING:
     from dbx.formats.reflog import ReflogEntry
     from dbx.store.fs import Directory
+    from dbx.store.lock import Lock
 
 LOGS = "logs"
 MAX_BYTES = 1 << 30
+_MOST_HELD = 64
 
 
 def is_lost(line: bytes) -> bool:
@@ -26,15 +28,48 @@ def is_lost(line: bytes) -> bool:
 class Reflog:
     """The reflog of one ref, e.g. `refs/heads/main`."""
 
-    __slots__ = ("_directory", "_fd", "name")
+    __slots__ = ("_directory", "_fd", "_held", "name")
 
     def __init__(self, directory: Directory, ref: str) -> None:
         self._directory = directory
         self._fd = -1
+        self._held: list[ReflogEntry] = []
         self.name = f"{LOGS}/{ref}"
 
+    @property
+    def holds(self) -> bool:
+        """Whether entries wait to be written."""
+        return bool(self._held)
+
+    def hold(self, entries: list[ReflogEntry]) -> None:
+        """Add entries before long: with others, or when they have become many. A process that dies loses them."""
+        self._held += entries
+        if len(self._held) >= _MOST_HELD:
+            self.append([])
+
+    def settle(self, lock: Lock) -> None:
+        """Write what waits to be written, or forget it where somebody else is writing: it is evidence, not history."""
+        if not self._held:
+            return
+        taken = False
+        try:
+            if not lock.held:
+                lock.acquire(0)
+                taken = True
+            self.append([])
+        except (DbxError, OSError):
+            self._held = []
+        finally:
+            if taken:
+                lock.release()
+
     def append(self, entries: list[ReflogEntry]) -> None:
-        """Add entries at the end, behind a line that an interrupted write may have left unfinished."""
+        """Add entries at the end, behind those that wait, and behind a line that an interruption left unfinished.
+
+        The writer's lock must be held.
+        """
+        if self._held:
+            entries, self._held = [*self._held, *entries], []
         if self._fd < 0:
             self._directory.make(self.name.rpartition("/")[0])
             self._fd = self._directory.open_write(self.name, create=True)

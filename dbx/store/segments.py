@@ -154,6 +154,10 @@ class FrameReader:
             offset += len(data)
         return True
 
+    def rest(self, offset: int) -> bytes:
+        """All bytes from an offset on: for journals."""
+        return read_at(self._fd, max(0, self.size - offset), offset)
+
     def whole_commit_behind(self, offset: int) -> bool:
         """Whether a whole C frame begins at or behind an offset. Reads the file into memory: for journals."""
         data = read_at(self._fd, self.size, 0)

@@ -28,6 +28,7 @@ from dbx.formats.segment import (
     decode_header,
     encode_frame,
     encode_header_frame,
+    encode_plain_frames,
     find_commit_frame,
     parse_header,
     split_lines,
@@ -277,3 +278,12 @@ def test_the_search_is_quick() -> None:
         before = time.perf_counter()
         assert find_commit_frame(data, 0) is None
         assert time.perf_counter() - before < 10
+
+
+def test_three_plain_frames_at_once_are_the_three_one_by_one() -> None:
+    for offset in (0, 24, 2**33):
+        two, last = encode_plain_frames(b"e" * 500, b"body", b"commit", offset)
+        first = encode_frame(E, b"e" * 500 + b"\n", offset, compress=False)
+        second = encode_frame(B, b"body\n", offset + len(first), compress=False)
+        assert two == first + second
+        assert last == encode_frame(C, b"commit\n", offset + len(two), compress=False)

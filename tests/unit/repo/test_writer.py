@@ -462,3 +462,17 @@ def test_a_journal_behind_what_the_ref_knows_is_never_thrown_away(tmp_path: Path
                 act(opened.domain())
     assert len(list(path.glob("journal-2-*"))) == 1
     assert sorted(os.listdir(path / "segments")) == before
+
+
+def test_the_reflog_is_whole_once_a_domain_is_closed_or_read_anew(tmp_path: Path) -> None:
+    with closing(open_repository(tmp_path)) as opened:
+        domain = opened.domain()
+        appender = Appender(domain)
+        for n in range(40):
+            appender.append(Append([item("o-1", n=n)], issued_by=None))
+        assert domain.reflog.holds
+        with closing(open_repository(tmp_path)) as other:
+            Appender(other.domain()).append(Append([item("o-2")], issued_by=None))
+        appender.append(Append([item("o-1")], issued_by=None))
+    with closing(open_repository(tmp_path)) as opened:
+        assert {entry.seq for entry in opened.domain().reflog.read()} == set(range(42))

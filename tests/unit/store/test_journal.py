@@ -175,3 +175,20 @@ def test_no_room_ahead_is_no_fault(tmp_path: Path, journal: Journal) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert commits(tail(tmp_path / NAME)) == [b"commit %d" % n for n in range(8)]
+
+
+def test_whole_journals_are_read_the_same_with_and_without_the_short_cut(
+    tmp_path: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(20):
+        journal.append(*frames(journal.end, n))
+    raw = b"\n".join([b"x" * 300] * 9) + b"\n"
+    squeezed = segment.encode_frame(segment.E, raw, journal.end, compress=True)
+    squeezed += segment.encode_frame(segment.B, raw, journal.end + len(squeezed), compress=True)
+    commit = segment.encode_frame(segment.C, b"c\n" * 9, journal.end + len(squeezed), compress=True)
+    journal.append(squeezed, commit)
+    path = tmp_path / journal.name
+    short = tail(path)
+    monkeypatch.setattr("dbx.store.journal.SEAL_BYTES", -1)  # too large a journal for it, whatever its size
+    assert tail(path) == short
+    assert len(short.items) == 42

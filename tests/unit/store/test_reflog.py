@@ -10,6 +10,7 @@ from dbx.errors import Corrupt
 from dbx.formats.envelope import Actor
 from dbx.formats.reflog import ReflogEntry
 from dbx.store.fs import Directory
+from dbx.store.lock import Lock
 from dbx.store.reflog import Reflog
 
 NAME = "logs/refs/heads/main"
@@ -71,3 +72,30 @@ def test_a_long_reflog(reflog: Reflog) -> None:
     assert reflog.last() == entry(999)
     assert len(reflog.read()) == 1000
     reflog.close()
+
+
+def test_entries_that_are_held_are_written_with_the_next_or_when_they_are_many(tmp_path: Path, reflog: Reflog) -> None:
+    reflog.append([entry(0)])
+    reflog.hold([entry(1)])
+    assert reflog.holds
+    assert reflog.last() == entry(0)
+    reflog.append([entry(2)])
+    assert not reflog.holds
+    for n in range(3, 66):
+        reflog.hold([entry(n)])
+    assert reflog.last() == entry(2)
+    reflog.hold([entry(66)])
+    assert reflog.read() == [entry(n) for n in range(67)]
+    reflog.hold([entry(67)])
+    mine, other = (Lock(Directory(str(tmp_path)), "lock") for _ in range(2))
+    other.acquire(0)
+    reflog.settle(mine)
+    assert not reflog.holds
+    assert reflog.last() == entry(66)
+    other.close()
+    reflog.hold([entry(68)])
+    reflog.settle(mine)
+    assert not mine.held
+    assert reflog.last() == entry(68)
+    reflog.close()
+    mine.close()
