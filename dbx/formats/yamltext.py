@@ -92,7 +92,7 @@ class Source:
 
     def __init__(self, name: str, data: bytes, max_bytes: int = MAX_BYTES) -> None:
         if len(data) > max_bytes:
-            raise Invalid(f"cannot read {_quote(name)}: it has {len(data)} bytes, at most {max_bytes} are allowed")
+            raise Invalid(f"cannot read {_quote_path(name)}: it has {len(data)} bytes, at most {max_bytes} are allowed")
         self.name = name
         try:
             self.text = data.decode()
@@ -115,7 +115,7 @@ class Source:
 
     def _refuse_at(self, line: int, column: int, sentence: str, hint: str | None) -> NoReturn:
         raise Invalid(
-            f"cannot read {_quote(self.name)}: {sentence} at line {line} column {column}",
+            f"cannot read {_quote_path(self.name)}: {sentence} at line {line} column {column}",
             hint=hint,
             details={"file": self.name, "line": line, "column": column},
         )
@@ -361,6 +361,11 @@ def _escape(found: re.Match[str]) -> str:
 
 def _is_unfit(text: str) -> bool:
     return not text.isascii() and re.search(_UNFIT, text) is not None
+
+
+def _quote_path(path: str) -> str:
+    """All of it: the file is what the end of a path names."""
+    return f"'{path}'" if path.isprintable() else ascii(path)
 
 
 def _quote(text: str) -> str:

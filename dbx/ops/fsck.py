@@ -39,6 +39,7 @@ def check_domains(
         names = [name for name in repository.directory.names(DOMAINS) if _is_domain(session, name)]
     else:
         name = repository.active if session.domain_name is None else session.domain_name
+        _check_config(session)
         if not _is_domain(session, name):
             repository.check_domain(name)
         names = [name]
@@ -60,6 +61,10 @@ def _check_workspace(session: Session) -> None:
     active = session.repository.active
     if not _is_domain(session, active):
         raise Corrupt(f"'{HEAD}' names domain '{active}', which does not exist", details={"file": HEAD})
+    _check_config(session)
+
+
+def _check_config(session: Session) -> None:
     try:
         session.repository.read_config()
     except Invalid as error:

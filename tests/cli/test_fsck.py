@@ -107,7 +107,10 @@ def test_a_missing_domain_file_is_damage(run: Runner) -> None:
 def test_damage_to_the_repository_itself(run: Runner) -> None:
     fill(run)
     (run.cwd / ".dbx/config.yaml").write_text("format: [\n")
-    assert run("fsck", "--all").status == 7
+    for argv in (("fsck", "--all"), ("fsck",)):
+        done = run(*argv)
+        assert done.status == 7
+        assert "config.yaml" in done.stderr
     (run.cwd / ".dbx/HEAD").write_text("ref: elsewhere\n")
     done = run("fsck")
     assert done.status == 7

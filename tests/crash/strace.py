@@ -27,6 +27,8 @@ _CALLS = (
 WRITING = tuple(_CALLS.split())
 OPENING = frozenset(("open", "openat"))
 _LINE = re.compile(r"(\d+) +([a-z0-9_]+)\((.*)")
+_ELSEWHERE = re.compile(r'AT_FDCWD<[^>]*>(?=, "/)')
+"""What strace says of a path that is absolute: where the process is does not matter to it."""
 _RESULT = re.compile(r"\) += (-?\d+|\?)([^=]*)$")
 
 
@@ -120,7 +122,7 @@ def _calls(log: Path, root: str, every: bool) -> Iterator[Call]:
             numbers[thread, name] += 1
             if name in OPENING and not every and "O_CREAT" not in text:
                 continue
-            if root in text or (name == "write" and text.startswith("1<")):
+            if root in _ELSEWHERE.sub("", text) or (name == "write" and text.startswith("1<")):
                 result = _RESULT.search(text)
                 failed = result is not None and result[1].startswith("-")
                 yield Call(name, numbers[thread, name], text.rstrip(), failed)
