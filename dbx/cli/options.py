@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from typing import Any
 
 import click
@@ -73,9 +74,19 @@ _EVERYWHERE = (*GLOBALS, VERSION, HELP)
 
 
 def with_globals(own: list[click.Parameter], extra: tuple[click.Option, ...] = ()) -> list[click.Parameter]:
-    """`own` and the global options after them, except those whose spelling or name a command uses itself."""
+    """`own` and the global options after them, without those spellings and names that a command uses itself."""
     taken = {spelling for param in own for spelling in (*param.opts, *param.secondary_opts, param.name)}
-    return [*own, *(o for o in (*GLOBALS, *extra, HELP) if taken.isdisjoint((*o.opts, o.name)))]
+    return [*own, *(left for o in (*GLOBALS, *extra, HELP) if o.name not in taken and (left := _left(o, taken)))]
+
+
+def _left(option: click.Option, taken: set[str]) -> click.Option | None:
+    """An option with the spellings that are not taken: of -d and --domain the latter, where -d deletes."""
+    opts = [spelling for spelling in option.opts if spelling not in taken]
+    if len(opts) in (0, len(option.opts)):
+        return option if opts else None
+    left = copy(option)
+    left.opts = opts
+    return left
 
 
 def write_options(own: list[click.Parameter], ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dbx.repo.indexfile import INDEX
+from dbx.repo.revision import REMOTES, TAGS
 from dbx.store.index import Index
 from dbx.store.indexsurvey import find_ids, find_types
 
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
     from dbx.repo.domain import Domain
 
 LIMIT = 200
-_TAGS = "refs/tags"
 _WAIT_S = 0.2
 
 
@@ -39,8 +39,9 @@ def find_aggregate_ids(domain: Domain, aggregate_type: str, prefix: str) -> list
 
 
 def find_ref_names(domain: Domain, prefix: str) -> list[str]:
-    """HEAD and tags; of commit ids, those of at least four digits that are still ambiguous or unique."""
-    names = ["HEAD", *domain.directory.names(_TAGS)]
+    """HEAD, tags and remotes' heads; of commit ids, those of at least four digits that begin so."""
+    names = ["HEAD", *domain.directory.names(TAGS)]
+    names += [f"{remote}/main" for remote in domain.directory.names(REMOTES)]
     if len(prefix) >= 4 and all(c in "0123456789abcdef" for c in prefix) and len(prefix) <= 64:
         index = _open(domain)
         if index is not None:

@@ -25,6 +25,7 @@ from dbx.formats.refs import decode_tag
 from dbx.model.names import quote
 from dbx.model.time import format_time, parse_moment
 from dbx.repo.log import MAIN, read_ref
+from dbx.store.reflog import LOGS, Reflog
 
 if TYPE_CHECKING:
     from dbx.repo.domain import Domain
@@ -241,3 +242,23 @@ def _find_time(domain: Domain, working: WorkingSet, reader: LogReader, base: str
         seq = first - 1
     why = "has no commits yet" if working.head.seq < 0 else "has no commit that is so old"
     raise NotFound(f"{quote(base)} names no commit: domain '{domain.name}' {why}")
+
+
+# -- reflogs -----------------------------------------------------------------------------------------------------------
+
+
+def find_reflog(domain: Domain, text: str) -> tuple[str, Reflog]:
+    """(full name, reflog) of the branch, a tag or a remote's ref. Raises Invalid, NotFound where nothing is known."""
+    remote = _match_remote(text)
+    if text in ("@", "HEAD", "main", MAIN):
+        return MAIN, Reflog(domain.directory, MAIN)
+    if remote is not None:
+        name = f"{REMOTES}/{remote[1]}/main"
+    else:
+        tag = text.removeprefix(f"{TAGS}/")
+        if not _match_tag(tag):
+            raise Invalid(f"{quote(text)} is not a ref that moves", hint="write HEAD, a tag, or origin/main")
+        name = f"{TAGS}/{tag}"
+    if not domain.directory.exists(f"{LOGS}/{name}"):
+        raise NotFound(f"no ref {quote(text)} has moved in domain '{domain.name}'", hint="see 'dbx tag'")
+    return name, Reflog(domain.directory, name)

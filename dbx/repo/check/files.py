@@ -35,7 +35,18 @@ _REMOTES = "refs/remotes/"
 _TAGS = "refs/tags"
 _KNOWN = frozenset(
     {"HEAD", "domain.yaml", "index.db", "index.db-wal", "index.db-shm", "index.db-journal", "staging.jsonl", "lock"}
-    | {"staging.lock", "snapshots.db", "queue.db", "segments", "manifests", "refs", "schemas", "logs", "quarantine"}
+    | {
+        "staging.lock",
+        "snapshots.db",
+        "queue.db",
+        "segments",
+        "manifests",
+        "refs",
+        "schemas",
+        "logs",
+        "quarantine",
+        "undone",
+    }
 )
 _MAX_TAG_BYTES = 64 * 1024
 

@@ -99,3 +99,35 @@ def test_entries_that_are_held_are_written_with_the_next_or_when_they_are_many(t
     assert reflog.last() == entry(68)
     reflog.close()
     mine.close()
+
+
+def test_newest_first_is_the_same_backwards(tmp_path: Path) -> None:
+    log = Reflog(Directory(str(tmp_path)), "refs/heads/main")
+    assert list(log.newest()) == []
+    entries = [entry(n)._replace(reason="x" * (n * 7 % 900 + 1)) for n in range(400)]
+    log.append(entries[:1], durable=True)
+    log.append(entries[1:])
+    assert list(log.newest()) == log.read()[::-1] == entries[::-1]
+    path = tmp_path / "logs" / "refs" / "heads" / "main"
+    whole = path.read_bytes()
+    for cut in (1, 50, len(whole) - 10):
+        path.write_bytes(whole[:cut])
+        assert list(log.newest()) == log.read()[::-1]
+    path.write_bytes(whole[:200].replace(b"commit", b"\0\0\0\0\0\0") + whole[200:])
+    assert list(log.newest()) == log.read()[::-1]
+
+
+def test_what_is_held_is_forgotten_where_others_have_written(tmp_path: Path, reflog: Reflog) -> None:
+    reflog.append([entry(0)])
+    reflog.hold([entry(1), entry(2)])
+    other = Reflog(Directory(str(tmp_path)), "refs/heads/main")
+    undone = entry(0)._replace(old=entry(2).new, new=entry(0).new, reason="undo: 2 commits")
+    other.append([undone], durable=True)
+    lock = Lock(Directory(str(tmp_path)), "lock")
+    reflog.settle(lock)
+    assert reflog.read() == [entry(0), undone]
+    reflog.hold([entry(1)])
+    reflog.append([entry(2)])
+    assert reflog.read() == [entry(0), undone, entry(1), entry(2)]
+    for each in (reflog, other, lock):
+        each.close()

@@ -1,0 +1,95 @@
+"""Name a commit; list or delete such names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dbx.cli.complete import complete_ref
+from dbx.cli.context import Invocation, pass_invocation
+from dbx.cli.frame import define
+from dbx.cli.history import SHORT
+from dbx.cli.render import emit, emit_stream
+from dbx.cli.session import session
+from dbx.errors import UsageError
+
+if TYPE_CHECKING:
+    from dbx.ops.tag import Tag
+
+_LISTED = 2
+
+
+@define()
+@click.argument("words", nargs=-1, metavar="[NAME [REF]]", shell_complete=complete_ref)
+@click.option("-m", "--message", metavar="TEXT", help="Why; one line.")
+@click.option("-f", "--force", is_flag=True, help="Move a tag that exists.")
+@click.option("-l", "--list", "listing", is_flag=True, help="List the tags that fit one of the patterns.")
+@click.option("-d", "--delete", is_flag=True, help="Delete the tags of these names.")
+@pass_invocation
+def command(
+    invocation: Invocation, words: tuple[str, ...], message: str | None, force: bool, listing: bool, delete: bool
+) -> None:
+    if listing and delete:
+        raise UsageError("--list cannot be used together with --delete")
+    if listing or not words:
+        _refuse(message, force, "listing tags", delete=delete)
+        _list(invocation, words)
+    elif delete:
+        _refuse(message, force, "--delete", delete=False)
+        _delete(invocation, words)
+    else:
+        _create(invocation, words, message, force=force)
+
+
+def _refuse(message: str | None, force: bool, what: str, *, delete: bool) -> None:
+    if delete:
+        raise UsageError("--delete needs the name of a tag")
+    for given, option in ((message is not None, "--message"), (force, "--force")):
+        if given:
+            raise UsageError(f"{option} needs the name of a tag to make; it does not go with {what}")
+
+
+def _list(invocation: Invocation, patterns: tuple[str, ...]) -> None:
+    from dbx.ops.tag import list_tags
+
+    with session(invocation) as opened:
+        found = list_tags(opened, patterns)
+    if invocation.json:
+        emit(invocation, [_value(tag) for tag in found], [])
+    else:
+        emit_stream(invocation, found, lambda tag: tag.name)
+
+
+def _delete(invocation: Invocation, names: tuple[str, ...]) -> None:
+    from dbx.ops.tag import delete_tags
+
+    with session(invocation) as opened:
+        done = delete_tags(opened, names)
+    emit(
+        invocation, [_value(tag) for tag in done], [f"deleted tag '{t.name}' (was {t.commit_id[:SHORT]})" for t in done]
+    )
+
+
+def _create(invocation: Invocation, words: tuple[str, ...], message: str | None, *, force: bool) -> None:
+    from dbx.ops.tag import create_tag
+
+    if len(words) > _LISTED:
+        raise UsageError(f"unexpected argument '{words[_LISTED]}' for 'dbx tag'", hint="run 'dbx tag --help'")
+    with session(invocation) as opened:
+        made, old = create_tag(opened, words[0], *words[1:], message=message, force=force)
+    was = "" if old is None else f" (was {old.commit_id[:SHORT]})"
+    emit(invocation, _value(made), [f"tag '{made.name}' is {made.commit_id[:SHORT]}{was}"])
+
+
+def _value(tag: Tag) -> dict[str, Any]:
+    by = tag.actor
+    return {
+        "name": tag.name,
+        "commit": tag.commit_id or None,
+        "seq": tag.seq if tag.commit_id else None,
+        "signed": tag.signed,
+        "message": tag.message,
+        "tagged_at": tag.tagged_at,
+        "actor": None if by is None else {"group": by.group, "user": by.user},
+    }
