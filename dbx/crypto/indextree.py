@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from dbx.errors import Corrupt
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 EMPTY = sha256(b"").digest()
 BUCKET = 16
@@ -64,18 +64,20 @@ def node_hash(d: int, left: bytes, right: bytes) -> bytes:
     return sha256(b"\x01" + d.to_bytes(1, "big") + left + right).digest()
 
 
-def root_of(items: Sequence[Item]) -> bytes:
-    """The root over items sorted by key, without repeats. O(n).
+def root_of(items: Iterable[Item]) -> bytes:
+    """The root over items sorted by key, without repeats. O(n) time, O(log n) memory.
 
     In key order the split bits of neighbours form a Cartesian tree, so one stack suffices.
     """
-    if not items:
+    source = iter(items)
+    first = next(source, None)
+    if first is None:
         return EMPTY
     hashes: list[bytes] = []
     splits: list[int] = []
-    previous = int.from_bytes(items[0][0], "big")
-    current = items[0][1]
-    for key, leaf in items[1:]:
+    previous = int.from_bytes(first[0], "big")
+    current = first[1]
+    for key, leaf in source:
         number = int.from_bytes(key, "big")
         d = 256 - (previous ^ number).bit_length()
         while splits and splits[-1] > d:
@@ -178,6 +180,17 @@ class IndexTree:
             self._pages.clear()
             self._buckets.clear()
         return taken
+
+    def slots(self, prefix: bytes, expected: bytes) -> list[bytes | None] | None:
+        """The hashes of the sixteen subtrees below a prefix whose own hash is `expected`; None where a bucket is."""
+        if len(self._pages) > _CACHE_LIMIT and not self._dirty:
+            self._pages.clear()
+        page = self._page(prefix, expected)
+        return None if page is None else page.heap[16:]
+
+    def leaves(self, prefix: bytes, expected: bytes) -> list[Item]:
+        """The bucket at a prefix whose own hash is `expected`, in key order."""
+        return sorted(self._bucket(prefix, expected, keep=False).items())
 
     def prove(self, key: bytes) -> Proof | None:
         """The path of a key, or of the leaf to which its bits lead; None when there are no aggregates at all."""

@@ -1,4 +1,4 @@
-"""One hash over everything that a domain holds."""
+"""One hash over everything that a domain holds, and a file of every aggregate's."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ from dbx.repo.revision import resolve_revision
 from dbx.repo.survey import Root, get_root
 
 if TYPE_CHECKING:
-    from dbx.ops.session import Session
+    from collections.abc import Callable
 
-__all__ = ["Root", "root"]
+    from dbx.ops.session import Session
+    from dbx.repo.domain import Domain
+    from dbx.repo.rootfile import Exported
+
+__all__ = ["Root", "export", "root"]
 
 
 def root(session: Session, source: str | None) -> tuple[str, Root]:
@@ -20,20 +24,36 @@ def root(session: Session, source: str | None) -> tuple[str, Root]:
 
     What could be either is a domain's name where there is such a domain. Raises NotFound, Invalid.
     """
+    domain, seq = _find(session, source)
+    return domain.name, get_root(domain, seq)
+
+
+def export(session: Session, source: str | None, target: str | Callable[[bytes], object]) -> tuple[str, Exported]:
+    """Write a root file to a path, whole or not at all, or by a function: (domain, what was written).
+
+    `source` is as for `root`. Raises NotFound, Invalid, Failure.
+    """
+    from dbx.repo.rootfile import export_roots, export_roots_to
+
+    domain, seq = _find(session, source)
+    if isinstance(target, str):
+        return domain.name, export_roots_to(domain, target, seq)
+    return domain.name, export_roots(domain, target, seq)
+
+
+def _find(session: Session, source: str | None) -> tuple[Domain, int | None]:
     if source is None:
-        return session.domain.name, get_root(session.domain)
+        return session.domain, None
     repository = session.repository
     if "@" not in source and source not in repository.domain_names():
-        return _root_of_ref(session, source)
+        return session.domain, _seq_of_ref(session, source)
     name, ref = parse_source(source)
     domain = session.domain if name is None else repository.domain(name)
-    return domain.name, get_root(domain, None if ref is None else resolve_revision(domain, ref).seq)
+    return domain, None if ref is None else resolve_revision(domain, ref).seq
 
 
-def _root_of_ref(session: Session, ref: str) -> tuple[str, Root]:
-    domain = session.domain
+def _seq_of_ref(session: Session, ref: str) -> int:
     try:
-        found = resolve_revision(domain, ref)
+        return resolve_revision(session.domain, ref).seq
     except NotFound as error:
         raise NotFound(error.message, hint=f"there is no domain '{ref}' either; see 'dbx domain list'") from None
-    return domain.name, get_root(domain, found.seq)

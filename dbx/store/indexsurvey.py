@@ -65,6 +65,13 @@ def iterate_versions(index: Index) -> Iterator[tuple[str, str, int]]:
         last = found[-1][0]
 
 
+def walk_keys(index: Index, after: bytes, limit: int) -> list[tuple[bytes, str, str, int, bytes]]:
+    """(key, type, id, version, root) of the next aggregates in the order of their keys. The checksums are not read."""
+    return index.all(
+        "SELECT key, type, id, version, root FROM aggregate WHERE key > ? ORDER BY key LIMIT ?", after, limit
+    )
+
+
 def find_version(index: Index, aggregate_type: str, aggregate_id: str) -> int:
     """The latest version of an aggregate, 0 when there is none."""
     found = index.one("SELECT version FROM aggregate WHERE type = ? AND id = ?", aggregate_type, aggregate_id)

@@ -1,0 +1,252 @@
+"""Which aggregates stand differently in two places, and how: refs, domains, root files, and what is staged."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from dbx.errors import DbxError, Invalid, NotFound
+from dbx.ops.source import parse_source
+from dbx.repo.compare.between import Wanted, compare, compare_commits, compare_staged, find_common, gather_staged
+from dbx.repo.compare.events import events_between
+from dbx.repo.compare.side import DomainSide
+from dbx.repo.revision import resolve_revision
+from dbx.repo.rootfile import RootFile, find_commit_id, open_root_file
+from dbx.repo.staging import staged_events
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from dbx.model.event import Event
+    from dbx.ops.session import Session
+    from dbx.repo.compare.values import Common, Difference, Standing
+    from dbx.repo.domain import Domain
+    from dbx.repo.log import LogReader
+    from dbx.repo.working import WorkingSet
+
+__all__ = ["Diff", "Patch", "Place", "Wanted", "diff"]
+
+_PATHS = ("/", "./", "../")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One side, as it was found: `kind` is "domain", "root_file" or "staged".
+
+    `name` is what the user calls it, `file` the path of a root file. `domain_id`, `commit` and `seq` are None where
+    there is no commit; hashes are hex.
+    """
+
+    kind: str
+    name: str
+    domain: str | None
+    domain_id: str | None
+    commit: str | None
+    seq: int | None
+    root: str | None
+    file: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Diff:
+    """What differs, by type and id. `related` is False where two domains share no commit that is known.
+
+    `common` is the last commit of two domains that both have: (id in hex, seq).
+    """
+
+    a: Place
+    b: Place
+    related: bool
+    common: tuple[str, int] | None
+    differences: list[Difference]
+
+
+class _Source(NamedTuple):
+    """Where a side is read from: a domain at a commit (None: its head), or a root file."""
+
+    name: str
+    domain: Domain | None = None
+    seq: int | None = None
+    file: RootFile | None = None
+
+
+def diff(find_session: Callable[[], Session], a: str | None, b: str | None, wanted: Wanted) -> Diff:
+    """Compare A with B. Without B: A with the head. Without both: the head with what is staged.
+
+    `find_session` opens the repository; it is not asked where two root files are compared. Raises NotFound, Invalid,
+    and Corrupt naming the line of a root file that was changed.
+    """
+    if a is None:
+        return _diff_staged(find_session().domain, wanted)
+    with ExitStack() as stack:
+        first = _find_source(find_session, a, stack)
+        second = _Source("HEAD", find_session().domain) if b is None else _find_source(find_session, b, stack)
+        return _compare(first, second, wanted)
+
+
+class Patch:
+    """The events behind the differences, read when they are asked for."""
+
+    def __init__(self, find_session: Callable[[], Session], found: Diff) -> None:
+        self._find_session = find_session
+        self._found = found
+        self._staged: dict[tuple[str, str], list[Event]] | None = None
+
+    def events(self, one: Difference) -> tuple[Iterator[Event], Iterator[Event]]:
+        """The events that A has and B has not, and those that B has and A has not.
+
+        A root file has no events; and where it is not known at which version two histories part, nothing is shown.
+        """
+        if one.common is None:
+            return iter(()), iter(())
+        return self._of(self._found.a, one, one.a, one.common), self._of(self._found.b, one, one.b, one.common)
+
+    def _of(self, place: Place, one: Difference, standing: Standing | None, common: int) -> Iterator[Event]:
+        if standing is None or place.domain is None:
+            return iter(())
+        domain = self._find_session().repository.domain(place.domain)
+        if place.kind != "staged":
+            return events_between(domain, one.type, one.id, common + 1, standing.version)
+        if self._staged is None:
+            self._staged = {}
+            for event in staged_events(domain):
+                self._staged.setdefault((event.aggregate_type, event.aggregate_id), []).append(event)
+        return iter(self._staged.get((one.type, one.id), ()))
+
+
+# -- what the arguments name -------------------------------------------------------------------------------------------
+
+
+def _find_source(find_session: Callable[[], Session], text: str, stack: ExitStack) -> _Source:
+    """A domain or a ref comes before a file of the same name; a path with a slash in front is always a file."""
+    if not text:
+        raise Invalid("an empty text names nothing to compare", hint="name a ref, a domain or a root file")
+    is_file = os.path.exists(text)
+    if text.startswith(_PATHS) or (is_file and os.path.isabs(text)):
+        return _Source(text, file=stack.enter_context(open_root_file(text)))
+    if not is_file:
+        return _find_commit(find_session(), text)
+    with suppress(DbxError):  # whatever keeps it from being a ref: it is a file
+        return _find_commit(find_session(), text)
+    return _Source(text, file=stack.enter_context(open_root_file(text)))
+
+
+def _find_commit(session: Session, text: str) -> _Source:
+    name, at, _ = text.partition("@")
+    if name and (at or name in session.repository.domain_names()):
+        _, ref = parse_source(text)
+        domain = session.repository.domain(name)
+        return _Source(text, domain, None if ref is None else resolve_revision(domain, ref).seq)
+    domain = session.domain
+    ref = text
+    if at and not name:
+        # '@2026-11-01' is a ref as it stands; before any other one the '@' may stand as in DOMAIN@REF.
+        ref = parse_source(text)[1] or text
+    try:
+        return _Source(text, domain, resolve_revision(domain, ref).seq)
+    except NotFound as error:
+        hint = f"there is no domain and no root file '{text}' either; see 'dbx domain list'"
+        raise NotFound(error.message, hint=hint, details=error.details) from None
+
+
+# -- comparing ---------------------------------------------------------------------------------------------------------
+
+
+def _compare(a: _Source, b: _Source, wanted: Wanted) -> Diff:
+    if a.domain is not None and b.domain is not None:
+        if a.domain is b.domain:
+            return _same_domain(a.domain, a, b, wanted)
+        return _two_domains(a.domain, b.domain, a, b, wanted)
+    if a.domain is not None and b.file is not None:
+        return _with_file(a.domain, a, b.file, b, wanted, is_file_first=False)
+    if b.domain is not None and a.file is not None:
+        return _with_file(b.domain, b, a.file, a, wanted, is_file_first=True)
+    assert a.file is not None  # noqa: S101 - every source is one of the two
+    assert b.file is not None  # noqa: S101
+    left, right = _file_place(a.file, a.name), _file_place(b.file, b.name)
+    related = left.domain_id == right.domain_id or left.commit == right.commit
+    return Diff(left, right, related, None, _sorted(compare(a.file, b.file, wanted)))
+
+
+def _same_domain(domain: Domain, a: _Source, b: _Source, wanted: Wanted) -> Diff:
+    def query(working: WorkingSet, reader: LogReader) -> Diff:
+        head = working.head.seq
+        seq_a, seq_b = (head if one.seq is None else one.seq for one in (a, b))
+        found = _sorted(compare_commits(working, reader, seq_a, seq_b, wanted))
+        low = min(seq_a, seq_b)
+        common = None if low < 0 else (reader.commit(low).id.hex(), low)
+        return Diff(_place(domain, working, reader, a), _place(domain, working, reader, b), True, common, found)
+
+    return domain.read(query)
+
+
+def _two_domains(first: Domain, second: Domain, a: _Source, b: _Source, wanted: Wanted) -> Diff:
+    def query(mine: WorkingSet, reader: LogReader, theirs: WorkingSet, other: LogReader) -> Diff:
+        left, right = DomainSide(mine, reader, a.seq), DomainSide(theirs, other, b.seq)
+        seqs = (w.head.seq if one.seq is None else one.seq for w, one in ((mine, a), (theirs, b)))
+        common: Common | None = find_common(mine, theirs, *seqs)
+        return Diff(
+            _place(first, mine, reader, a),
+            _place(second, theirs, other, b),
+            common is not None or first.id == second.id,
+            None if common is None else (common.id.hex(), common.seq),
+            _sorted(compare(left, right, wanted)),
+        )
+
+    return first.read(lambda mine, reader: second.read(lambda theirs, other: query(mine, reader, theirs, other)))
+
+
+def _with_file(
+    domain: Domain, source: _Source, file: RootFile, named: _Source, wanted: Wanted, *, is_file_first: bool
+) -> Diff:
+    commit = find_commit_id(file.header)
+    other = _file_place(file, named.name)
+
+    def query(working: WorkingSet, reader: LogReader) -> Diff:
+        side = DomainSide(working, reader, source.seq)
+        mine = _place(domain, working, reader, source)
+        related = other.domain_id == domain.id or (commit is not None and bool(working.index.find_commits(commit)))
+        if is_file_first:
+            return Diff(other, mine, related, None, _sorted(compare(file, side, wanted)))
+        return Diff(mine, other, related, None, _sorted(compare(side, file, wanted)))
+
+    return domain.read(query)
+
+
+def _diff_staged(domain: Domain, wanted: Wanted) -> Diff:
+    head = _Source("HEAD", domain)
+    place = domain.read(lambda working, reader: _place(domain, working, reader, head))
+    gathered = gather_staged(staged_events(domain), wanted)
+    found = domain.read(lambda working, _: compare_staged(working.index, gathered))
+    staged = Place("staged", "staged", domain.name, domain.id, None, None, None)
+    common = None if place.commit is None or place.seq is None else (place.commit, place.seq)
+    return Diff(place, staged, True, common, found)
+
+
+def _place(domain: Domain, working: WorkingSet, reader: LogReader, source: _Source) -> Place:
+    seq = working.head.seq if source.seq is None else source.seq
+    if seq < 0:
+        return Place("domain", source.name, domain.name, domain.id, None, None, working.head.root.hex())
+    entry = reader.commit(seq)
+    return Place("domain", source.name, domain.name, domain.id, entry.id.hex(), seq, entry.commit.index)
+
+
+def _file_place(file: RootFile, name: str) -> Place:
+    header = file.header
+    commit = header.commit
+    return Place(
+        "root_file",
+        name,
+        None,
+        None if commit is None else commit.domain,
+        find_commit_id(header),
+        None if commit is None else commit.seq,
+        header.root.hex(),
+        name,
+    )
+
+
+def _sorted(found: Iterator[Difference]) -> list[Difference]:
+    return sorted(found, key=lambda one: (one.type, one.id))

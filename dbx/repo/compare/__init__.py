@@ -1,0 +1,8 @@
+"""Comparing what two places hold: domains, commits of one domain, root files.
+
+values       what stands where, and how two standings differ
+side         a domain at a commit, as one side of a comparison
+past         versions and roots at an older commit
+trees        the first version at which two histories part
+between      the comparisons themselves
+"""
