@@ -199,12 +199,12 @@ class Directory:
         """A descriptor for reading and writing a regular file in place; made 0600 where asked."""
         return self._open(name, os.O_RDWR | os.O_NONBLOCK | (os.O_CREAT if create else 0))
 
-    def write(self, name: str, data: bytes) -> None:
+    def write(self, name: str, data: bytes, mode: int = 0o600) -> None:
         """Replace a file: after a crash it has its old or its new bytes; durable on return."""
         temporary = self.temporary(self._split(name)[0])
         try:
             temporary.write(data)
-            temporary.publish(self._split(name)[1])
+            temporary.publish(self._split(name)[1], mode)
         except BaseException:
             temporary.discard()
             raise
@@ -345,8 +345,10 @@ class TemporaryFile:
         """Append bytes."""
         write_all(self.fd, data)
 
-    def publish(self, name: str) -> None:
+    def publish(self, name: str, mode: int = 0o600) -> None:
         """fsync, rename to its name (replacing), fsync the directory."""
+        if mode != 0o600:
+            os.fchmod(self.fd, mode)
         os.fsync(self.fd)
         fd, self.fd = self.fd, -1
         os.close(fd)

@@ -7,7 +7,7 @@ import pytest
 
 from dbx.crypto import merkle
 from dbx.errors import NotFound
-from dbx.repo.committree import CommitTree
+from dbx.repo.evidence.committree import CommitTree
 from dbx.repo.writer import Append, Appender
 from dbx.store.indexlayout import IndexDamaged
 from tests.history import append, item, open_repository

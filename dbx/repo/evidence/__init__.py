@@ -1,0 +1,1 @@
+"""What others can check without us: heads of the commit log, signed or not, and proofs against them."""

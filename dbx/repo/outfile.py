@@ -1,0 +1,27 @@
+"""Files that are made for others, outside of any repository: whole or not there, open to whom the umask lets in."""
+
+from __future__ import annotations
+
+import os
+
+from dbx.errors import Failure
+from dbx.store.fs import Directory
+
+PRIVATE = 0o600
+
+
+def write_outside(path: str, data: bytes, *, private: bool = False) -> None:
+    """Replace the file at `path`, durably. Readable as the umask has it, or by the owner alone. Raises Failure."""
+    parent, name = os.path.split(os.path.abspath(path))
+    if not name or os.path.isdir(path):
+        raise Failure(f"'{path}' is a directory, not a file")
+    if not os.path.isdir(parent):
+        raise Failure(f"there is no directory '{parent}'", hint="make it first")
+    Directory(parent).write(name, data, PRIVATE if private else 0o666 & ~_umask())
+
+
+def _umask() -> int:
+    # Asking means setting. For that moment the strictest there is, lest another thread make a file open to all.
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
