@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dbx.formats.commit import Commit
     from dbx.model.event import Aggregate, Event
+    from dbx.ops.tag import Tag
     from dbx.repo.log import Entry
 
 
@@ -82,3 +83,17 @@ def head_value(entry: Entry | None) -> dict[str, Any] | None:
         return None
     commit = entry.commit
     return {"id": entry.id.hex(), "seq": commit.seq, "time": commit.time, "message": commit.message}
+
+
+def tag_value(tag: Tag) -> dict[str, Any]:
+    """A tag; what its reflog does not tell is null."""
+    by = tag.actor
+    return {
+        "name": tag.name,
+        "commit": tag.commit_id or None,
+        "seq": tag.seq if tag.commit_id else None,
+        "signed": tag.signed,
+        "message": tag.message,
+        "tagged_at": tag.tagged_at,
+        "actor": None if by is None else {"group": by.group, "user": by.user},
+    }

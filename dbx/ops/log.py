@@ -1,36 +1,126 @@
-"""The commits of a domain, newest first."""
+"""The commits of a domain: a range of them, those of some time, by somebody, or about an aggregate."""
 
 from __future__ import annotations
 
-from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from dbx.errors import Invalid
-from dbx.model.names import quote
-from dbx.repo import query
+from dbx.errors import Invalid, NotFound
+from dbx.model import names
+from dbx.model.time import format_time, parse_moment
+from dbx.repo import history, query
+from dbx.repo.history import Found, Wanted
 from dbx.repo.revision import resolve_revision
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dbx.formats.commit import Commit
+    from dbx.model.event import Event
     from dbx.ops.session import Session
 
+__all__ = ["Change", "Found", "LogQuery", "changes_of", "events_of", "list_commits", "split_aggregate", "take_id"]
 
-def list_commits(session: Session, wanted: str | None = None, limit: int | None = None) -> Iterator[tuple[Commit, str]]:
-    """(commit, its id), newest first, at most `limit`. The work does not grow with the domain.
+
+class LogQuery(NamedTuple):
+    """What is asked for, as people write it.
 
     `wanted` is a ref (it and what came before), or `A..B`: what came after A, up to and with B. Without an A that is
-    from the beginning, without a B up to the head. Raises NotFound, Invalid.
+    from the beginning, without a B up to the head. `since` and `until` are times, dates or durations back; `actor` is
+    `USER` or `GROUP:USER`.
     """
-    first, last = 0, None
-    if wanted is not None:
-        after, dots, upto = wanted.partition("..")
-        if not dots:
-            after, upto = "", after
-        elif ".." in upto or upto.startswith("."):
-            raise Invalid(f"{quote(wanted)} is not a range of commits", hint="write A..B, A.. or ..B")
-        first = resolve_revision(session.domain, after).seq + 1 if after else 0
-        last = resolve_revision(session.domain, upto).seq if upto else None
-    entries = query.iterate_commits(session.domain, first=first, last=last)
-    return ((entry.commit, entry.id.hex()) for entry in islice(entries, limit))
+
+    wanted: str | None = None
+    aggregate_type: str | None = None
+    aggregate_id: str | None = None
+    since: str | None = None
+    until: str | None = None
+    actor: str | None = None
+
+
+class Change(NamedTuple):
+    """How far a commit brought an aggregate: `events` of them, the last one being `version`."""
+
+    aggregate_type: str
+    aggregate_id: str
+    events: int
+    version: int
+
+
+def list_commits(
+    session: Session, asked: LogQuery, *, limit: int | None = None, oldest_first: bool = False
+) -> Iterator[Found]:
+    """The newest `limit` commits that are asked for, newest first, or these oldest first.
+
+    The work grows with the commits that are looked at, not with the domain. Raises NotFound, Invalid.
+    """
+    domain = session.domain
+    first, last = _range(session, asked.wanted)
+    group, user = _actor(asked.actor)
+    wanted = Wanted(
+        first,
+        last,
+        _moment(session, asked.since),
+        _moment(session, asked.until),
+        asked.aggregate_type,
+        asked.aggregate_id,
+        group,
+        user,
+    )
+    return history.select_commits(domain, wanted, limit=limit, oldest_first=oldest_first)
+
+
+def events_of(session: Session, found: Found) -> Iterator[Event]:
+    """The events of a listed commit; where an aggregate was asked for, those of it."""
+    return history.events_of(session.domain, found)
+
+
+def changes_of(session: Session, found: Found) -> list[Change]:
+    """Which aggregates a listed commit brought forward, by type and id. Memory grows with them, not with the events."""
+    versions: dict[tuple[str, str], int] = {}
+    counts: dict[tuple[str, str], int] = {}
+    for event in events_of(session, found):
+        name = event.aggregate_type, event.aggregate_id
+        versions[name] = event.version
+        counts[name] = counts.get(name, 0) + 1
+    return [Change(*name, counts[name], versions[name]) for name in sorted(counts)]
+
+
+def split_aggregate(text: str) -> tuple[str, str | None]:
+    """(type, id) of `TYPE/ID`, the id None of `TYPE` alone. Raises Invalid."""
+    aggregate_type, slash, aggregate_id = text.partition("/")
+    return names.check_type(aggregate_type), names.check_id(aggregate_id) if slash else None
+
+
+def take_id(session: Session, aggregate_type: str, words: list[str]) -> str | None:
+    """The id of an aggregate of that type that stands last among the words, which is taken off; None for none."""
+    if not words:
+        return None
+    try:
+        query.get_aggregate(session.domain, aggregate_type, names.check_id(words[-1]))
+    except (NotFound, Invalid):
+        return None  # then it is a range, or what is said of that
+    return words.pop()
+
+
+def _range(session: Session, wanted: str | None) -> tuple[int, int | None]:
+    if wanted is None:
+        return 0, None
+    after, dots, upto = wanted.partition("..")
+    if not dots:
+        after, upto = "", after
+    elif ".." in upto or upto.startswith("."):
+        raise Invalid(f"{names.quote(wanted)} is not a range of commits", hint="write A..B, A.. or ..B")
+    first = resolve_revision(session.domain, after).seq + 1 if after else 0
+    return first, resolve_revision(session.domain, upto).seq if upto else None
+
+
+def _moment(session: Session, text: str | None) -> str | None:
+    return None if text is None else format_time(parse_moment(text, session.domain.clock()))
+
+
+def _actor(text: str | None) -> tuple[str | None, str | None]:
+    if text is None:
+        return None, None
+    group, colon, user = text.rpartition(":")
+    if not user or (colon and not group):
+        raise Invalid(f"{names.quote(text)} is no actor", hint="write USER, or GROUP:USER")
+    return group or None, user

@@ -9,8 +9,9 @@ from dbx.errors import NotFound
 from dbx.model import names
 from dbx.model.snowflake import parse_event_id
 from dbx.repo import query
-from dbx.repo.revision import resolve_revision
+from dbx.repo.revision import TAGS, is_path_of_ref, resolve_revision
 from dbx.repo.summary import EventCount, Summary, summarise
+from dbx.repo.tags import Tag, find_tag
 
 if TYPE_CHECKING:
     from dbx.formats.commit import Commit
@@ -26,31 +27,35 @@ _VERSION_DIGITS = 15
 
 @dataclass(frozen=True, slots=True)
 class ShownCommit:
-    """A commit, what it is about, and its first events."""
+    """A commit, what it is about, its first events, and the tag by which it was named, if it was."""
 
     commit: Commit
     id: str
     summary: Summary
     events: list[Event]
+    tag: Tag | None
 
 
 def find_object(session: Session, name: str) -> ShownCommit | Event | Aggregate:
     """What `name` names: a ref or commit id, an event id, or `TYPE/ID` with or without `@VERSION`.
 
-    Digits alone are an event's id first, then the beginning of a commit's. `TYPE/ID@5` is the aggregate of that very id
+    Digits alone are a tag first, then an event's id, then the beginning of a commit's. A remote's `origin/main` is that
+    where it was fetched, else the aggregate `main` of type `origin`. `TYPE/ID@5` is the aggregate of that very id
     where there is one, else version 5 of `TYPE/ID`. Raises NotFound, Invalid.
     """
     domain = session.domain
-    if "/" in name:
+    if "/" in name and not is_path_of_ref(domain, name):
         return _aggregate(domain, name)
-    if name.isascii() and name.isdigit():
+    tag = find_tag(domain, name.removeprefix(f"{TAGS}/"))
+    if tag is None and name.isascii() and name.isdigit():
         event = _event(domain, name)
         if event is not None:
             return event
     entry = query.get_commit(domain, resolve_revision(domain, name).seq)
     first = entry.commit.position
     listed = range(first, first + min(entry.commit.count, LISTED))
-    return ShownCommit(entry.commit, entry.id.hex(), summarise(domain, entry.commit), query.events_at(domain, listed))
+    events = query.events_at(domain, listed)
+    return ShownCommit(entry.commit, entry.id.hex(), summarise(domain, entry.commit), events, tag)
 
 
 def _aggregate(domain: Domain, name: str) -> Aggregate:

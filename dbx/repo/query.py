@@ -10,6 +10,7 @@ from dbx.model.event import ARCHIVED, RESTORED, Aggregate, fold
 from dbx.repo.events import decode_stored
 from dbx.repo.record import parse
 from dbx.store.indexlayout import IndexDamaged
+from dbx.store.indexsurvey import find_seq_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -125,7 +126,7 @@ def iterate_events(
                 return
             yield from events_at(domain, range(at, stop))
             at = stop
-    positions = domain.read(lambda working, _: _positions(domain, working.index, aggregate_type, aggregate_id))
+    positions = domain.read(lambda working, _: positions_of(domain, working.index, aggregate_type, aggregate_id))
     chosen = [p for p in positions if p >= start and (end is None or p < end)]
     for at in range(0, len(chosen), _CHUNK):
         for event in events_at(domain, chosen[at : at + _CHUNK]):
@@ -219,7 +220,8 @@ def get_row(domain: Domain, index: Index, aggregate_type: str, aggregate_id: str
     return row
 
 
-def _positions(domain: Domain, index: Index, aggregate_type: str, aggregate_id: str | None) -> list[int]:
+def positions_of(domain: Domain, index: Index, aggregate_type: str, aggregate_id: str | None) -> list[int]:
+    """Inside a query: the positions of the events of an aggregate, or of a type, in order. Raises NotFound."""
     if aggregate_id is None:
         return index.positions_of_type(aggregate_type)
     row = get_row(domain, index, aggregate_type, aggregate_id)
@@ -237,14 +239,14 @@ def _events(working: WorkingSet, reader: LogReader, positions: Sequence[int]) ->
     seq, first, until = -1, 0, 0
     for stored in reader.events(positions):
         if not first <= stored.position < until:
-            seq, first, until = _commit_range(working, stored.position)
+            seq, first, until = commit_range(working, stored.position)
         found.append(decode_stored(stored, seq))
     return found
 
 
-def _commit_range(working: WorkingSet, position: int) -> tuple[int, int, int]:
-    """(seq, first position, position behind the last) of the commit that holds a position."""
-    seq = working.index.seq_at(position)
+def commit_range(working: WorkingSet, position: int) -> tuple[int, int, int]:
+    """Inside a query: (seq, first position, position behind the last) of the commit that holds a position."""
+    seq = find_seq_at(working.index, position)
     if seq is None:
         raise Corrupt(f"the index does not know which commit holds event {position}", hint="run 'dbx reindex'")
     found, following = working.index.find_commit(seq), working.index.find_commit(seq + 1)

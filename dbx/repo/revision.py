@@ -108,6 +108,13 @@ def read_tag(domain: Domain, name: str) -> tuple[int, str | None] | None:
     return seq, commit
 
 
+def is_path_of_ref(domain: Domain, text: str) -> bool:
+    """Whether a text with a slash in it names a ref, not an aggregate: `refs/…`, or a remote that was fetched."""
+    base = re.split(r"[~^]", text, maxsplit=1)[0]
+    remote = _match_remote(base)
+    return text.startswith("refs/") or (remote is not None and domain.directory.exists(f"{REMOTES}/{remote[1]}/main"))
+
+
 def is_moment(text: str) -> bool:
     """Whether a text looks like a date or a time, as it stands behind the '@' of a ref."""
     return re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[Tt]|$)", text) is not None
@@ -232,16 +239,26 @@ def _in_log(working: WorkingSet, seq: int, commit_id: str | None, file: str) -> 
 
 
 def _find_time(domain: Domain, working: WorkingSet, reader: LogReader, base: str, moment: str) -> int:
-    """The last commit whose time is not later. Looks at the times of those behind it, a frame of lines at a time."""
-    seq = working.head.seq
+    found = last_by_time(reader, working.head.seq, moment)
+    if found < 0:
+        why = "has no commits yet" if working.head.seq < 0 else "has no commit that is so old"
+        raise NotFound(f"{quote(base)} names no commit: domain '{domain.name}' {why}")
+    return found
+
+
+def last_by_time(reader: LogReader, seq: int, moment: str, *, before: bool = False) -> int:
+    """Inside a query: the last commit up to `seq` whose time is not later than `moment`, or before it; -1 for none.
+
+    `moment` is spelled as commits spell times. Looks at the commits behind the one it finds, a frame at a time.
+    """
     while seq >= 0:
         first, lines = reader.commit_lines(seq)
         for at in range(seq - first, -1, -1):
-            if time_of(lines[at]) <= moment:
+            time = time_of(lines[at])
+            if time < moment or (time == moment and not before):
                 return first + at
         seq = first - 1
-    why = "has no commits yet" if working.head.seq < 0 else "has no commit that is so old"
-    raise NotFound(f"{quote(base)} names no commit: domain '{domain.name}' {why}")
+    return -1
 
 
 # -- reflogs -----------------------------------------------------------------------------------------------------------

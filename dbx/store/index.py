@@ -323,11 +323,6 @@ class Index:
         found = self.one("SELECT seq FROM log WHERE batch = ?", batch)
         return None if found is None else int(found[0])
 
-    def seq_at(self, position: int) -> int | None:
-        """The seq of the commit that holds the event at a position."""
-        found = self.one("SELECT seq FROM log WHERE position <= ? ORDER BY seq DESC LIMIT 1", position)
-        return None if found is None else int(found[0])
-
     def put_runs(self, runs: Iterable[tuple[int, int, int]]) -> None:
         """(first event id, count, position) of consecutive ids, inside `write`."""
         self._db.executemany("INSERT INTO run VALUES (?, ?, ?)", runs)

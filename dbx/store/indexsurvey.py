@@ -56,6 +56,19 @@ def count_events_at(index: Index, aggregate: int, position: int) -> int:
     return int(version) - 1 + bisect_left(unpack_positions(packed), position - base)
 
 
+def find_seq_at(index: Index, position: int) -> int | None:
+    """The seq of the commit that holds the event at a position, None before the first. By halving: positions grow."""
+    low, high = 0, int(index.one("SELECT coalesce(max(seq), -1) FROM log")[0]) + 1
+    while low < high:
+        middle = (low + high) // 2
+        found = index.find_commit(middle)
+        if found is not None and found[1] <= position:
+            low = middle + 1
+        else:
+            high = middle
+    return low - 1 if low else None
+
+
 def iterate_versions(index: Index) -> Iterator[tuple[str, str, int]]:
     """(type, id, version) of every aggregate, in bounded memory."""
     last = 0

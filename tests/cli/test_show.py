@@ -54,6 +54,26 @@ def test_a_large_commit_is_summarised(shop: Runner) -> None:
     assert len(shop.ok("events", "--cursor", "e:19", "--take", "7").lines) == 7
 
 
+def test_a_tag(filled: tuple[Runner, list[str]]) -> None:
+    shop, ids = filled
+    shop.ok("tag", "2026", "HEAD~1", "-m", "why", env={"DBX_ACTOR": "ops:jane", "DBX_NOW": "2026-11-23T07:42:00Z"})
+    shown = shop.ok("show", "2026", "--json").json
+    assert (shown["kind"], shown["id"]) == ("commit", ids[2])
+    assert shown["tag"] == shop.ok("tag", "--json").json[0]
+    assert shop.ok("show", "2026").lines[:7] == [
+        "tag 2026",
+        "Tagger: ops:jane",
+        "Time:   2026-11-23T07:42:00.000000Z",
+        "",
+        "    why",
+        "",
+        f"commit {ids[2]}",
+    ]
+    assert "tag" not in shop.ok("show", "2026~1", "--json").json
+    assert shop.ok("show", "refs/tags/2026", "--json").json == shown
+    assert shop.ok("show", "refs/heads/main~1", "--json").json["id"] == ids[2]
+
+
 def test_an_event(filled: tuple[Runner, list[str]]) -> None:
     shop, _ = filled
     event = shop.ok("show", "--json").json["first_events"][0]
@@ -69,6 +89,7 @@ def test_an_aggregate(shop: Runner) -> None:
     now = shop.ok("show", "order/o-1", "--json").json
     assert (now["kind"], now["version"], now["state"]) == ("aggregate", 2, {"a": "2"})
     assert shop.ok("show", "order/o-1@1", "--json").json["state"] == {"a": "1"}
+    assert shop.ok("show", "order", "o-1@1").stdout == shop.ok("show", "order/o-1@1").stdout
     assert shop.ok("show", "order/o-1").stdout == shop.ok("aggregate", "get", "order", "o-1").stdout
 
 
@@ -105,4 +126,5 @@ def test_what_is_not_there(filled: tuple[Runner, list[str]], name: str, status: 
 
 def test_nothing_to_show(shop: Runner, run: Runner) -> None:
     assert shop("show").status == 3
-    assert shop("show", "a", "b").status == 2
+    assert shop("show", "a", "b").status == 3
+    assert shop("show", "a", "b", "c").status == 2

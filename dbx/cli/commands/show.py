@@ -11,23 +11,30 @@ from dbx.cli.context import Invocation, pass_invocation
 from dbx.cli.frame import define
 from dbx.cli.history import commit_lines
 from dbx.cli.listing import event_lines, event_pairs
-from dbx.cli.render import emit, json_text, pairs
+from dbx.cli.render import emit, json_text, paint, pairs
 from dbx.cli.session import session
-from dbx.cli.shapes import aggregate_value, commit_value, event_value
+from dbx.cli.shapes import aggregate_value, commit_value, event_value, tag_value
+from dbx.cli.text import escape
+from dbx.errors import UsageError
 
 if TYPE_CHECKING:
     from dbx.ops.show import ShownCommit
+    from dbx.ops.tag import Tag
+
+_TYPE_AND_ID = 2
 
 
 @define()
-@click.argument("name", metavar="[REF|COMMIT|EVENT_ID|TYPE/ID[@VERSION]]", default="HEAD", shell_complete=complete_ref)
+@click.argument("words", nargs=-1, metavar="[REF|COMMIT|EVENT_ID|TYPE/ID[@VERSION]]", shell_complete=complete_ref)
 @pass_invocation
-def command(invocation: Invocation, name: str) -> None:
+def command(invocation: Invocation, words: tuple[str, ...]) -> None:
     from dbx.model.event import Aggregate
     from dbx.ops.show import ShownCommit, find_object
 
+    if len(words) > _TYPE_AND_ID:
+        raise UsageError(f"unexpected argument '{words[_TYPE_AND_ID]}' for 'dbx show'", hint="run 'dbx show --help'")
     with session(invocation) as opened:
-        found = find_object(opened, name)
+        found = find_object(opened, "/".join(words) or "HEAD")
     if isinstance(found, ShownCommit):
         emit(invocation, _commit_value(found), _commit_lines(invocation, found))
     elif isinstance(found, Aggregate):
@@ -38,9 +45,11 @@ def command(invocation: Invocation, name: str) -> None:
 
 
 def _commit_value(shown: ShownCommit) -> dict[str, Any]:
+    tag = {} if shown.tag is None else {"tag": tag_value(shown.tag)}
     return {
         "kind": "commit",
         **commit_value(shown.commit, shown.id),
+        **tag,
         "aggregates": shown.summary.aggregates,
         "summary": [count._asdict() for count in shown.summary.counts],
         "first_events": [event_value(event) for event in shown.events],
@@ -50,7 +59,7 @@ def _commit_value(shown: ShownCommit) -> dict[str, Any]:
 def _commit_lines(invocation: Invocation, shown: ShownCommit) -> list[str]:
     summary = shown.summary
     over = "1 aggregate" if summary.aggregates == 1 else f"{summary.aggregates} aggregates"
-    lines = [*commit_lines(invocation, shown.commit, shown.id), "", f"{over}:"]
+    lines = [*_tag_lines(invocation, shown.tag), *commit_lines(invocation, shown.commit, shown.id), "", f"{over}:"]
     width = max(len(str(count.events)) for count in summary.counts)
     lines += [f"  {c.events:>{width}} {c.aggregate_type} {c.event_type}" for c in summary.counts]
     lines += ["", *(pairs(event_pairs(event)) for event in shown.events)]
@@ -59,3 +68,12 @@ def _commit_lines(invocation: Invocation, shown: ShownCommit) -> list[str]:
         last = shown.events[-1].position
         lines.append(f"… and {rest} more: dbx events --cursor e:{last} --take {rest}")
     return lines
+
+
+def _tag_lines(invocation: Invocation, tag: Tag | None) -> list[str]:
+    if tag is None:
+        return []
+    lines = [paint(invocation, f"tag {tag.name}", "yellow") + (" (signed)" if tag.signed else "")]
+    if tag.actor is not None:
+        lines += [f"Tagger: {escape(tag.actor.group)}:{escape(tag.actor.user)}", f"Time:   {tag.tagged_at}"]
+    return [*lines, *(["", f"    {escape(tag.message)}"] if tag.message else []), ""]

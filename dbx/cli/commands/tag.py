@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import click
 
 from dbx.cli.complete import complete_ref
@@ -12,10 +10,8 @@ from dbx.cli.frame import define
 from dbx.cli.history import SHORT
 from dbx.cli.render import emit, emit_stream
 from dbx.cli.session import session
+from dbx.cli.shapes import tag_value
 from dbx.errors import UsageError
-
-if TYPE_CHECKING:
-    from dbx.ops.tag import Tag
 
 _LISTED = 2
 
@@ -56,7 +52,7 @@ def _list(invocation: Invocation, patterns: tuple[str, ...]) -> None:
     with session(invocation) as opened:
         found = list_tags(opened, patterns)
     if invocation.json:
-        emit(invocation, [_value(tag) for tag in found], [])
+        emit(invocation, [tag_value(tag) for tag in found], [])
     else:
         emit_stream(invocation, found, lambda tag: tag.name)
 
@@ -66,9 +62,8 @@ def _delete(invocation: Invocation, names: tuple[str, ...]) -> None:
 
     with session(invocation) as opened:
         done = delete_tags(opened, names)
-    emit(
-        invocation, [_value(tag) for tag in done], [f"deleted tag '{t.name}' (was {t.commit_id[:SHORT]})" for t in done]
-    )
+    lines = [f"deleted tag '{tag.name}' (was {tag.commit_id[:SHORT]})" for tag in done]
+    emit(invocation, [tag_value(tag) for tag in done], lines)
 
 
 def _create(invocation: Invocation, words: tuple[str, ...], message: str | None, *, force: bool) -> None:
@@ -79,17 +74,4 @@ def _create(invocation: Invocation, words: tuple[str, ...], message: str | None,
     with session(invocation) as opened:
         made, old = create_tag(opened, words[0], *words[1:], message=message, force=force)
     was = "" if old is None else f" (was {old.commit_id[:SHORT]})"
-    emit(invocation, _value(made), [f"tag '{made.name}' is {made.commit_id[:SHORT]}{was}"])
-
-
-def _value(tag: Tag) -> dict[str, Any]:
-    by = tag.actor
-    return {
-        "name": tag.name,
-        "commit": tag.commit_id or None,
-        "seq": tag.seq if tag.commit_id else None,
-        "signed": tag.signed,
-        "message": tag.message,
-        "tagged_at": tag.tagged_at,
-        "actor": None if by is None else {"group": by.group, "user": by.user},
-    }
+    emit(invocation, tag_value(made), [f"tag '{made.name}' is {made.commit_id[:SHORT]}{was}"])

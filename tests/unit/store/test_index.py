@@ -11,6 +11,7 @@ import pytest
 from dbx.crypto.indextree import key_of
 from dbx.store.index import Head, Index, IndexDamaged, IndexUnavailable, MovedIndex, Row
 from dbx.store.indexlayout import LAYOUT
+from dbx.store.indexsurvey import find_seq_at
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def damage(index: Index, sql: str) -> None:
 def test_an_empty_index(index: Index) -> None:
     assert index.head().seq == -1
     assert (index.find("order", "o-1"), index.count(), index.types(), index.last_n()) == (None, (0, 0), [], 0)
-    assert (index.find_block(0), index.find_commit_frame(0), index.seq_at(0), index.find_event(1)) == (None,) * 4
+    assert (index.find_block(0), index.find_commit_frame(0), find_seq_at(index, 0), index.find_event(1)) == (None,) * 4
     assert index.last_id_of(3) is None
     assert index.check() == []
 
@@ -198,7 +199,7 @@ def test_ids_and_commits(index: Index) -> None:
     assert index.find_commits("abab") == [(0, b"\xab" * 32)]
     assert [seq for seq, _ in index.find_commits("ab")] == [0, 1]
     assert (index.find_batch("batch"), index.find_batch("none")) == (1, None)
-    assert [index.seq_at(at) for at in (0, 4, 5, 99)] == [0, 0, 1, 1]
+    assert [find_seq_at(index, at) for at in (0, 4, 5, 99)] == [0, 0, 1, 1]
     assert (index.find_commit(1), index.find_commit(2)) == ((b"\xab" + b"\xcd" * 31, 5), None)
 
 
