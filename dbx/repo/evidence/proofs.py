@@ -14,6 +14,7 @@ from dbx.formats.proof import AbsenceProof, AggregateProof, Current, EventProof,
 from dbx.formats.tlogproof import TlogProof, format_tlog_proof
 from dbx.repo.evidence.committree import CommitTree
 from dbx.store.indexlayout import IndexDamaged
+from dbx.store.indexsurvey import find_seq_at
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -227,7 +228,7 @@ class Prover:
 def _place(working: WorkingSet, position: int) -> Place:
     if not 0 <= position < working.head.position:
         raise NotFound(f"there is no event at position {position}")
-    seq = working.index.seq_at(position)
+    seq = find_seq_at(working.index, position)
     found = None if seq is None else working.index.find_commit(seq)
     if seq is None or found is None:
         raise IndexDamaged("the index does not know which commit holds an event", hint="run 'dbx reindex'")
