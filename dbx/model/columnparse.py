@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from dbx.errors import Invalid
 from dbx.model import names
-from dbx.model.columntypes import RANGE_TYPES, REFERENCE_WORDS, base_type, describe_type, kind_of, parse_type, reader_of
+from dbx.model.columntypes import RANGE_TYPES, REFERENCE_WORDS, base_type, describe_type, parse_type, reader_of
+from dbx.model.faults import kind_of
 from dbx.model.pattern import parse_pattern
 from dbx.model.problems import check_field, nearest
 from dbx.model.schema import Bounds, Column, ReferenceRule

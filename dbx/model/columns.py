@@ -14,10 +14,10 @@ from dbx.model.columntypes import (
     describe_type,
     is_anything,
     is_date,
-    kind_of,
     quicken_decimal,
     reader_of,
 )
+from dbx.model.faults import Fault, kind_of
 from dbx.model.matcher import compile_pattern
 from dbx.model.names import quote
 from dbx.model.textformats import FORMATS, count_base64_bytes
@@ -30,24 +30,6 @@ if TYPE_CHECKING:
 
 
 _LARGEST = sys.float_info.max
-
-
-class Fault(NamedTuple):
-    """What is wrong with one field of a payload. It never holds the value, only its kind (`kind_of`).
-
-    `rule` is the word of the schema file: type, required, format, length, range, regex, contains, does_not_contain; of
-    the whole event also locked, field_locks, events, fields. `path` is empty where it is about the whole event.
-    """
-
-    path: tuple[str, ...]
-    rule: str
-    kind: str
-    message: str
-
-    @property
-    def field(self) -> str:
-        """The path as people write it: `address.city`."""
-        return ".".join(self.path)
 
 
 class Rule(NamedTuple):

@@ -117,15 +117,6 @@ def describe_type(column_type: str) -> str:
     return f"a decimal number of at most {precision} digits, {scale} of them after the point"
 
 
-def kind_of(value: object) -> str:
-    """What JSON calls a value: null, boolean, number, text, array or object."""
-    if value is None or isinstance(value, bool):
-        return "null" if value is None else "boolean"
-    if isinstance(value, int | float):
-        return "number"
-    return "text" if isinstance(value, str) else "array" if isinstance(value, list | tuple) else "object"
-
-
 def read_integer(value: object) -> int | None:
     """A whole number of 64 bits, also from text, or None."""
     if type(value) is int:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from dbx.errors import Invalid
 from dbx.model import names
-from dbx.model.columntypes import kind_of
+from dbx.model.faults import kind_of
 from dbx.model.schema import Problem
 
 if TYPE_CHECKING:

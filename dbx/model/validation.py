@@ -9,9 +9,10 @@ from operator import call
 from typing import TYPE_CHECKING, Any
 
 from dbx.errors import Invalid
-from dbx.model.columns import CompiledColumn, Fault, explain_fields, required_names
-from dbx.model.columntypes import is_anything, kind_of
+from dbx.model.columns import CompiledColumn, explain_fields, required_names
+from dbx.model.columntypes import is_anything
 from dbx.model.event import RESERVED
+from dbx.model.faults import Fault, kind_of
 from dbx.model.names import quote
 
 if TYPE_CHECKING:
