@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dbx.errors import Corrupt
 from dbx.formats.envelope import (
-    HASH,
     MAX_ENVELOPE_BYTES,
     MAX_EVENT_ID,
     MAX_INTEGER,
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
 UNKNOWN = ""
 """The name of an aggregate whose envelope cannot be read."""
 
+_REMEMBERED = 200_000
 _SHORT = 48 * 1024
 """A body line this short keeps every limit on its parts."""
 _BETWEEN = '","aggregate_type":"'
@@ -90,12 +90,17 @@ class BlockReader:
 
     def __init__(self) -> None:
         self._find_all = re.compile(
-            rf'^\{{"aggregate_id":"({_NAME})","body":"({HASH})","created_at":"({TIME})"'
-            r',"event_id":"(0|[1-9][0-9]{0,18})","event_type":"([a-z][a-z0-9_]{0,127})"'
+            r'^\{"aggregate_id":"([^"]*","aggregate_type":"[^"]*)","body":"([^"]*)","created_at":"([^"]*)"'
+            r',"event_id":"([^"]*)","event_type":"([^"]*)"'
             rf'((?:,"issued_by":\{{"group":{STRING},"user":{STRING}\}})?)'
-            r',"version":([1-9][0-9]{0,15})\}$',
+            r',"version":([0-9]*)\}$',
             re.MULTILINE,
         ).findall
+        self._is_name = re.compile(_NAME).fullmatch
+        self._is_kind = re.compile("[a-z][a-z0-9_]{0,127}").fullmatch
+        self._are_times = re.compile(rf"(?:{TIME}\n)*").fullmatch
+        self._names: set[str] = set()
+        self._kinds: set[str] = set()
         self._days: set[str] = set()
         self._issuers: set[str] = {""}
 
@@ -108,34 +113,64 @@ class BlockReader:
             rows = self._find_all(envelopes.decode())
             if not bodies.isascii():
                 bodies.decode()
-                if any(mark in bodies for mark in _NONCHARACTER_MARKS):
+                # Looking for one byte is fifty times as fast as looking for two.
+                if (b"\xbf" in bodies or b"\xef" in bodies) and any(mark in bodies for mark in _NONCHARACTER_MARKS):
                     return None
         except UnicodeDecodeError:
             return None
-        lines = envelopes.split(b"\n")
+        # Each line with the zero byte that a leaf's hash begins with.
+        lines = (b"\0" + envelopes).replace(b"\n", b"\n\0").split(b"\n")
         body_lines = bodies.split(b"\n")
-        if lines.pop() or body_lines.pop() or not len(rows) == len(lines) == len(body_lines):
+        if lines.pop() != b"\0" or body_lines.pop() or not len(rows) == len(lines) == len(body_lines):
             return None
         names, hashes, times, ids, kinds, issuers, versions = zip(*rows, strict=True)
         if b"".join([sha256(line).digest() for line in body_lines]).hex() != "".join(hashes):
             return None
-        numbers, counts = list(map(int, ids)), list(map(int, versions))
+        try:
+            numbers, counts = list(map(int, ids)), list(map(int, versions))
+        except ValueError:
+            return None
         if (
-            max(map(len, lines)) > MAX_ENVELOPE_BYTES
+            tuple(map(str, numbers)) != ids
+            or tuple(map(str, counts)) != versions
+            or min(numbers) < 0
+            or min(counts) < 1
+            or not self._are_known(set(names), set(kinds))
+        ):
+            return None
+        if (
+            max(map(len, lines)) > MAX_ENVELOPE_BYTES + 1
             or max(map(len, body_lines)) > _SHORT
             or max(numbers) > MAX_EVENT_ID
             or max(counts) > MAX_INTEGER
-            or not self._are_days({time[:10] for time in set(times)})
+            or not self._are_right_times(set(times))
             or not self._are_issuers(lines, issuers)
         ):
             return None
         if len(set(times)) == 1:
             times = (times[0],) * len(times)  # one text instead of many: they are kept for each aggregate
-        leaves = b"".join([sha256(b"\0" + line).digest() for line in lines])
+        leaves = b"".join([sha256(line).digest() for line in lines])
         kinds = tuple(map(intern, kinds))
         return Columns(names, times, kinds, numbers, counts, leaves, body_lines, (), (), ())
 
-    def _are_days(self, days: set[str]) -> bool:
+    def _are_known(self, names: set[str], kinds: set[str]) -> bool:
+        """Whether these are names and event types: each is looked at once."""
+        if not names <= self._names:
+            if not all(map(self._is_name, names - self._names)):
+                return False
+            if len(self._names) > _REMEMBERED:
+                self._names.clear()
+            self._names |= names
+        if not kinds <= self._kinds:
+            if not all(map(self._is_kind, kinds - self._kinds)):
+                return False
+            self._kinds |= kinds
+        return True
+
+    def _are_right_times(self, times: set[str]) -> bool:
+        if not self._are_times("\n".join([*times, ""])):
+            return False
+        days = {time[:10] for time in times}
         if not days <= self._days:
             if not all(map(is_day, days)):
                 return False
@@ -145,7 +180,7 @@ class BlockReader:
     def _are_issuers(self, lines: list[bytes], issuers: Sequence[str]) -> bool:
         for issuer in set(issuers) - self._issuers:
             try:
-                decode_envelope(lines[issuers.index(issuer)])
+                decode_envelope(lines[issuers.index(issuer)][1:])
             except Corrupt:
                 return False
             self._issuers.add(issuer)

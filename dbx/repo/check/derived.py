@@ -236,7 +236,7 @@ class IndexCheck:
                     or not last[number] < positions[0]
                     or not positions[-1] < end
                     or not all(map(int.__lt__, positions, positions[1:]))
-                    or any(by_position[position] != number for position in positions)
+                    or list(map(by_position.__getitem__, positions)).count(number) != len(positions)
                 ):
                     wrong.add(number)
                     continue

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _SMALL = 2 * 1024 * 1024
 """Stored bytes from which on a second process is worth its start."""
-_OWN_SHARE = 0.55
+_OWN_SHARE = 0.7
 """How much of an equal share this process takes: it also joins what the others found."""
 _WORD = 8
 _VANISHED = 3

@@ -8,6 +8,7 @@ from __future__ import annotations
 import marshal
 import zlib
 from array import array
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from dbx.errors import Corrupt
@@ -50,14 +51,17 @@ class Part:
     """
 
     __slots__ = (
-        "_held", "_held_bytes", "_kinds", "_shapes", "blocks", "created", "extensions", "ids", "leaves", "names",
-        "numbers", "specials", "states", "updated", "versions",
+        "_held", "_held_bytes", "_kinds", "_of", "_shapes", "_times", "blocks", "created", "extensions", "ids",
+        "leaves", "names", "numbers", "specials", "states", "updated", "versions",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self._shapes = Shapes()
-        self._held: list[list[bytes]] = []
-        self._kinds: list[list[str]] = []
+        # Of the events that are held back: their aggregates, bodies and types; and each aggregate's last time.
+        self._of: list[int] = []
+        self._held: list[bytes] = []
+        self._kinds: list[str] = []
+        self._times: dict[int, str] = {}
         self._held_bytes = 0
         self.blocks: list[tuple[int, int, int, list[tuple[Any, ...]]]] = []
         self.numbers = array("I")
@@ -80,14 +84,13 @@ class Part:
         self.ids.extend(columns.ids)
         self.leaves.append(columns.leaves)
         self.blocks.append((len(numbers), 0, sealed, [tuple(fault) for fault in columns.faults]))
-        held, held_kinds, updated = self._held, self._kinds, self.updated
+        self._times.update(zip(numbers, columns.times, strict=True))
         if columns.faults or columns.empty or columns.unread or not RESERVED.isdisjoint(columns.kinds):
             self._hold_special(columns, numbers, first)
         else:
-            for number, time, kind, body in zip(numbers, columns.times, columns.kinds, columns.bodies, strict=True):
-                held[number].append(body)  # type: ignore[arg-type]
-                held_kinds[number].append(kind)
-                updated[number] = time
+            self._of += numbers
+            self._held += columns.bodies  # type: ignore[arg-type]  # all of them are there
+            self._kinds += columns.kinds
             self._held_bytes += sum(map(len, columns.bodies))  # type: ignore[arg-type]
         if self._held_bytes > _HELD_BYTES:
             self.fold()
@@ -98,18 +101,24 @@ class Part:
 
     def fold(self) -> None:
         """Fold the bodies that are held back into the states. Raises NotCanonical."""
-        states, extensions, kinds, pack = self.states, self.extensions, self._kinds, len(self.names) > _LIVE
-        fold = self._shapes.fold
+        states, extensions, pack = self.states, self.extensions, len(self.names) > _LIVE
+        held, kinds, fold = self._held, self._kinds, self._shapes.fold
+        for number, time in self._times.items():
+            self.updated[number] = time
+        # What belongs together is read together: this order keeps that of the events of each aggregate.
+        order = sorted(range(len(held)), key=self._of.__getitem__)
+        counts = Counter(self._of)
+        at = 0
         try:
-            for number, lines in enumerate(self._held):
-                if lines:
-                    state = self.state(number)
-                    fold(kinds[number], lines, state, extensions[number])
-                    states[number] = marshal.dumps(state) if pack else state
-                    lines.clear()
-                    kinds[number].clear()
+            for number in sorted(counts):
+                rows = order[at : at + counts[number]]
+                at += len(rows)
+                state = self.state(number)
+                fold([kinds[row] for row in rows], [held[row] for row in rows], state, extensions[number])
+                states[number] = marshal.dumps(state) if pack else state
         except Corrupt:
             raise NotCanonical from None
+        self._of, self._held, self._kinds, self._times = [], [], [], {}
         self._held_bytes = 0
 
     def state(self, number: int) -> Tokens:
@@ -180,8 +189,6 @@ class Part:
                 self.extensions.append({})
                 self.created.append(time)
                 self.updated.append(time)
-                self._held.append([])
-                self._kinds.append([])
             numbers.append(number)
         return numbers
 
@@ -189,7 +196,6 @@ class Part:
         """Rows of which some are reserved events, or have no body that can be read."""
         marks = dict.fromkeys(columns.empty, "empty") | dict.fromkeys(columns.unread, "unread")
         for row, (number, kind, body) in enumerate(zip(numbers, columns.kinds, columns.bodies, strict=True)):
-            self.updated[number] = columns.times[row]
             if row in marks:
                 self.specials.append((first + row, marks[row], columns.versions[row], kind))
             if kind in RESERVED:
@@ -197,8 +203,9 @@ class Part:
                 version = erased if kind == ERASED else columns.versions[row]
                 self.specials.append((first + row, "reserved", version, kind))
             elif body is not None:
-                self._held[number].append(body)
-                self._kinds[number].append(kind)
+                self._of.append(number)
+                self._held.append(body)
+                self._kinds.append(kind)
                 self._held_bytes += len(body)
 
 
