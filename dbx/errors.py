@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+SHOWN_CHARS = 80
+"""So much of a user's text is repeated in a message."""
+
 
 class DbxError(Exception):
     """An error that is told to the user in one sentence. Status 1: the answer is no, or no better class fits."""
@@ -88,3 +91,11 @@ class KeyFailure(DbxError):
 
     status = 10
     kind = "key"
+
+
+def quote(text: str) -> str:
+    """`text` between single quotes for a message: one line, nothing invisible, cut after 80 characters."""
+    shown = text[:SHOWN_CHARS]
+    if not shown.isprintable():
+        shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in shown)
+    return f"'{shown}…'" if len(text) > SHOWN_CHARS else f"'{shown}'"

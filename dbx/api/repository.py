@@ -13,7 +13,7 @@ from dbx.repo.repository import DEFAULT
 from dbx.repo.repository import Repository as _Repository
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from types import TracebackType
     from typing import Self
 
@@ -35,13 +35,20 @@ def init(
 
 
 def open(
-    path: str | os.PathLike[str] = ".", *, clock: Callable[[], int] | None = None, wait_s: float = 10.0
+    path: str | os.PathLike[str] = ".",
+    *,
+    clock: Callable[[], int] | None = None,
+    wait_s: float = 10.0,
+    safe: Sequence[str | os.PathLike[str]] = (),
 ) -> Repository:
     """Open the repository of the directory `path`, or of the nearest directory above it that has one.
 
-    Raises NotFound where there is none, and Denied when it belongs to another user.
+    `safe` are directories with repositories to be trusted although they belong to another user; "*" trusts all.
+    Raises NotFound where there is none, and Denied when it belongs to another user and is not in `safe`.
     """
-    return Repository(_Repository(_Repository.find(os.fspath(path)), clock=clock or _now_us, wait_s=wait_s))
+    found = _Repository.find(os.fspath(path))
+    trusted = [os.fspath(one) for one in safe]
+    return Repository(_Repository(found, clock=clock or _now_us, wait_s=wait_s, safe=trusted))
 
 
 class Repository:

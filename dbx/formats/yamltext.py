@@ -11,7 +11,8 @@ import math
 import re
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from dbx.errors import Invalid
+from dbx.errors import Invalid, quote
+from dbx.formats.envelope import MAX_INTEGER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 32
-MAX_INTEGER = (1 << 53) - 1
 
 _match_number = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?", re.ASCII).fullmatch
 _WORDS: dict[str, bool | None] = {
@@ -195,7 +195,7 @@ class Builder:
         elif value == "<<" and event.implicit == (True, False):
             self._source.refuse(event.start_mark, "merge keys ('<<') are not allowed", "write the members out")
         elif value in collection:
-            self._source.refuse(event.start_mark, f"the key {_quote(value)} stands twice")
+            self._source.refuse(event.start_mark, f"the key {quote(value)} stands twice")
         else:
             key.append(value)
 
@@ -366,7 +366,3 @@ def _is_unfit(text: str) -> bool:
 def _quote_path(path: str) -> str:
     """All of it: the file is what the end of a path names."""
     return f"'{path}'" if path.isprintable() else ascii(path)
-
-
-def _quote(text: str) -> str:
-    return f"'{text}'" if text.isprintable() and len(text) <= 80 else ascii(text[:80])

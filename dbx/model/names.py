@@ -8,17 +8,11 @@ from __future__ import annotations
 
 import re
 
-from dbx.errors import Invalid
+from dbx.errors import SHOWN_CHARS, Invalid
+from dbx.errors import quote as quote
+from dbx.formats.envelope import MAX_NOTE_CHARS
 
-MAX_ENVELOPE_BYTES = 64 * 1024
-MAX_BODY_BYTES = 2 * 1024 * 1024
-MAX_PAYLOAD_BYTES = 256 * 1024
-MAX_METADATA_BYTES = 64 * 1024
-MAX_NOTE_CHARS = 128
 MAX_EVENT_TYPE_CHARS = 128
-
-# Only dbx itself writes these: archive, restore, redact (format.md §3).
-RESERVED_EVENT_TYPES = frozenset({"aggregate_archived", "aggregate_restored", "body_erased"})
 
 _match_type = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII).fullmatch
 _match_id = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:@/+~-]{0,127}", re.ASCII).fullmatch
@@ -29,8 +23,6 @@ _match_metadata_key = re.compile(r"@[A-Za-z0-9][A-Za-z0-9_-]*", re.ASCII).fullma
 
 # Windows opens a device for these, whatever the directory; a repository must survive being copied there.
 _DEVICES = frozenset({"con", "nul", "aux", "prn"} | {f"{port}{n}" for port in ("com", "lpt") for n in range(10)})
-
-_SHOWN_CHARS = 80
 
 
 def check_type(name: object) -> str:
@@ -54,7 +46,7 @@ def check_id(name: object) -> str:
 def check_event_type(name: object) -> str:
     """An event type as it is stored: `[a-z][a-z0-9_]{0,127}`. `person.created` comes back as `person_created`.
 
-    Reserved types pass; who takes events from people compares with RESERVED_EVENT_TYPES.
+    Reserved types pass; who takes events from people compares with event.RESERVED.
     """
     if isinstance(name, str):
         if _match_event_type(name):
@@ -97,14 +89,6 @@ def check_note(note: object) -> str:
     return note
 
 
-def quote(text: str) -> str:
-    """`text` between single quotes for a message: one line, nothing invisible, cut after 80 characters."""
-    shown = text[:_SHOWN_CHARS]
-    if not shown.isprintable():
-        shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in shown)
-    return f"'{shown}…'" if len(text) > _SHOWN_CHARS else f"'{shown}'"
-
-
 def _refusal(what: str, name: object, rule: str) -> Invalid:
     if not isinstance(name, str):
         return Invalid(f"the {what} must be text")
@@ -115,7 +99,7 @@ def _refusal(what: str, name: object, rule: str) -> Invalid:
 
 def _describe_foreign(name: str) -> str | None:
     # A Cyrillic 'о' cannot be seen in the quoted name; its code point can.
-    foreign = next((c for c in name[:_SHOWN_CHARS] if not c.isascii()), None)
+    foreign = next((c for c in name[:SHOWN_CHARS] if not c.isascii()), None)
     if foreign is None:
         return None
     import unicodedata

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from dbx.errors import DbxError, Invalid
 from dbx.formats import canonical
+from dbx.formats.envelope import MAX_METADATA_BYTES, MAX_PAYLOAD_BYTES
 from dbx.model import names, snowflake
 from dbx.model.event import RESERVED
 from dbx.model.time import normalise_time
@@ -342,8 +343,8 @@ def _encode_exactly(payload: dict[str, Any], metadata: dict[str, Any] | None, no
 
 def _check_sizes(payload: dict[str, Any], metadata: dict[str, Any] | None) -> None:
     for name, value, limit in (
-        ("payload", payload, names.MAX_PAYLOAD_BYTES),
-        ("metadata", metadata, names.MAX_METADATA_BYTES),
+        ("payload", payload, MAX_PAYLOAD_BYTES),
+        ("metadata", metadata, MAX_METADATA_BYTES),
     ):
         if value:
             size = len(canonical.encode_scanned(value).encode())

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from dbx.store.index import Index, Row
 
 _CHUNK = 512
+_WINDOW = 250_000
+"""So many positions of the log at a time are looked through for events of a type: some ten megabytes."""
 
 
 def aggregate_of(row: Row) -> Aggregate:
@@ -114,7 +116,6 @@ def iterate_events(
     *,
     start: int = 0,
     end: int | None = None,
-    archived: bool | None = None,
 ) -> Iterator[Event]:
     """Events in log order, from position `start` on and before `end`, in bounded memory. Raises NotFound."""
     if aggregate_type is None:
@@ -126,8 +127,25 @@ def iterate_events(
                 return
             yield from events_at(domain, range(at, stop))
             at = stop
+    if aggregate_id is None:
+        at = start
+        while True:
+            upto = domain.read(lambda working, _: working.head.position)
+            behind = min(at + _WINDOW, upto if end is None else min(end, upto))
+            if at >= behind:
+                return
+            yield from _events_of(domain, _window(domain, aggregate_type, at, behind), aggregate_type, None)
+            at = behind
     positions = domain.read(lambda working, _: positions_of(domain, working.index, aggregate_type, aggregate_id))
     chosen = [p for p in positions if p >= start and (end is None or p < end)]
+    yield from _events_of(domain, chosen, aggregate_type, aggregate_id)
+
+
+def _window(domain: Domain, aggregate_type: str, at: int, behind: int) -> list[int]:
+    return domain.read(lambda working, _: working.index.positions_of_type(aggregate_type, at, behind))
+
+
+def _events_of(domain: Domain, chosen: Sequence[int], aggregate_type: str, aggregate_id: str | None) -> Iterator[Event]:
     for at in range(0, len(chosen), _CHUNK):
         for event in events_at(domain, chosen[at : at + _CHUNK]):
             if event.aggregate_type != aggregate_type or aggregate_id not in (None, event.aggregate_id):

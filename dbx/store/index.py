@@ -295,12 +295,13 @@ class Index:
             positions += [base + p for p in chain[max(0, first - version) : max(0, last - version + 1)]]
         return positions
 
-    def positions_of_type(self, aggregate_type: str) -> list[int]:
-        """The positions of every event of a type, in log order."""
-        found = self.all(
-            "SELECT base, positions FROM chain JOIN aggregate ON n = aggregate WHERE type = ?", aggregate_type
-        )
-        positions = [base + p for base, packed in found for p in unpack_positions(packed)]
+    def positions_of_type(self, aggregate_type: str, first: int = 0, behind: int = 2**62) -> list[int]:
+        """The positions of the events of a type, in log order: those from `first` on and before `behind`."""
+        sql = "SELECT base, positions FROM chain JOIN aggregate ON n = aggregate WHERE type = ? AND base < ?"
+        positions: list[int] = []
+        with self._guard():
+            for base, packed in self._db.execute(sql, (aggregate_type, behind)):
+                positions += [p for offset in unpack_positions(packed) if first <= (p := base + offset) < behind]
         positions.sort()
         return positions
 

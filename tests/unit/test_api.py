@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -393,3 +394,17 @@ def test_the_clock_is_the_callers(tmp_path: Path) -> None:
     moment = datetime(2030, 1, 2, tzinfo=UTC)
     with dbx.init(tmp_path, clock=lambda: int(moment.timestamp() * 1_000_000)) as repository:
         assert repository.domain().append("order", "o-1", "placed", {}).created_at == "2030-01-02T00:00:00.000000Z"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
+def test_a_repository_of_another_user_is_opened_only_where_it_is_trusted(tmp_path: Path) -> None:
+    dbx.init(tmp_path).close()
+    inside = tmp_path / ".dbx"
+    os.chown(inside, 65534, 65534)
+    with pytest.raises(dbx.Denied):
+        dbx.open(tmp_path)
+    with pytest.raises(dbx.Denied):
+        dbx.open(tmp_path, safe=[tmp_path / "other"])
+    for safe in ([inside], [str(inside)], ["*"]):
+        with dbx.open(tmp_path, safe=safe) as repository:
+            assert repository.domains() == ["default"]

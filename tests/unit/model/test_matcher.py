@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from dbx.errors import Invalid
+from dbx.formats.envelope import MAX_PAYLOAD_BYTES
 from dbx.model.matcher import SHORT_CHARS, Automaton, compile_pattern, has_choices
-from dbx.model.names import MAX_PAYLOAD_BYTES
 from dbx.model.pattern import MAX_POSITIONS, parse_pattern
 from tests.vectors import shared
 
