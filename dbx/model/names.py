@@ -10,7 +10,7 @@ import re
 
 from dbx.errors import SHOWN_CHARS, Invalid
 from dbx.errors import quote as quote
-from dbx.formats.envelope import MAX_NOTE_CHARS
+from dbx.formats.envelope import MAX_NOTE_CHARS as MAX_NOTE_CHARS
 
 MAX_EVENT_TYPE_CHARS = 128
 
