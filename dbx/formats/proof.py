@@ -1,8 +1,8 @@
 """Proof files: one canonical JSON document and a newline, with all that a verifier needs but the key (format.md §8).
 
-    {"format":"dbx-proof/1","kind":"event",…}
+    {"format":"dbx-proof/1","kind":"event",…,"sum":"<SHA-256 of this document without the member sum>"}
 
-Kinds, and their members beside these two:
+The sum tells a damaged file at once; it is no part of what is proven. Kinds, and their members beside these three:
 
     event        envelope, body (null when left out), own, current (null against an older checkpoint)
     aggregate    aggregate, current, events (null, or [[envelope, body or null], …])
@@ -21,6 +21,7 @@ Envelopes, bodies and commits are the stored lines, as text; hashes are 64 hex d
 from __future__ import annotations
 
 import re
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dbx.errors import Corrupt
@@ -110,7 +111,9 @@ Proof = EventProof | AggregateProof | AbsenceProof | GrowthProof | HistoryProof
 
 def encode_proof(proof: Proof) -> bytes:
     """The bytes of a proof file."""
-    return canonical.encode({"format": FORMAT, **_write(proof)}, what="proof") + b"\n"
+    document = {"format": FORMAT, **_write(proof)}
+    document["sum"] = sha256(canonical.encode(document, what="proof")).hexdigest()
+    return canonical.encode(document, what="proof") + b"\n"
 
 
 def decode_proof(data: bytes) -> Proof:
