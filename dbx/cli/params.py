@@ -192,6 +192,18 @@ def read_bounded(path: str, max_bytes: int) -> bytes:
         return file.read(max_bytes)
 
 
+def read_input(ctx: click.Context | None, path: str, max_bytes: int, what: str) -> bytes:
+    """A whole file, or standard input for `-`. Raises Invalid for more than `max_bytes`."""
+    if path == "-":
+        claim_stdin(ctx, what)
+        data = sys.stdin.buffer.read(max_bytes + 1)
+    else:
+        data = read_bounded(path, max_bytes + 1)
+    if len(data) > max_bytes:
+        raise Invalid(f"{what} has more than {max_bytes} bytes")
+    return data
+
+
 def read_secret_file(path: str) -> str:
     """The secret in the first line of a file."""
     return _first_line(read_bounded(path, MAX_SECRET_BYTES + 1), path)

@@ -7,7 +7,7 @@ import pwd
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from dbx.errors import Invalid
+from dbx.errors import Invalid, NotFound
 from dbx.ops.session import Session, Who, open_session
 
 if TYPE_CHECKING:
@@ -17,14 +17,16 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def session(invocation: Invocation, *, progress: Callable[[int], None] | None = None) -> Iterator[Session]:
-    """The repository, the domain and the actor of this command."""
+def session(
+    invocation: Invocation, *, progress: Callable[[int], None] | None = None, acts: bool = True
+) -> Iterator[Session]:
+    """The repository, the domain and the actor of this command; without `acts` nobody is looked up as the actor."""
     safe = invocation.environment.get("DBX_SAFE_DIRECTORIES", "").split(os.pathsep)
     opened = open_session(
         invocation.start_dir,
         dbx_dir=invocation.dbx_dir,
         domain=invocation.domain,
-        who=who_of(invocation),
+        who=who_of(invocation) if acts else Who(None, None, ""),
         clock=invocation.clock,
         wait_s=invocation.wait_s,
         safe=[path for path in safe if path],
@@ -34,6 +36,26 @@ def session(invocation: Invocation, *, progress: Callable[[int], None] | None = 
         yield opened
     finally:
         opened.close()
+
+
+@contextmanager
+def session_if_any(invocation: Invocation) -> Iterator[Session | None]:
+    """`session`, for commands that only read and also work outside of any repository: there it is None.
+
+    They open no socket, which looking up the operating system's user might.
+    """
+    try:
+        opened = session(invocation, acts=False)
+        inner = opened.__enter__()
+    except NotFound:
+        if invocation.dbx_dir is not None:
+            raise
+        yield None
+        return
+    try:
+        yield inner
+    finally:
+        inner.close()
 
 
 def who_of(invocation: Invocation) -> Who:

@@ -106,6 +106,13 @@ class HistoryProof(NamedTuple):
     current: Current
 
 
+KINDS: dict[type, str] = {
+    EventProof: "event",
+    AggregateProof: "aggregate",
+    AbsenceProof: "absent",
+    GrowthProof: "growth",
+    HistoryProof: "history",
+}
 Proof = EventProof | AggregateProof | AbsenceProof | GrowthProof | HistoryProof
 
 

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dbx.crypto import indextree, merkle
 from dbx.errors import Corrupt
-from dbx.formats.checkpoint import Checkpoint, default_origin, parse_checkpoint
+from dbx.formats.checkpoint import Checkpoint, default_origin
 from dbx.formats.commit import Commit, decode_commit
 from dbx.formats.envelope import Envelope, decode_body, decode_envelope
-from dbx.formats.note import parse_note
 from dbx.formats.proof import AbsenceProof, AggregateProof, Current, EventProof, GrowthProof, HistoryProof, Own
 from dbx.formats.tlogproof import parse_tlog_proof
-from dbx.model.trust import OpenedNote, grew_from, holds_entry, open_checkpoint
+from dbx.model.trust import OpenedNote, grew_from, holds_entry, open_checkpoint, read_head
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,11 +95,9 @@ class _Check:
         """The commit, with the links from it to the checkpoint and from there to a trusted key."""
         commit = decode_commit(line.encode())
         proof = parse_tlog_proof(log.encode())
-        checkpoint = _read_head(proof.checkpoint)
+        checkpoint = read_head(proof.checkpoint)
         holds = proof.position == commit.seq and holds_entry(checkpoint, commit.seq, proof.hashes, line.encode())
-        self.add(
-            name, holds, f"commit {commit.seq} is number {commit.seq} of the {checkpoint.size} under the checkpoint"
-        )
+        self.add(name, holds, f"commit {commit.seq} is one of the {checkpoint.size} that the checkpoint covers")
         if checkpoint.origin.startswith("dbx/") and checkpoint.origin != default_origin(commit.domain):
             self.add("origin", False, "the checkpoint is about another domain than the commit", FORKED)
         self.sign(proof.checkpoint, checkpoint)
@@ -229,7 +226,7 @@ def _verify_absence(check: _Check, proof: AbsenceProof) -> None:
 
 
 def _verify_growth(check: _Check, proof: GrowthProof) -> None:
-    first, second = (_read_head(text.encode()) for text in (proof.first, proof.second))
+    first, second = (read_head(text.encode()) for text in (proof.first, proof.second))
     same = first.origin == second.origin
     holds = same and grew_from(first, second, proof.path)
     text = f"the log of {second.size} commits begins with the {first.size} commits of the first checkpoint"
@@ -245,18 +242,6 @@ def _verify_history(check: _Check, proof: HistoryProof) -> None:
     holds = merkle.verify_consistency(new, proof.current.version, new_root, proof.current.root, proof.onward)
     text = f"version {proof.current.version} begins with the {new} events of version {new}"
     check.add("onward", holds, text, STALE if proof.current.version < new else FORKED)
-
-
-def _read_head(data: bytes) -> Checkpoint:
-    """A checkpoint, signed or not: a note, or its text and a blank line, or its text alone."""
-    try:
-        text = data.decode()
-    except UnicodeDecodeError:
-        raise Corrupt("the checkpoint is not UTF-8") from None
-    body, _, signatures = text.partition("\n\n")
-    if signatures:
-        return parse_checkpoint(parse_note(data).text)
-    return parse_checkpoint(body if body.endswith("\n") else body + "\n")
 
 
 def _names(opened: OpenedNote) -> list[str]:

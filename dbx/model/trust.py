@@ -92,6 +92,18 @@ def open_checkpoint(data: bytes, keys: Sequence[Vkey]) -> tuple[Checkpoint, Open
     return parse_checkpoint(opened.note.text), opened
 
 
+def read_head(data: bytes) -> Checkpoint:
+    """A checkpoint, signed or not: a note, or its text and a blank line, or its text alone."""
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        raise Corrupt("the checkpoint is not UTF-8") from None
+    body, _, signatures = text.partition("\n\n")
+    if signatures:
+        return parse_checkpoint(parse_note(data).text)
+    return parse_checkpoint(body if body.endswith("\n") else body + "\n")
+
+
 def holds_entry(checkpoint: Checkpoint, index: int, hashes: Sequence[bytes], entry: bytes) -> bool:
     """Whether `hashes` show that `entry` is number `index` of the checkpoint's log (RFC 9162 §2.1.3.2)."""
     return merkle.verify_inclusion(merkle.leaf_hash(entry), index, checkpoint.size, hashes, checkpoint.root)

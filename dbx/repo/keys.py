@@ -25,7 +25,7 @@ from dbx.formats.knownkeys import (
     encode_known_keys,
     rotation_text,
 )
-from dbx.formats.note import ED25519, MAX_NAME_CHARS, Note, Vkey, check_key_name, format_note
+from dbx.formats.note import COSIGNATURE, ED25519, MAX_NAME_CHARS, Note, Vkey, check_key_name, format_note
 from dbx.model.time import format_time
 from dbx.model.trust import sign_note
 
@@ -61,10 +61,10 @@ def read_known_keys(repository: Repository) -> KnownKeys:
         raise Corrupt(f"'{path}': {error.message}", hint=error.hint, details={"file": path}) from None
 
 
-def find_signing_key(repository: Repository) -> SigningKey | None:
+def find_signing_key(repository: Repository, algorithm: int = ED25519) -> SigningKey | None:
     """The key that signs, None while the workspace has none. Raises KeyFailure where its private half is unfit."""
-    own = [key for key in read_known_keys(repository).keys if key.role == OWN and key.until is None]
-    return SigningKey(own[-1].vkey, _read_seed(repository, own[-1].vkey)) if own else None
+    own = [key.vkey for key in read_known_keys(repository).keys if _is_current(key, algorithm)]
+    return SigningKey(own[-1], _read_seed(repository, own[-1])) if own else None
 
 
 def get_signing_key(repository: Repository) -> SigningKey:
@@ -75,12 +75,24 @@ def get_signing_key(repository: Repository) -> SigningKey:
     return found
 
 
-def generate_key(repository: Repository, name: str | None = None) -> Vkey:
-    """A first signing key, named after the workspace unless told otherwise. Raises Conflict when there is one."""
+def get_witness_key(repository: Repository) -> SigningKey:
+    """The key that cosigns. Raises KeyFailure."""
+    found = find_signing_key(repository, COSIGNATURE)
+    if found is None:
+        raise KeyFailure("this workspace has no key to cosign with", hint="make one with 'dbx key generate --witness'")
+    return found
+
+
+def generate_key(repository: Repository, name: str | None = None, *, witness: bool = False) -> Vkey:
+    """A first key to sign, or as a witness to cosign, named after the workspace unless told otherwise.
+
+    Raises Conflict when there is one, Invalid for a name that no key may have.
+    """
+    algorithm = COSIGNATURE if witness else ED25519
     with _changing(repository) as known:
-        _refuse_second(known)
+        _refuse_second(known, algorithm)
         seed = repository.entropy(sign.SEED_BYTES)
-        return _add(repository, known, _key_of(seed, name or workspace_name(repository)), seed)
+        return _add(repository, known, _key_of(seed, name or workspace_name(repository), algorithm), seed)
 
 
 def import_key(repository: Repository, data: bytes, name: str | None = None, passphrase: bytes | None = None) -> Vkey:
@@ -92,7 +104,7 @@ def import_key(repository: Repository, data: bytes, name: str | None = None, pas
             raise KeyFailure("the key cannot be opened: the passphrase is missing or wrong") from None
         raise Invalid(f"this is not an Ed25519 key in PEM (PKCS#8): {error}") from None
     with _changing(repository) as known:
-        _refuse_second(known)
+        _refuse_second(known, ED25519)
         return _add(repository, known, _key_of(seed, name or workspace_name(repository)), seed)
 
 
@@ -105,7 +117,7 @@ def rotate_key(repository: Repository) -> tuple[Vkey, Vkey]:
         now = format_time(repository.clock())
         text = rotation_text(old.vkey, new, now)
         note = format_note(Note(text, (sign_note(text, old.vkey, old.seed), sign_note(text, new, seed))))
-        keys = tuple(key._replace(until=now) if key.role == OWN and key.until is None else key for key in known.keys)
+        keys = tuple(key._replace(until=now) if _is_current(key, ED25519) else key for key in known.keys)
         _add(repository, KnownKeys(keys, (*known.rotations, note)), new, seed)
     return old.vkey, new
 
@@ -141,6 +153,16 @@ def read_private(repository: Repository, key_id: str | None = None) -> SigningKe
     raise NotFound(f"there is no key '{key_id[:MAX_NAME_CHARS]}' of our own", hint="see 'dbx key list'")
 
 
+def find_known(repository: Repository, key_id: str | None = None) -> Vkey:
+    """A known key by its id, by default the one that signs. Raises NotFound, KeyFailure."""
+    if key_id is None:
+        return get_signing_key(repository).vkey
+    for key in reversed(read_known_keys(repository).keys):
+        if key.vkey.key_id.hex() == key_id:
+            return key.vkey
+    raise NotFound(f"there is no key '{key_id[:MAX_NAME_CHARS]}'", hint="see 'dbx key list'")
+
+
 def workspace_name(repository: Repository) -> str:
     """The name that keys get: that of the directory which holds `.dbx`, without what a key's name may not have."""
     base = os.path.basename(os.path.dirname(os.path.abspath(repository.path)))
@@ -150,14 +172,19 @@ def workspace_name(repository: Repository) -> str:
 # -- inside ------------------------------------------------------------------------------------------------------------
 
 
-def _key_of(seed: bytes, name: str) -> Vkey:
-    return Vkey(check_key_name(name), ED25519, sign.public_key(seed))
+def _key_of(seed: bytes, name: str, algorithm: int = ED25519) -> Vkey:
+    return Vkey(check_key_name(name), algorithm, sign.public_key(seed))
 
 
-def _refuse_second(known: KnownKeys) -> None:
-    if any(key.role == OWN and key.until is None for key in known.keys):
-        hint = "replace it with 'dbx key rotate', see it with 'dbx key list'"
-        raise Conflict("this workspace has a signing key already", hint=hint)
+def _is_current(key: KnownKey, algorithm: int) -> bool:
+    return key.role == OWN and key.until is None and key.vkey.algorithm == algorithm
+
+
+def _refuse_second(known: KnownKeys, algorithm: int) -> None:
+    if any(_is_current(key, algorithm) for key in known.keys):
+        what = "a witness's key" if algorithm == COSIGNATURE else "a signing key"
+        hint = "see it with 'dbx key list'; 'dbx key rotate' replaces a signing key"
+        raise Conflict(f"this workspace has {what} already", hint=hint)
 
 
 def _add(repository: Repository, known: KnownKeys, key: Vkey, seed: bytes) -> Vkey:

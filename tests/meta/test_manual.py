@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib import import_module
 
 import click
 import pytest
@@ -51,6 +52,9 @@ def spellings(command: click.Command) -> set[str]:
     """The long options of a command itself, without those that work everywhere."""
     shared = {name for option in GLOBALS for name in option.opts} | {"--help", "--version"}
     own = [p for p in command.params if isinstance(p, click.Option) and not p.hidden]
+    if isinstance(command, frame.Group) and command.default is not None:
+        answers = import_module(f"{command.package.__name__}.{command.default}").command
+        own += [p for p in answers.params if isinstance(p, click.Option) and not p.hidden]
     return {name for p in own for name in (*p.opts, *p.secondary_opts) if name.startswith("--")} - shared
 
 

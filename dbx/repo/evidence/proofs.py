@@ -39,23 +39,29 @@ class Place(NamedTuple):
 
 
 class Prover:
-    """Proofs about one domain that all end in one checkpoint: `note`, a signed one, or the unsigned head.
+    """Proofs about one domain that all end in one checkpoint: `note`, signed, or an unsigned one of `size` commits.
 
     Keep it for many proofs: what it knows of the commit log stays. Raises Invalid for a checkpoint of another log,
     Corrupt for one that contradicts the domain.
     """
 
-    def __init__(self, domain: Domain, note: bytes | None = None) -> None:
+    def __init__(self, domain: Domain, note: bytes | None = None, *, size: int | None = None) -> None:
         self.domain = domain
         self.tree = CommitTree(domain)
         self._trees: dict[int, LazyTree] = {}
         if note is None:
-            self.checkpoint = Checkpoint(default_origin(domain.id), self.tree.size, self.tree.root)
+            size = self.tree.size if size is None else size
+            self.checkpoint = Checkpoint(default_origin(domain.id), size, self.tree.root_at(size))
             note = format_checkpoint(self.checkpoint).encode() + b"\n"
         else:
             self.checkpoint = parse_checkpoint(parse_note(note).text)
             _check_checkpoint(domain, self.tree, self.checkpoint)
         self.note = note
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether anybody signed the checkpoint."""
+        return bool(self.note.partition(b"\n\n")[2])
 
     @property
     def is_current(self) -> bool:
@@ -251,3 +257,25 @@ def _check_checkpoint(domain: Domain, tree: CommitTree, checkpoint: Checkpoint) 
             hint="keep it: it shows that the history was forked",
             details={"reason": "forked"},
         )
+
+
+def position_of_event(domain: Domain, event_id: int) -> int:
+    """Where an event lies in the log. Raises NotFound."""
+    found = domain.read(lambda working, _: working.index.find_event(event_id))
+    if found is None:
+        raise NotFound(f"event '{event_id}' does not exist in domain '{domain.name}'")
+    return found
+
+
+def position_of_version(domain: Domain, name: tuple[str, str], version: int) -> int:
+    """Where version `version` of an aggregate lies in the log. Raises NotFound."""
+
+    def query(working: WorkingSet, _: LogReader) -> int:
+        row = working.index.find(*name)
+        if row is None or row.n is None:
+            raise NotFound(f"aggregate '{name[0]}/{name[1]}' does not exist in domain '{domain.name}'")
+        if not 1 <= version <= row.version:
+            raise NotFound(f"aggregate '{name[0]}/{name[1]}' has no version {version}, its latest is {row.version}")
+        return working.index.positions(row.n, version, version)[0]
+
+    return domain.read(query)

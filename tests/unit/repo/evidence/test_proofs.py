@@ -235,7 +235,7 @@ def claims(proof: Proof) -> Any:
 @settings(deadline=None, max_examples=400)
 @given(data=st.data())
 def test_any_flipped_bit(files: tuple[list[bytes], list[Any]], data: st.DataObject) -> None:
-    proofs, keys = files
+    proofs, _ = files
     good = data.draw(st.sampled_from(proofs))
     bit = data.draw(st.integers(0, len(good) * 8 - 1))
     changed = bytearray(good)

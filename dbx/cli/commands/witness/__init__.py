@@ -1,0 +1,1 @@
+"""Cosign what another office signs, and only growth that is consistent with what was seen before."""
