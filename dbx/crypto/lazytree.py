@@ -28,6 +28,10 @@ class LazyTree:
         """The root of the tree of the first `size` leaves."""
         return self._node(0, size) if size else EMPTY
 
+    def subtree(self, level: int, number: int) -> bytes:
+        """The root of perfect subtree `number` of 2^level leaves; all of them must be there."""
+        return self._node(number << level, (number + 1) << level)
+
     def prove_inclusion(self, index: int, size: int) -> list[bytes]:
         """The path of leaf `index` in the tree of `size` leaves (RFC 9162 §2.1.3.1); 0 <= index < size."""
         if not 0 <= index < size:

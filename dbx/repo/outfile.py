@@ -17,11 +17,12 @@ def write_outside(path: str, data: bytes, *, private: bool = False) -> None:
         raise Failure(f"'{path}' is a directory, not a file")
     if not os.path.isdir(parent):
         raise Failure(f"there is no directory '{parent}'", hint="make it first")
-    Directory(parent).write(name, data, PRIVATE if private else 0o666 & ~_umask())
+    Directory(parent).write(name, data, PRIVATE if private else shared_mode())
 
 
-def _umask() -> int:
+def shared_mode() -> int:
+    """The permissions that a file for others gets: what the umask leaves of rw-rw-rw-."""
     # Asking means setting. For that moment the strictest there is, lest another thread make a file open to all.
     mask = os.umask(0o077)
     os.umask(mask)
-    return mask
+    return 0o666 & ~mask

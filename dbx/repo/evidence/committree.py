@@ -59,6 +59,16 @@ class CommitTree:
             raise _damaged()
         return proof
 
+    def hashes(self, level: int, first: int, count: int) -> list[bytes]:
+        """The roots of `count` perfect subtrees of 2^level commits, from number `first` on."""
+        if level == 0:
+            return self.ids(first, first + count)
+        return [self._tree.subtree(level, number) for number in range(first, first + count)]
+
+    def lines(self, first: int, last: int) -> list[bytes]:
+        """The commits `first`..`last`-1, which are the entries of the log."""
+        return self._domain.read(lambda _, reader: [reader.commit(seq).line for seq in range(first, last)])
+
     def ids(self, first: int, last: int) -> list[bytes]:
         """The ids of commits `first`..`last`-1, as the index has them."""
         found = self._domain.read(lambda working, _: commit_ids(working.index, first, last))

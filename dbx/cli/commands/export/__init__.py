@@ -1,0 +1,1 @@
+"""Write a domain's history in the formats of others."""
