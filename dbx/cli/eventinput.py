@@ -14,23 +14,39 @@ if TYPE_CHECKING:
 
     F = TypeVar("F", bound=Callable[..., Any])
 
-_MAX_JSON_BYTES = 4 * 1024 * 1024  # as long as a line of --from may be; the limits of the event come later
+MAX_JSON_BYTES = 4 * 1024 * 1024  # as long as a line of --from may be; the limits of the event come later
+
+
+def expect_option(function: F) -> F:
+    """Decorator: `expected_version`, None for any."""
+    return click.option(
+        "--expect-version",
+        "expected_version",
+        metavar="N",
+        type=click.IntRange(min=0),
+        help="Fail with 4 unless the aggregate is at version N; 0: does not exist.",
+    )(function)
+
+
+def about_options(function: F) -> F:
+    """Decorator: `metadata` and `note`, for `make_item`."""
+    function = click.option("--note", metavar="TEXT", help="A remark, at most 128 characters.")(function)
+    return click.option(
+        "--metadata",
+        metavar="JSON|@FILE|-",
+        type=params.Json("metadata", MAX_JSON_BYTES),
+        help="An object whose keys begin with '@'.",
+    )(function)
 
 
 def event_options(function: F) -> F:
     """Decorator: `field`, `payload`, `metadata` and `note`, for `make_item`."""
+    function = about_options(function)
     for option in (
-        click.option("--note", metavar="TEXT", help="A remark, at most 128 characters."),
-        click.option(
-            "--metadata",
-            metavar="JSON|@FILE|-",
-            type=params.Json("metadata", _MAX_JSON_BYTES),
-            help="An object whose keys begin with '@'.",
-        ),
         click.option(
             "--payload",
             metavar="JSON|@FILE|-",
-            type=params.Json("payload", _MAX_JSON_BYTES),
+            type=params.Json("payload", MAX_JSON_BYTES),
             help="The whole payload, an object; '-' reads standard input.",
         ),
         click.option(
@@ -51,8 +67,8 @@ def make_item(
     aggregate_id: str,
     event_type: str,
     *,
-    fields: tuple[tuple[str, Any], ...],
-    payload: object,
+    fields: tuple[tuple[str, Any], ...] = (),
+    payload: object = None,
     metadata: object,
     note: str | None,
     expected_version: int | None = None,

@@ -8,6 +8,7 @@ import click
 
 from dbx.cli import render
 from dbx.cli.shapes import event_value
+from dbx.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -27,6 +28,29 @@ def listing_options(function: F) -> F:
         function
     )
     return take_option(function)
+
+
+def query_options(function: F) -> F:
+    """Decorator: `filter` as `expression`, and `sort`."""
+    function = click.option(
+        "--sort", metavar="FIELD[:desc][,…]", help="Order by these fields, ascending unless told otherwise."
+    )(function)
+    return click.option(
+        "--filter", "expression", metavar="EXPR", help="Only those that an expression holds for; see dbx-filter(7)."
+    )(function)
+
+
+def archived_options(function: F) -> F:
+    """Decorator: `include_archived` and `archived_only`."""
+    function = click.option("--archived-only", is_flag=True, help="Archived ones only.")(function)
+    return click.option("--include-archived", is_flag=True, help="Archived ones too.")(function)
+
+
+def archived_scope(include_archived: bool, archived_only: bool) -> bool | None:
+    """Whether archived ones are listed: None for both kinds. Raises UsageError."""
+    if include_archived and archived_only:
+        raise UsageError("--include-archived cannot be used together with --archived-only")
+    return None if include_archived else archived_only
 
 
 def take_option(function: F) -> F:
@@ -52,10 +76,14 @@ class Listing(Generic[T]):
             shown = item
 
 
-def say_next(invocation: Invocation, listing: Listing[T], cursor_of: Callable[[T], str]) -> None:
+def say_next(invocation: Invocation, listing: Listing[T], cursor_of: Callable[[T], str | None]) -> None:
     """Tell, on stderr, how to see what comes after."""
     if listing.last is not None:
-        render.hint(invocation, f"there is more: --cursor {cursor_of(listing.last)}")
+        cursor = cursor_of(listing.last)
+        if cursor is None:
+            render.hint(invocation, "there is more, and this order has no cursor: take more at once")
+        else:
+            render.hint(invocation, f"there is more, next cursor: {cursor}")
 
 
 def event_line(event: Event) -> str:

@@ -63,6 +63,20 @@ def emit_stream(
     return count
 
 
+def check_reader() -> None:
+    """Raise OutputClosed when whoever read our output has gone: a command that waits would never write to notice."""
+    import select
+
+    try:
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), 0)
+        gone = any(flags & (select.POLLERR | select.POLLHUP) for _, flags in poll.poll(0))
+    except (OSError, ValueError):
+        return  # no descriptor, nothing to ask
+    if gone:
+        raise OutputClosed
+
+
 def json_text(value: object, *, pretty: bool = False) -> str:
     """One JSON text with the keys in the order given: on one line, or indented by two spaces."""
     import json

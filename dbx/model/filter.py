@@ -74,6 +74,11 @@ def parse_event_filter(text: str) -> Filter[Event]:
     return _parse(text, _event_field)
 
 
+def aggregate_column(name: str) -> str | None:
+    """The attribute of Aggregate that a field of a filter means, None for a path into the state or the extensions."""
+    return _AGGREGATE.get(name) or _AGGREGATE.get(_snake(name))
+
+
 class _Field(NamedTuple):
     """How a field is read. `kind` is 'time', 'id' or 'plain'."""
 
@@ -133,7 +138,7 @@ def _snake(name: str) -> str:
 
 
 def _aggregate_field(name: str) -> _Field:
-    column = _AGGREGATE.get(name) or _AGGREGATE.get(_snake(name))
+    column = aggregate_column(name)
     if column is not None:
         get = (lambda document: bool(document.archived)) if column == "archived" else attrgetter(column)
         return _Field("time" if column in _TIMES else "plain", (column,), get)

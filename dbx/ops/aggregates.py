@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dbx.errors import Invalid
-from dbx.model import names
 from dbx.model.path import find_value
 from dbx.repo import query
 
@@ -15,9 +13,6 @@ if TYPE_CHECKING:
     from dbx.errors import Corrupt
     from dbx.model.event import Aggregate, Event
     from dbx.ops.session import Session
-
-_PAGE = 512
-_CURSOR_MARKS = frozenset(("a", "r", "active", "archived"))
 
 
 def get_aggregate(session: Session, aggregate_type: str, aggregate_id: str, version: int | None = None) -> Aggregate:
@@ -33,42 +28,6 @@ def events_of(session: Session, aggregate: Aggregate) -> list[Event]:
             break
         events.append(event)
     return events
-
-
-def list_aggregates(
-    session: Session, aggregate_type: str | None = None, *, cursor: str | None = None, archived: bool | None = False
-) -> Iterator[Aggregate]:
-    """Aggregates by type and id, in bounded memory, beginning behind `cursor`; `archived` None takes both kinds."""
-    after = None if cursor is None else parse_cursor(cursor)
-    return _pages(session, aggregate_type, after, archived)
-
-
-def _pages(
-    session: Session, aggregate_type: str | None, after: tuple[str, str] | None, archived: bool | None
-) -> Iterator[Aggregate]:
-    while True:
-        page = query.list_aggregates(session.domain, aggregate_type, take=_PAGE, after=after, archived=archived)
-        yield from page
-        if len(page) < _PAGE:
-            return
-        after = page[-1].aggregate_type, page[-1].aggregate_id
-
-
-def cursor_of(aggregate: Aggregate) -> str:
-    """The cursor with which a listing goes on behind an aggregate: `a:<type>:<id>`, `r:` for an archived one."""
-    return f"{'r' if aggregate.archived else 'a'}:{aggregate.aggregate_type}:{aggregate.aggregate_id}"
-
-
-def parse_cursor(cursor: str) -> tuple[str, str]:
-    """(type, id) of a cursor. Raises Invalid."""
-    mark, _, rest = cursor.partition(":")
-    aggregate_type, _, aggregate_id = rest.partition(":")
-    try:
-        if mark in _CURSOR_MARKS:
-            return names.check_type(aggregate_type), names.check_id(aggregate_id)
-    except Invalid:
-        pass  # told below, in terms of the cursor
-    raise Invalid(f"{names.quote(cursor)} is not a cursor of aggregates", hint="a cursor is written a:TYPE:ID")
 
 
 def select_fields(aggregate: Aggregate, paths: tuple[str, ...]) -> dict[str, Any]:

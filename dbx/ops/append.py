@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dbx.model.event import Aggregate
+from dbx.ops.stage import stage_event
 from dbx.repo.rehearsal import rehearse
 from dbx.repo.writer import Append, Appender
 
@@ -21,22 +22,32 @@ def append_event(
     existence: Existence = "known",
     message: str | None = None,
     dry_run: bool = False,
+    reserved: bool = False,
 ) -> Event:
     """Append the event that `item` describes (members as in `apply --from`). Raises Invalid, Conflict, NotFound.
 
     With `dry_run` it is the event that would have been, its id and time included; nothing is written.
+    Types that are `reserved` are for dbx itself.
     """
-    request = Append([item], issued_by=session.actor, message=message, existence=existence)
+    request = Append([item], issued_by=session.actor, message=message, existence=existence, reserved=reserved)
     if dry_run:
         return rehearse(session.domain, request)[0]
     return Appender(session.domain).append(request).events()[0]
 
 
 def create_aggregate(
-    session: Session, item: dict[str, Any], *, message: str | None = None, dry_run: bool = False
+    session: Session,
+    item: dict[str, Any],
+    *,
+    message: str | None = None,
+    stage: bool = False,
+    dry_run: bool = False,
 ) -> Aggregate:
-    """Append the first event of an aggregate. Raises Conflict where it has one."""
-    event = append_event(session, item, existence="new", message=message, dry_run=dry_run)
+    """Append or stage the first event of an aggregate. Raises Conflict where it has one."""
+    if stage:
+        event = stage_event(session, item, existence="new", dry_run=dry_run)
+    else:
+        event = append_event(session, item, existence="new", message=message, dry_run=dry_run)
     # One event: its payload is the state, its leaf is the root.
     return Aggregate(
         event.aggregate_type,

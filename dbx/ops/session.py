@@ -49,6 +49,15 @@ class Session(NamedTuple):
             user = self.repository.find_setting("user.name") or self.who.account
         return Actor(group, user)
 
+    def find_set(self, key: str) -> int | bool | str | None:
+        """A setting of the workspace that somebody has set, None for one that nobody has. Raises Invalid."""
+        if self.repository.find_setting(key) is None:
+            return None
+        from dbx.repo import config
+
+        found = config.get_value(self.repository, None, key)
+        return found.value if found.is_set else None
+
     def close(self) -> None:
         """Close what was opened."""
         self.repository.close()

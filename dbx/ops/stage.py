@@ -16,11 +16,21 @@ if TYPE_CHECKING:
 
 
 def stage_event(
-    session: Session, item: dict[str, Any], *, existence: Existence = "known", dry_run: bool = False
+    session: Session,
+    item: dict[str, Any],
+    *,
+    existence: Existence = "known",
+    dry_run: bool = False,
+    reserved: bool = False,
 ) -> Event:
     """Stage the event that `item` describes (members as in `apply --from`). Raises Invalid, Conflict, NotFound."""
     done = staging.stage(
-        session.domain, [(0, item, None)], issued_by=session.actor, existence=existence, dry_run=dry_run
+        session.domain,
+        [(0, item, None)],
+        issued_by=session.actor,
+        existence=existence,
+        dry_run=dry_run,
+        reserved=reserved,
     )
     assert done.last is not None  # noqa: S101 - one event was given, and it was not refused
     return done.last

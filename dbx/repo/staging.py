@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from dbx.crypto.indextree import TreeMismatch
-from dbx.errors import Conflict, Corrupt
+from dbx.errors import Conflict, Corrupt, NotFound
 from dbx.formats import staging
 from dbx.model.time import format_time
 from dbx.repo.build import Builder, Existence
@@ -157,6 +157,46 @@ def stage(
         records = ground.numbered(builder.records)
         note(domain, ground.index, after, records, builder.runs, offset=offset, worker=worker, since_us=since_us)
         return StagedResult(name, builder.count, len(builder.records), after.events, tail)
+
+
+def find_record(domain: Domain, aggregate_type: str, aggregate_id: str) -> Record | None:
+    """An aggregate as it will be once what is staged is committed. Raises Conflict if it has moved since."""
+    with staging_locked(domain):
+        return _Ground(domain).find(aggregate_type, aggregate_id)
+
+
+def unstage(domain: Domain, aggregate_type: str, aggregate_id: str) -> int:
+    """Drop the staged events of an aggregate that is not committed; how many those were.
+
+    The others stay as they are. Raises Conflict where the aggregate has committed events, NotFound where there is none.
+    """
+    name = f"aggregate '{aggregate_type}/{aggregate_id}'"
+    with staging_locked(domain):
+        ground = _Ground(domain)
+        if ground.ask(lambda: ground.index.find(aggregate_type, aggregate_id)) is not None:
+            raise Conflict(
+                f"{name} cannot be removed: it has committed events",
+                hint=f"hide it with 'dbx aggregate archive {aggregate_type} {aggregate_id}'",
+            )
+        batch, record = ground.batch, ground.find(aggregate_type, aggregate_id)
+        if batch is None or record is None:
+            raise NotFound(f"{name} does not exist in domain '{domain.name}', and none is staged")
+        dropped = record.version
+        if dropped == batch.events:
+            drop_staging(domain, ground.index)
+            return dropped
+        section = Section(domain.directory, header=staging.encode_header(batch.id, domain.id))
+        start = f'{{"aggregate_id":"{aggregate_id}","aggregate_type":"{aggregate_type}",'.encode()
+        try:
+            for lines in read_events(domain.directory, batch.size, batch=batch.id):
+                kept = [parts for parts in map(staging.split_line, lines) if not parts[0].startswith(start)]
+                section.add([envelope for envelope, _ in kept], [body for _, body in kept])
+            section.finish()
+        finally:
+            section.discard()
+        # The file is what counts; the staged half of the index no longer fits it and is made anew.
+        agree(domain, ground.index)
+        return dropped
 
 
 def clear(domain: Domain) -> int:

@@ -12,7 +12,7 @@ from dbx.errors import Corrupt, DbxError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-LAYOUT = 1
+LAYOUT = 2
 TABLES = ("meta", "aggregate", "chain", "page", "run", "log", "block", "commits", "staged", "staged_run")
 SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -21,7 +21,8 @@ CREATE TABLE aggregate (n INTEGER PRIMARY KEY, type TEXT NOT NULL, id TEXT NOT N
   created_at TEXT NOT NULL, updated_at TEXT NOT NULL, archived INTEGER NOT NULL, checksum BLOB NOT NULL);
 CREATE UNIQUE INDEX aggregate_name ON aggregate (type, id);
 CREATE UNIQUE INDEX aggregate_key ON aggregate (key);
-CREATE INDEX aggregate_updated ON aggregate (updated_at);
+CREATE INDEX aggregate_updated ON aggregate (updated_at, type, id);
+CREATE INDEX aggregate_archived ON aggregate (type, id) WHERE archived;
 CREATE TABLE chain (aggregate INTEGER, version INTEGER, base INTEGER NOT NULL, positions BLOB NOT NULL,
   PRIMARY KEY (aggregate, version)) WITHOUT ROWID;
 CREATE TABLE page (prefix BLOB PRIMARY KEY, slots BLOB NOT NULL) WITHOUT ROWID;

@@ -63,8 +63,8 @@ def test_pages_lead_to_one_another(shop: Runner) -> None:
         seen += [event["position"] for event in page.json]
         if not page.stderr:
             break
-        assert page.stderr.startswith("dbx: hint: there is more: --cursor e:")
-        cursor = page.stderr.split()[-2:]
+        assert page.stderr.startswith("dbx: hint: there is more, next cursor: e:")
+        cursor = ["--cursor", page.stderr.split()[-1]]
     assert seen == [0, 1, 2, 4]
     assert shop.ok("events", "order", "--take", "3", "--quiet").stderr == ""
 

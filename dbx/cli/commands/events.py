@@ -1,23 +1,40 @@
-"""List events, by aggregate, page by page; or show one by its id."""
+"""List events, all or filtered, page by page or as they come; or show one by its id."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import click
 
 from dbx.cli.context import Invocation, pass_invocation
 from dbx.cli.frame import define
-from dbx.cli.listing import Listing, event_line, event_lines, listing_options, say_next
-from dbx.cli.render import emit, emit_stream, json_text
+from dbx.cli.listing import (
+    Listing,
+    archived_options,
+    archived_scope,
+    event_line,
+    event_lines,
+    listing_options,
+    query_options,
+    say_next,
+)
+from dbx.cli.render import check_reader, emit, emit_stream, json_text
 from dbx.cli.session import session
 from dbx.cli.shapes import event_value
 from dbx.cli.subject import refuse_rest, subject_options
 from dbx.errors import UsageError
 
+if TYPE_CHECKING:
+    from dbx.ops.events import WantedEvents
+
 
 @define()
 @subject_options("[TYPE [ID]] | EVENT_ID")
 @click.option("--event", "-e", "event_id", metavar="EVENT_ID", help="Show one event.")
+@query_options
+@archived_options
 @listing_options
+@click.option("--follow", "-f", is_flag=True, help="Go on with new events as they are committed, until Ctrl-C.")
 @pass_invocation
 def command(
     invocation: Invocation,
@@ -25,28 +42,61 @@ def command(
     aggregate_type: str | None,
     aggregate_id: str | None,
     event_id: str | None,
+    expression: str | None,
+    sort: str | None,
+    include_archived: bool,
+    archived_only: bool,
     take: int | None,
     cursor: str | None,
     jsonl: bool,
+    follow: bool,
 ) -> None:
     subject = aggregate_type or aggregate_id
     if event_id is None and len(words) == 1 and words[0].isdigit() and not subject:
         event_id, words = words[0], ()
+    archived = archived_scope(include_archived, archived_only)
     if event_id is not None:
-        if words or subject or cursor or take:
-            raise UsageError("an event id stands alone, without an aggregate, --take or --cursor")
+        if words or subject or cursor or take or expression or sort or follow or archived is not False:
+            raise UsageError("an event id stands alone, without an aggregate and the options of lists")
         _show(invocation, event_id, jsonl=jsonl)
         return
-    from dbx.ops.events import cursor_of, list_events
+    from dbx.ops.events import WantedEvents
 
     kind, name = _scope(words, aggregate_type, aggregate_id)
+    wanted = WantedEvents(kind, name, archived, expression, sort, cursor, take)
+    if follow:
+        _follow(invocation, wanted, jsonl=jsonl)
+    else:
+        _list(invocation, wanted, jsonl=jsonl)
+
+
+def _list(invocation: Invocation, wanted: WantedEvents, *, jsonl: bool) -> None:
+    from dbx.ops.events import cursor_of, list_events
+    from dbx.ops.listing import page_size
+
     with session(invocation) as opened:
-        found = Listing(list_events(opened, kind, name, cursor=cursor), take)
+        size = page_size(opened, wanted.take)
+        # One is looked at to know whether there is more.
+        more = None if size is None else size + 1
+        found = Listing(list_events(opened, wanted._replace(take=more)), size)
         if invocation.json or jsonl:
             emit_stream(invocation, map(event_value, found), lambda _: "", jsonl=jsonl)
         else:
             emit_stream(invocation, found, event_line, empty="no events")
-        say_next(invocation, found, cursor_of)
+        say_next(invocation, found, cursor_of if wanted.sort is None else lambda _: None)
+
+
+def _follow(invocation: Invocation, wanted: WantedEvents, *, jsonl: bool) -> None:
+    from dbx.ops.follow import follow_events
+
+    if wanted.sort is not None:
+        raise UsageError("--follow shows events in the order of the log: --sort cannot be used with it")
+    with session(invocation) as opened:
+        found = follow_events(opened, wanted, check=check_reader)
+        if invocation.json or jsonl:
+            emit_stream(invocation, map(event_value, found), lambda _: "", jsonl=True, live=True)
+        else:
+            emit_stream(invocation, found, event_line, live=True)
 
 
 def _scope(

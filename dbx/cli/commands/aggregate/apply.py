@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dbx.cli.appended import show_event
 from dbx.cli.context import Invocation, pass_invocation
-from dbx.cli.eventinput import event_options, make_item
+from dbx.cli.eventinput import event_options, expect_option, make_item
 from dbx.cli.frame import define
-from dbx.cli.render import emit, pairs
+from dbx.cli.render import emit
 from dbx.cli.session import session
 from dbx.cli.subject import refuse_rest, subject_options, take_subject, take_word
 from dbx.errors import UsageError
@@ -32,13 +33,7 @@ _MAX_ERRORS = 100
 @subject_options("TYPE ID EVENT")
 @click.option("--event", "event_type", metavar="EVENT", help="The event's type, instead of the argument.")
 @event_options
-@click.option(
-    "--expect-version",
-    "expected_version",
-    metavar="N",
-    type=click.IntRange(min=0),
-    help="Fail with 4 unless the aggregate is at version N; 0: does not exist.",
-)
+@expect_option
 @click.option("--create", is_flag=True, help="Create the aggregate if it does not exist.")
 @click.option("--stage", is_flag=True, help="Stage the event for 'dbx commit'.")
 @click.option("--message", "-m", metavar="TEXT", help="The message of the commit (without --stage).")
@@ -96,23 +91,7 @@ def _apply_one(
             from dbx.ops.append import append_event
 
             made = append_event(opened, item, existence=existence, message=message, dry_run=dry_run)
-    if invocation.json:
-        from dbx.cli.shapes import event_value
-
-        emit(invocation, event_value(made))
-        return
-    values: dict[str, object] = {
-        "aggregate_type": made.aggregate_type,
-        "aggregate_id": made.aggregate_id,
-        "version": made.version,
-        "event_type": made.event_type,
-        "event_id": made.event_id,
-    }
-    if stage:
-        values["staged"] = True
-    if dry_run:
-        values["dry_run"] = True
-    emit(invocation, None, [pairs(values)])
+        show_event(invocation, opened, made, stage=stage, dry_run=dry_run)
 
 
 def _stage_many(invocation: Invocation, source: str, max_errors: int, *, dry_run: bool) -> None:

@@ -1,0 +1,239 @@
+"""Going through the aggregates of a domain: which of them a filter takes, in some order, in bounded memory.
+
+SQLite decides what it can, from the columns of the index; for the rest, of each row only what the filter looks at is
+read and parsed. Rows that are shown have their checksum compared.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from dbx.errors import Corrupt
+from dbx.model.filter import aggregate_column
+from dbx.model.filtertext import And, Comparison
+from dbx.model.moment import find_moment
+from dbx.model.time import format_time
+from dbx.repo.query import aggregate_of
+from dbx.store.indexlayout import IndexDamaged
+from dbx.store.scanindex import Where, find_times, read_columns, read_numbers, read_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from dbx.model.event import Aggregate
+    from dbx.model.filter import Filter
+    from dbx.model.filtertext import Tree
+    from dbx.model.sort import SortKey
+    from dbx.repo.domain import Domain
+    from dbx.repo.log import LogReader
+    from dbx.repo.working import WorkingSet
+    from dbx.store.indexlayout import Row
+
+_FIRST = 64
+_CHUNK = 1024
+_ENOUGH = 512
+_PER_READ = 32 * _CHUNK
+_MOST_VALUES = 500
+
+_COLUMNS = {
+    "aggregate_type": "type",
+    "aggregate_id": "id",
+    "version": "version",
+    "root": "root",
+    "created_at": "created_at",
+    "updated_at": "updated_at",
+    "archived": "archived",
+    "state": "state",
+    "extensions": "extensions",
+}
+_decoder: Any = json.JSONDecoder()
+_scan_json: Callable[[str, int], tuple[Any, int]] = _decoder.scan_once
+
+
+class Scan(NamedTuple):
+    """Which aggregates, in which order; without `sort` by type and id.
+
+    `archived` None takes both kinds. `after` is the place to begin behind: (type, id), or (time, type, id) where `sort`
+    is one time. `take` is how many are wanted at most, None for all.
+    """
+
+    aggregate_type: str | None = None
+    archived: bool | None = False
+    filter: Filter[Aggregate] | None = None
+    sort: tuple[SortKey, ...] = ()
+    after: tuple[str, ...] | None = None
+    take: int | None = None
+
+
+def iterate(domain: Domain, scan: Scan) -> Iterator[Aggregate]:
+    """The aggregates that a scan takes. What is written meanwhile may or may not be seen."""
+    where = _where(scan)
+    if not scan.sort:
+        return _by_key(domain, scan, where, ("type", "id"), descending=False)
+    key = scan.sort[0]
+    if len(scan.sort) == 1 and key.field == "updated_at":
+        return _by_key(domain, scan, where, ("updated_at", "type", "id"), descending=key.descending)
+    return _by_number(domain, scan, where)
+
+
+def find_time(domain: Domain, aggregate_type: str, aggregate_id: str, field: str) -> str | None:
+    """When an aggregate was created or updated (`field` says which); None where there is none."""
+    found = domain.read(lambda working, _: find_times(working.index, aggregate_type, aggregate_id))
+    return None if found is None else found[0] if field == "created_at" else found[1]
+
+
+def _where(scan: Scan) -> Where:
+    where = Where()
+    by_time = len(scan.sort) == 1 and scan.sort[0].field == "updated_at"
+    if scan.aggregate_type is not None:
+        # The index over times holds the types too; the plus keeps SQLite from sorting all of a type instead.
+        where = where.and_("+type = ?" if by_time else "type = ?", scan.aggregate_type)
+    if scan.archived is not None:
+        where = where.and_("archived" if scan.archived else "NOT archived")
+    if scan.filter is not None:
+        tree = scan.filter.tree
+        for part in tree.parts if isinstance(tree, And) else (tree,):
+            where = _narrow(where, part)
+    return where
+
+
+def _narrow(where: Where, part: Tree) -> Where:
+    """Add what SQLite can decide as well as the filter does. What it cannot, the filter decides alone."""
+    column = aggregate_column(part.field) if isinstance(part, Comparison) else None
+    if column is None or not isinstance(part, Comparison):
+        return where
+    name, op, values = _COLUMNS[column], part.op, part.values
+    value = values[0] if values else None
+    if column in ("aggregate_type", "aggregate_id"):
+        if op in ("=", "IN") and all(isinstance(each, str) for each in values) and 0 < len(values) <= _MOST_VALUES:
+            return where.and_(f"{name} IN ({','.join('?' * len(values))})", *values)
+    elif column == "version":
+        if op in ("=", "<", "<=", ">", ">=") and type(value) is int and abs(value) < 2**53:
+            return where.and_(f"{name} {op} ?", value)
+    elif column in ("created_at", "updated_at") and op in ("=", "<", "<=", ">", ">=") and isinstance(value, str):
+        moment = find_moment(value)
+        if moment is not None:
+            return where.and_(f"{name} {op} ?", format_time(moment))
+    return where
+
+
+def _by_key(
+    domain: Domain, scan: Scan, where: Where, columns: tuple[str, ...], *, descending: bool
+) -> Iterator[Aggregate]:
+    """By columns that an index has, page by page, each beginning behind the last row of the one before."""
+    after, left = scan.after, scan.take
+    while left is None or left > 0:
+        page = partial(_page, scan.filter, where, columns, descending=descending, after=after, wanted=left)
+        rows, after = domain.read(page)
+        for row in rows:
+            yield aggregate_of(row)
+        if after is None:
+            return
+        if left is not None:
+            left -= len(rows)
+
+
+def _page(
+    chosen: Filter[Aggregate] | None,
+    where: Where,
+    columns: tuple[str, ...],
+    working: WorkingSet,
+    _: LogReader,
+    *,
+    descending: bool,
+    after: tuple[str, ...] | None,
+    wanted: int | None,
+) -> tuple[list[Row], tuple[str, ...] | None]:
+    """(rows, the place behind which to go on, None at the end)."""
+    index = working.index
+    order = ", ".join(f"{column} DESC" if descending else column for column in columns)
+    beyond = f"({', '.join(columns)}) {'<' if descending else '>'} ({', '.join('?' * len(columns))})"
+    size = _FIRST if chosen is not None else _ENOUGH if wanted is None else min(wanted, _ENOUGH)
+    numbers: list[int] = []
+    matches = None if chosen is None else _matcher(chosen, 1 + len(columns))
+    read = ("n", *columns, *(() if chosen is None else _needs(chosen)))
+    scanned = 0
+    while True:
+        bounded = where if after is None else where.and_(beyond, *after)
+        found = read_columns(index, read, bounded, order, size)
+        numbers += [row[0] for row in found] if matches is None else [row[0] for row in found if matches(row)]
+        scanned += len(found)
+        after = tuple(found[-1][1 : 1 + len(columns)]) if len(found) == size else None
+        if after is None or matches is None or len(numbers) >= min(_ENOUGH, wanted or _ENOUGH) or scanned >= _PER_READ:
+            return read_rows(index, numbers if wanted is None else numbers[:wanted]), after
+        size = min(size * 4, _CHUNK)
+
+
+def _by_number(domain: Domain, scan: Scan, where: Where) -> Iterator[Aggregate]:
+    """By any columns: SQLite sorts the row numbers, eight bytes each; the rows are read as they are wanted."""
+    keys = [(_COLUMNS[key.field], key.descending) for key in scan.sort]
+    ties = len(keys) == 1 and keys[0][1] and scan.sort[0].field == "created_at"
+    named = [column for column, _ in keys]
+    keys += [(column, ties) for column in ("type", "id") if column not in named]
+    order = ", ".join(f"{column} DESC" if descending else column for column, descending in keys)
+    if scan.after is not None:
+        where = where.and_(f"(created_at, type, id) {'<' if ties else '>'} (?, ?, ?)", *scan.after)
+    limit = -1 if scan.take is None or scan.filter is not None else scan.take
+    numbers = domain.read(lambda working, _: read_numbers(working.index, where, order, limit))
+    for at in range(0, len(numbers), _ENOUGH):
+        part = numbers[at : at + _ENOUGH]
+        for row in domain.read(lambda working, _, part=part: read_rows(working.index, part)):  # type: ignore[misc]
+            aggregate = aggregate_of(row)
+            if scan.filter is None or scan.filter.matches(aggregate):
+                yield aggregate
+
+
+class _Scanned:
+    """As much of an aggregate as a filter looks at; one for a whole scan."""
+
+    __slots__ = (
+        "aggregate_id", "aggregate_type", "archived", "created_at", "extensions", "root", "state", "updated_at",
+        "version",
+    )  # fmt: skip
+
+
+def _needs(chosen: Filter[Aggregate]) -> list[str]:
+    return [_COLUMNS[column] for column in _ordered(chosen)]
+
+
+def _ordered(chosen: Filter[Aggregate]) -> list[str]:
+    """The columns of a filter, the state last."""
+    return sorted(chosen.columns, key=lambda column: (column == "state", column))
+
+
+def _matcher(chosen: Filter[Aggregate], first: int) -> Callable[[Sequence[Any]], bool]:
+    """Whether a row, whose columns from `first` on are those of `_needs`, is taken."""
+    document: Any = _Scanned()
+    matches, parse = chosen.matches, _scan_json
+    columns = _ordered(chosen)
+    if columns == ["state"]:
+
+        def match_state(row: Sequence[Any]) -> bool:
+            try:
+                document.state = parse(row[first].decode(), 0)[0]
+                return matches(document)
+            except (ValueError, StopIteration, AttributeError) as error:
+                raise _damaged() from error
+
+        return match_state
+
+    def match(row: Sequence[Any]) -> bool:
+        try:
+            for at, column in enumerate(columns, first):
+                value = row[at]
+                if column in ("state", "extensions"):
+                    value = {} if value == b"{}" else parse(value.decode(), 0)[0]
+                elif column == "root":
+                    value = value.hex()
+                setattr(document, column, value)
+            return matches(document)
+        except (ValueError, StopIteration, AttributeError, Corrupt) as error:
+            raise _damaged() from error
+
+    return match
+
+
+def _damaged() -> IndexDamaged:
+    return IndexDamaged("a row of the index is damaged", hint="run 'dbx reindex'")

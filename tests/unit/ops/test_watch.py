@@ -1,0 +1,72 @@
+"""dbx/ops/watch.py: noticing commits."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from dbx.ops import watch
+from dbx.ops.watch import CommitWatch, wait_for_commit
+from tests.history import append, open_repository
+
+
+def test_a_commit_is_noticed_at_once_and_once(tmp_path: Path) -> None:
+    repository = open_repository(tmp_path)
+    domain = repository.domain()
+    append(domain, "o-0")
+    with CommitWatch(domain.directory.path) as watching:
+        while watching.wait_for_commit(0.2):
+            pass  # whatever is still told of the commit before
+        timer = threading.Timer(0.1, append, (domain, "o-1"))
+        began = time.monotonic()
+        timer.start()
+        assert watching.wait_for_commit(20)
+        assert time.monotonic() - began < 15
+        timer.join()
+        while watching.wait_for_commit(0.2):
+            pass
+    repository.close()
+
+
+def test_a_commit_between_two_waits_is_not_missed(tmp_path: Path) -> None:
+    repository = open_repository(tmp_path)
+    domain = repository.domain()
+    append(domain, "o-0")
+    with CommitWatch(domain.directory.path) as watching:
+        append(domain, "o-1")
+        assert watching.wait_for_commit(20)
+    repository.close()
+
+
+def test_reading_and_the_index_are_no_commits(tmp_path: Path) -> None:
+    from dbx.repo import query
+
+    repository = open_repository(tmp_path)
+    domain = repository.domain()
+    append(domain, "o-0")
+    with CommitWatch(domain.directory.path) as watching:
+        while watching.wait_for_commit(0.2):
+            pass
+        list(query.iterate_events(domain))
+        domain.flush()
+        (Path(domain.directory.path) / "other").write_text("x")
+        assert not watching.wait_for_commit(0.3)
+    repository.close()
+
+
+def test_waiting_ends(tmp_path: Path) -> None:
+    began = time.monotonic()
+    assert not wait_for_commit(str(tmp_path), 0.05)
+    assert time.monotonic() - began < 15
+
+
+def test_without_watches_it_says_to_look(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    class Full(watch.Observer):  # type: ignore[misc]
+        def start(self) -> None:
+            raise OSError(28, "inotify watch limit reached")
+
+    monkeypatch.setattr(watch, "Observer", Full)
+    assert wait_for_commit(str(tmp_path), 0.01)
