@@ -353,6 +353,8 @@ class Domain:
             return
         # Whoever asks again must hear it again.
         self.reset()
+        if self.reflog.last() != last:
+            raise MovedIndex("commits were taken back meanwhile")
         raise Corrupt(
             f"the reflog knows commit {last.seq}, but the log of domain '{self.name}' ends with {working.head.seq}",
             hint="history was lost or cut off; compare with a copy, then 'dbx reindex --accept-loss'",

@@ -94,7 +94,7 @@ def _share(source: Directory, target: Directory, entries: list[ManifestEntry], s
     shared: list[ManifestEntry] = []
     for entry in entries:
         if entry.last_seq > seq:
-            shared.append(_cut(source, target, entry, seq))
+            shared.append(cut_segment(source, target, entry, seq))
             continue
         file = segment_name(entry.sha256)
         if not target.link_from(source, file):
@@ -115,8 +115,8 @@ def _copy(source: Directory, target: Directory, file: str) -> None:
         os.close(fd)
 
 
-def _cut(source: Directory, target: Directory, entry: ManifestEntry, seq: int) -> ManifestEntry:
-    """The beginning of a segment, up to a commit, as a segment of its own."""
+def cut_segment(source: Directory, target: Directory, entry: ManifestEntry, seq: int) -> ManifestEntry:
+    """The beginning of a segment, up to a commit, as a segment of its own in `target`, durable."""
     fd = source.open_read(segment_name(entry.sha256))
     try:
         reader = FrameReader(fd, segment_name(entry.sha256))

@@ -16,6 +16,7 @@ from dbx.errors import Corrupt
 from dbx.formats.manifest import ManifestEntry
 from dbx.repo.log import MANIFESTS, read_manifest, read_ref, stale_journals
 from dbx.repo.seal import Copier, move_ref, seal
+from dbx.repo.undone import COMMITS
 from dbx.repo.writer import writing
 from dbx.store.fs import TEMPORARY
 from dbx.store.index import IndexUnavailable
@@ -165,7 +166,9 @@ def _garbage(domain: Domain, ref: Ref | None) -> list[tuple[str, int]]:
     directory = domain.directory
     wanted = set()
     for name in directory.walk("refs"):
-        if not name.startswith(("refs/heads/", "refs/remotes/")) or name.rpartition("/")[2].startswith(TEMPORARY):
+        if not name.startswith(("refs/heads/", "refs/remotes/", f"{COMMITS}/")) or name.rpartition("/")[2].startswith(
+            TEMPORARY
+        ):
             continue
         found = read_ref(directory, name)
         if found is not None:

@@ -10,6 +10,7 @@ from dbx.formats.envelope import Actor
 from dbx.formats.reflog import ReflogEntry
 from dbx.model.time import format_time
 from dbx.repo.replay import replay
+from dbx.repo.undone import read_undone
 from dbx.repo.working import WorkingSet
 from dbx.store.fs import TEMPORARY
 from dbx.store.index import Index, IndexDamaged
@@ -109,7 +110,7 @@ def _find_loss(domain: Domain, fresh: Index, head: Head) -> Loss | None:
     loss = None
     try:
         known = domain.index().head()
-        if known.seq > head.seq:
+        if known.seq > head.seq and known.commit.hex() not in read_undone(domain.directory):
             count, listed = _compare(domain.index(), fresh)
             events = known.position - head.position
             loss = Loss(head.seq + 1, known.seq, known.commit.hex(), events, count, listed)

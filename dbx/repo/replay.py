@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from dbx.crypto import merkle
 from dbx.errors import Corrupt
 from dbx.repo.log import MAIN, Events, Located, commits_of, read_manifest, tip
+from dbx.repo.undone import read_undone
 from dbx.repo.working import WorkingSet, fold_events
 from dbx.store.fs import sync_data
 from dbx.store.journal import scan
@@ -74,6 +75,8 @@ def replay(
     finally:
         if fd >= 0:
             os.close(fd)
+    if known.seq > last and known.commit.hex() in read_undone(directory):
+        raise StaleIndex
     if known.seq > last:
         raise Corrupt(
             f"the index knows commit {known.seq}, but the log of '{directory.path}' ends with commit {last}",

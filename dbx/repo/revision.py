@@ -96,8 +96,11 @@ def read_tag(domain: Domain, name: str) -> tuple[int, str | None] | None:
     """
     file = f"{TAGS}/{name}"
     data = domain.directory.find(file, MAX_TAG_BYTES)
-    if data is None:
-        return None
+    return None if data is None else parse_tag(data, file)
+
+
+def parse_tag(data: bytes, file: str) -> tuple[int, str | None]:
+    """The same from the bytes of a tag's `file`."""
     note = _match_checkpoint(data)
     if note is not None:
         return int(note[1]) - 1, None

@@ -2,7 +2,7 @@
 
 What else there is to say of a tag, who made it, when and with which message, stands in its reflog, `logs/refs/tags/…`,
 whose line is on disk before the tag is. A crash in between leaves a line without a tag, which says nothing to anybody.
-A tag that is deleted or moved is kept as `undone/<name>.tag`, so that this can be taken back.
+A tag that is deleted or moved is kept as `refs/undone/tags/<name>`, so that this can be taken back.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dbx.errors import Conflict, Corrupt, Invalid, NotFound
+from dbx.errors import Conflict, Invalid, NotFound
 from dbx.formats.envelope import Actor
 from dbx.formats.reflog import MAX_REASON_CHARS, ReflogEntry
 from dbx.formats.refs import check_tag_name, encode_tag
 from dbx.model.names import quote
 from dbx.model.time import format_time
-from dbx.repo.revision import MAX_TAG_BYTES, TAGS, read_tag, resolve_revision
+from dbx.repo.revision import MAX_TAG_BYTES, TAGS, parse_tag, read_tag, resolve_revision
 from dbx.repo.writer import writing
 from dbx.store.fs import TEMPORARY
 from dbx.store.reflog import Reflog
@@ -24,8 +24,8 @@ from dbx.store.reflog import Reflog
 if TYPE_CHECKING:
     from dbx.repo.domain import Domain
 
-UNDONE = "undone"
-"""What was taken back, in a domain directory."""
+KEPT = "refs/undone/tags"
+"""What tags were before they were last moved or deleted."""
 MADE = "tag"
 DELETED = "tag: deleted"
 _PREFIX = "tag: "
@@ -124,20 +124,18 @@ def check_name(name: str) -> None:
 
 def write_tag(domain: Domain, name: str, data: bytes, old: Tag | None, actor: Actor, reason: str) -> None:
     """Put a tag in the place of `old`: first its reflog line, then the file, each durable. The lock must be held."""
-    from dbx.formats.refs import decode_tag
-
-    try:
-        commit_id, seq = decode_tag(data)
-    except Corrupt:
-        commit_id, seq = "", 0  # a checkpoint: its commit is known once it is there
+    seq, commit_id = parse_tag(data, name)
+    if commit_id is None:
+        known = domain.read(lambda working, _: working.index.find_commit(seq))
+        commit_id = known[0].hex() if known else None
     if old is not None:
         keep(domain, name)
-    _log(domain, name, old, commit_id or None, seq, actor, reason)
+    _log(domain, name, old, commit_id, max(seq, 0), actor, reason)
     domain.directory.write(f"{TAGS}/{name}", data)
 
 
 def remove_tag(domain: Domain, old: Tag, actor: Actor, reason: str) -> None:
-    """Remove a tag; what it was stays in `undone/`. The lock must be held."""
+    """Remove a tag; what it was is kept. The lock must be held."""
     keep(domain, old.name)
     _log(domain, old.name, old, None, max(old.seq, 0), actor, reason)
     domain.directory.remove(f"{TAGS}/{old.name}")
@@ -145,8 +143,8 @@ def remove_tag(domain: Domain, old: Tag, actor: Actor, reason: str) -> None:
 
 def keep(domain: Domain, name: str) -> None:
     """Copy a tag's file to where it can be had back."""
-    domain.directory.make(UNDONE)
-    domain.directory.write(f"{UNDONE}/{name}.tag", domain.directory.read(f"{TAGS}/{name}", MAX_TAG_BYTES))
+    domain.directory.make(KEPT)
+    domain.directory.write(f"{KEPT}/{name}", domain.directory.read(f"{TAGS}/{name}", MAX_TAG_BYTES))
 
 
 # -- inside ------------------------------------------------------------------------------------------------------------

@@ -77,8 +77,19 @@ def open_snapshot(directory: Directory, findings: Findings) -> tuple[IndexSnapsh
     return None, None
 
 
-def check_head(head: IndexHead, log: Log, journal: str, journal_end: int, findings: Findings) -> None:
-    """The index knows no commit that the log does not have, and agrees on the one it stands at."""
+def check_head(head: IndexHead, log: Log, journal: str, journal_end: int, undone: set[str], findings: Findings) -> bool:
+    """The index knows no commit that the log does not have, and agrees on the one it stands at.
+
+    False where it follows commits that were taken back, so that comparing what it holds says nothing.
+    """
+    if head.commit.hex() in undone:
+        findings.note("index.behind", "it follows commits that were taken back, and is made anew when needed", FILE)
+        return False
+    _compare_head(head, log, journal, journal_end, findings)
+    return True
+
+
+def _compare_head(head: IndexHead, log: Log, journal: str, journal_end: int, findings: Findings) -> None:
     if not log.whole:
         return
     last = len(log.ids) - 1

@@ -34,6 +34,7 @@ from dbx.repo.check.published import check_published
 from dbx.repo.check.staged import check_staged_rows, check_staging, read_note
 from dbx.repo.domainfile import NAME as DOMAIN_FILE
 from dbx.repo.log import MAIN, MANIFESTS, MAX_REF_BYTES
+from dbx.repo.undone import read_undone
 from dbx.store.journal import journal_name
 from dbx.store.segments import segment_name
 
@@ -110,6 +111,7 @@ class _Check:
         self._journal = ""
         self._journal_end = 0
         self._has_journal = False
+        self._undone: set[str] = set()
 
     def close(self) -> None:
         """Close every file."""
@@ -152,7 +154,9 @@ class _Check:
         check_tags(directory, log, findings)
         check_published(directory, log, findings)
         self._join(evidence)
-        check_reflog(known, log, self._journal, findings)
+        # Read again behind the log: what was taken back meanwhile is no damage either.
+        self._undone = read_undone(directory)
+        check_reflog(known, log, self._journal, self._undone, findings)
         self._check_strays(own | kept, log)
         self._join(derived)
         self._check_derived(head, log, history, file)
@@ -298,7 +302,7 @@ class _Check:
         found = Findings()
         if self._entries is not None and self._ref_data != b"":
             check_strays(self._directory, wanted, self._journal, ref_seq, found)
-        if self._ref is None and not log.ids and self._directory.names(MANIFESTS):
+        if self._ref is None and not log.ids and self._directory.names(MANIFESTS) and not self._undone:
             sentence = "there is none, but there are manifests: if the domain had commits, they are lost"
             found.warn("ref.missing", sentence, MAIN)
         if not self._has_moved():
@@ -311,8 +315,9 @@ class _Check:
         snapshot = self._snapshot
         damaged = findings.counts["error"]
         if snapshot is not None and head is not None:
-            check_head(head, log, self._journal if self._has_journal else "", self._journal_end, findings)
-            if history is not None and findings.counts["error"] == damaged:
+            journal = self._journal if self._has_journal else ""
+            follows = check_head(head, log, journal, self._journal_end, self._undone, findings)
+            if follows and history is not None and findings.counts["error"] == damaged:
                 manifest = self._ref.manifest if self._ref is not None else ""
                 IndexCheck(snapshot, head, log, history, manifest, findings).run()
         noted = None if snapshot is None or head is None else read_note(snapshot, findings)

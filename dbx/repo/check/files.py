@@ -16,6 +16,7 @@ from dbx.repo.check.frames import Source, walk
 from dbx.repo.domainfile import NAME as DOMAIN_FILE
 from dbx.repo.domainfile import DomainFile, load_domain_file
 from dbx.repo.log import MAIN, MANIFESTS, MAX_MANIFEST_BYTES, MAX_REF_BYTES
+from dbx.repo.undone import COMMITS
 from dbx.store.fs import TEMPORARY
 from dbx.store.journal import PREFIX, TORN
 from dbx.store.reflog import LOGS, MAX_BYTES, is_lost
@@ -45,7 +46,6 @@ _KNOWN = frozenset(
         "schemas",
         "logs",
         "quarantine",
-        "undone",
     }
 )
 _MAX_TAG_BYTES = 64 * 1024
@@ -106,10 +106,10 @@ def find_best_manifest(directory: Directory) -> tuple[ManifestEntry, ...]:
 
 
 def check_remotes(directory: Directory, own: set[str], findings: Findings) -> set[str]:
-    """Remote-tracking refs, and the files they keep alive: the names of those."""
+    """Remote-tracking refs, what was taken back, and the files they keep alive: the names of those."""
     kept: set[str] = set()
-    for name in directory.walk(_REMOTES.rstrip("/")):
-        if not re.fullmatch(rf"{_REMOTES}[^/]+/main", name):
+    for name in (*directory.walk(_REMOTES.rstrip("/")), *directory.walk(COMMITS)):
+        if not re.fullmatch(rf"{_REMOTES}[^/]+/main|{COMMITS}/[0-9a-f]{{64}}", name):
             _stray(name, findings)
             continue
         try:
@@ -193,11 +193,14 @@ def read_reflogs(directory: Directory, findings: Findings) -> list[tuple[int, st
     return known
 
 
-def check_reflog(known: list[tuple[int, str, int]], log: Log, journal: str, findings: Findings) -> None:
-    """The reflog knows no commit that the log does not have. `known` was read before the log.
+def check_reflog(
+    known: list[tuple[int, str, int]], log: Log, journal: str, undone: set[str], findings: Findings
+) -> None:
+    """The reflog knows no commit that the log does not have, nor had taken back. `known` was read before the log.
 
-    `journal` is the name of the journal that continues the ref's commit.
+    `journal` is the name of the journal that continues the ref's commit; `undone` was read after the log.
     """
+    known = [entry for entry in known if entry[1] not in undone]
     if not known:
         if log.ids:
             findings.warn("reflog.missing", "there are commits, but it has no entry that can be read", REFLOG)

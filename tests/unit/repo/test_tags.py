@@ -33,9 +33,9 @@ def test_what_a_tag_tells(domain: Domain) -> None:
     assert list_tags(domain) == [made] == [find_tag(domain, "v1")]
     moved, old = create_tag(domain, "v1", "HEAD", message=None, actor=JANE, force=True)
     assert (old, moved.seq, moved.message) == (made, 2, None)
-    assert domain.directory.read("undone/v1.tag", 100) == f"commit {made.commit_id} 1\n".encode()
+    assert domain.directory.read("refs/undone/tags/v1", 100) == f"commit {made.commit_id} 1\n".encode()
     assert delete_tag(domain, "v1", actor=JANE) == moved
-    assert domain.directory.read("undone/v1.tag", 100) == f"commit {moved.commit_id} 2\n".encode()
+    assert domain.directory.read("refs/undone/tags/v1", 100) == f"commit {moved.commit_id} 2\n".encode()
     assert list_tags(domain) == []
 
 
@@ -79,7 +79,7 @@ def test_a_checkpoint_counts_commits(domain: Domain) -> None:
     assert found is not None
     assert (found.seq, found.signed, len(found.commit_id)) == (1, True, 64)
     delete_tag(domain, "signed", actor=JANE)
-    assert domain.directory.read("undone/signed.tag", 1000) == note
+    assert domain.directory.read("refs/undone/tags/signed", 1000) == note
 
 
 def test_damage_is_told(domain: Domain) -> None:

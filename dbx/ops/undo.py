@@ -1,0 +1,24 @@
+"""Take back the last move of a ref on this machine, as long as it has not been shared."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dbx.repo import undo as repo_undo
+from dbx.repo.undo import Step
+
+if TYPE_CHECKING:
+    from dbx.ops.session import Session
+
+__all__ = ["Step", "plan_undo", "undo"]
+
+
+def plan_undo(session: Session) -> tuple[str, Step]:
+    """(domain, what `undo` would do). Raises Failure for nothing to take back, Conflict for what may not be."""
+    domain = session.domain
+    return domain.name, repo_undo.plan_undo(domain)
+
+
+def undo(session: Session, step: Step) -> None:
+    """Do what `plan_undo` told. Raises Conflict where something has moved since; Locked."""
+    repo_undo.undo(session.domain, step, actor=session.actor)
