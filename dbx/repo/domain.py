@@ -355,11 +355,9 @@ class Domain:
         self.reset()
         if self.reflog.last() != last:
             raise MovedIndex("commits were taken back meanwhile")
-        raise Corrupt(
-            f"the reflog knows commit {last.seq}, but the log of domain '{self.name}' ends with {working.head.seq}",
-            hint="history was lost or cut off; compare with a copy, then 'dbx reindex --accept-loss'",
-            details={"file": self.reflog.name},
-        )
+        text = f"the reflog knows commit {last.seq}, but the log of domain '{self.name}' ends with {working.head.seq}"
+        hint = "history was lost or cut off; compare with a copy, then 'dbx reindex --accept-loss'"
+        raise Corrupt(text, hint=hint, details={"file": self.reflog.name})
 
     def _stat_ref(self) -> tuple[int, int, int] | None:
         try:
