@@ -28,14 +28,17 @@ class ManifestEntry:
     last_commit: str
 
 
-def encode_manifest(entries: Sequence[ManifestEntry]) -> bytes:
-    """The manifest's bytes. Raises Corrupt when the entries are not one log from seq 0."""
-    _check_chain(entries)
+def encode_manifest(entries: Sequence[ManifestEntry], *, first_seq: int = 0) -> bytes:
+    """The manifest's bytes. Raises Corrupt when the entries are not one log from seq 0, in a bundle from another."""
+    _check_chain(entries, first_seq)
     return "".join(f"{e.sha256} {e.size} {e.first_seq} {e.last_seq} {e.last_commit}\n" for e in entries).encode("ascii")
 
 
-def decode_manifest(data: bytes) -> tuple[ManifestEntry, ...]:
-    """The entries of a manifest, at least one. Raises Corrupt unless the bytes are the one spelling of a whole log."""
+def decode_manifest(data: bytes, *, first_seq: int = 0) -> tuple[ManifestEntry, ...]:
+    """The entries of a manifest, at least one. Raises Corrupt unless the bytes are the one spelling of a whole log.
+
+    That of a bundle may begin at a later seq.
+    """
     try:
         lines = data.decode("ascii").split("\n")
     except UnicodeDecodeError as error:
@@ -48,16 +51,15 @@ def decode_manifest(data: bytes) -> tuple[ManifestEntry, ...]:
         found = match(line)
         if found is None:
             raise Corrupt(f"line {number} of the manifest is not spelled as dbx writes it")
-        sha256, size, first_seq, last_seq, last_commit = found.groups()
-        entries.append(ManifestEntry(sha256, int(size), int(first_seq), int(last_seq), last_commit))
-    _check_chain(entries)
+        sha256, size, first, last, last_commit = found.groups()
+        entries.append(ManifestEntry(sha256, int(size), int(first), int(last), last_commit))
+    _check_chain(entries, first_seq)
     return tuple(entries)
 
 
-def _check_chain(entries: Sequence[ManifestEntry]) -> None:
+def _check_chain(entries: Sequence[ManifestEntry], expected: int) -> None:
     if not entries:
         raise Corrupt("the manifest is empty")
-    expected = 0
     for number, entry in enumerate(entries, 1):
         if entry.first_seq != expected:
             raise Corrupt(f"line {number} of the manifest begins at seq {entry.first_seq} instead of {expected}")

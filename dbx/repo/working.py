@@ -182,6 +182,10 @@ class WorkingSet:
             head.journal_end if journal_end is None else journal_end,
         )
 
+    def pending_runs(self) -> Sequence[tuple[int, int, int]]:
+        """The event ids that are not in the index yet, as runs of (first id, count, position)."""
+        return self._runs
+
     @property
     def is_ahead(self) -> bool:
         """Whether there is anything to flush."""

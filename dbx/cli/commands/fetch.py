@@ -1,0 +1,23 @@
+"""Bring what a remote has, and leave our own history where it is."""
+
+from __future__ import annotations
+
+from dbx.cli.context import Invocation, pass_invocation
+from dbx.cli.frame import define
+from dbx.cli.progress import progress
+from dbx.cli.remoteoptions import access, remote_argument, token_options
+from dbx.cli.render import emit
+from dbx.cli.session import session
+from dbx.cli.transfers import fetched_lines, fetched_value
+
+
+@define()
+@remote_argument
+@token_options
+@pass_invocation
+def command(invocation: Invocation, remote: str | None, token: str | None, token_file: str | None) -> None:
+    from dbx.ops.fetch import fetch
+
+    with session(invocation) as opened, progress(invocation, None, "checking") as bar:
+        done = fetch(opened, remote, access(invocation, token, token_file, bar))
+    emit(invocation, fetched_value(done), fetched_lines(done, "Fetched"))

@@ -1,0 +1,3 @@
+"""Hand our commits over to a remote, fast-forward only."""
+
+DEFAULT = "_push"

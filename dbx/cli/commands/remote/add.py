@@ -1,0 +1,35 @@
+"""Give another repository a name."""
+
+from __future__ import annotations
+
+import click
+
+from dbx.cli import params
+from dbx.cli.context import Invocation, pass_invocation
+from dbx.cli.frame import define
+from dbx.cli.remoteoptions import given_token, shown_value, token_options
+from dbx.cli.render import emit
+from dbx.cli.session import session
+from dbx.cli.text import escape
+
+
+@define()
+@click.argument("name", metavar="NAME")
+@click.argument("url", metavar="URL")
+@click.option("--remote-domain", metavar="NAME", type=params.DOMAIN, help="The domain there, where URL does not say.")
+@token_options
+@pass_invocation
+def command(
+    invocation: Invocation,
+    name: str,
+    url: str,
+    remote_domain: str | None,
+    token: str | None,
+    token_file: str | None,
+) -> None:
+    from dbx.ops.remote import add_remote
+
+    secret = given_token(token, token_file)
+    with session(invocation) as opened:
+        done = add_remote(opened, name, url, domain=remote_domain, token=secret, start=invocation.start_dir)
+    emit(invocation, shown_value(done), [f"Added the remote '{done.name}': {escape(done.url)}"])

@@ -1,0 +1,79 @@
+"""Serve the repository's domains to other repositories."""
+
+from __future__ import annotations
+
+import click
+
+from dbx.cli.context import Invocation, pass_invocation
+from dbx.cli.frame import define
+from dbx.cli.render import emit, flush
+from dbx.cli.report import say
+from dbx.cli.session import session
+from dbx.cli.text import escape
+from dbx.errors import UsageError
+
+PORT = 6363
+
+
+@define()
+@click.option("--host", metavar="ADDRESS", help="Listen on this address (default 127.0.0.1).")
+@click.option("--port", metavar="PORT", type=click.IntRange(0, 65535), help=f"Listen on this port (default {PORT}).")
+@click.option("--read-only", is_flag=True, help="Take in nothing.")
+@click.option("--insecure", is_flag=True, help="Let everybody write who reaches it, also from other machines.")
+@click.option("--stdio", is_flag=True, help="Serve one connection over standard input and output, for ssh.")
+@pass_invocation
+def command(
+    invocation: Invocation, host: str | None, port: int | None, read_only: bool, insecure: bool, stdio: bool
+) -> None:
+    if read_only and insecure:
+        raise UsageError("'--insecure' is about writing, and '--read-only' forbids that")
+    with session(invocation) as opened:
+        path = opened.repository.path
+    if stdio:
+        if host is not None or port is not None or insecure:
+            raise UsageError("'--stdio' listens on no address")
+        _serve_stdio(invocation, path, read_only=read_only)
+        return
+    _serve(
+        invocation, path, host or "127.0.0.1", PORT if port is None else port, read_only=read_only, insecure=insecure
+    )
+
+
+def _serve(invocation: Invocation, path: str, host: str, port: int, *, read_only: bool, insecure: bool) -> None:
+    import os
+    import signal
+    import threading
+
+    from dbx.ops.serve import open_server, run_server
+
+    def log(line: str) -> None:
+        if not invocation.quiet:
+            say(f"{escape(line)}\n")
+
+    server = open_server(
+        path,
+        host,
+        port,
+        read_only=read_only,
+        insecure=insecure,
+        clock=invocation.clock,
+        wait_s=invocation.wait_s,
+        log=log,
+    )
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    document = {"url": server.url, "path": path, "read_only": read_only, "pid": os.getpid()}
+    emit(invocation, document, [f"Serving {escape(path)} at {server.url}" + (", read only" if read_only else "")])
+    flush()
+    run_server(server, stop)
+
+
+def _serve_stdio(invocation: Invocation, path: str, *, read_only: bool) -> None:
+    import sys
+
+    from dbx.ops.serve import serve_files
+
+    serve_files(
+        path, sys.stdin.buffer, sys.stdout.buffer, read_only=read_only, clock=invocation.clock, wait_s=invocation.wait_s
+    )

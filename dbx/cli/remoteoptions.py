@@ -1,0 +1,104 @@
+"""What the commands that reach other repositories share: options, the way to the remote, and how they tell of it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dbx.cli import complete, params
+from dbx.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dbx.cli.context import Invocation
+    from dbx.cli.progress import Progress
+    from dbx.formats.bundle import Point
+    from dbx.ops.link import Access
+    from dbx.ops.remote import Shown
+
+
+class _RemoteName(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic since click 8.4
+    name = "remote"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if not value or value.startswith("-"):
+            self.fail("it must be the name of a remote", param, ctx)
+        return str(value)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> Any:
+        return complete.complete_remote(ctx, param, incomplete)
+
+
+REMOTE = _RemoteName()
+
+remote_argument = click.argument("remote", metavar="[REMOTE]", required=False, type=REMOTE)
+
+
+def token_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """--token and --token-file."""
+    for option in (
+        click.option("--token-file", metavar="FILE", help="The token is in the first line of FILE."),
+        click.option("--token", metavar="TOKEN", type=params.SECRET, help="The token for the remote; - reads it."),
+    ):
+        function = option(function)
+    return function
+
+
+def aggregate_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """--aggregate TYPE and --id ID."""
+    for option in (
+        click.option(
+            "--id", "--aggregate-id", "aggregate_id", metavar="ID", type=params.ID, help="Only this one of them."
+        ),
+        click.option(
+            "--aggregate", "aggregate_type", metavar="TYPE", type=params.TYPE, help="Only aggregates of TYPE."
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def check_aggregate(aggregate_type: str | None, aggregate_id: str | None) -> None:
+    """An id needs its type."""
+    if aggregate_id is not None and aggregate_type is None:
+        raise UsageError("'--id' needs '--aggregate TYPE'")
+
+
+def access(invocation: Invocation, token: str | None, token_file: str | None, bar: Progress | None = None) -> Access:
+    """What the command may use to reach its remote."""
+    from dbx.ops.link import Access as Made
+
+    safe = invocation.environment.get("DBX_SAFE_DIRECTORIES", "").split(os.pathsep)
+    found = params.find_secret(invocation, token, token_file, "DBX_TOKEN")
+    return Made(found, [path for path in safe if path], None if bar is None else bar.update)
+
+
+def point_value(point: Point) -> dict[str, Any] | None:
+    """A point of a history in JSON; null before the first commit."""
+    return None if point.seq < 0 else {"id": point.commit, "seq": point.seq}
+
+
+def counted(count: int, what: str) -> str:
+    """`1 commit`, `3 commits`."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def short(point: Point) -> str:
+    """A point for people."""
+    return "nothing" if point.seq < 0 else point.commit[:12]
+
+
+def given_token(token: str | None, token_file: str | None) -> str | None:
+    """The token that was given to be stored; what the environment holds is not meant."""
+    if token is not None and token_file is not None:
+        raise UsageError("give the token or the file that holds it, not both")
+    return params.read_secret_file(token_file) if token_file is not None else token
+
+
+def shown_value(shown: Shown) -> dict[str, Any]:
+    """A remote in JSON; `token` tells whether one is stored, never what it is."""
+    head = None if shown.head is None else {"id": shown.head, "seq": shown.seq}
+    return {"name": shown.name, "url": shown.url, "domain": shown.domain, "head": head, "token": shown.token}

@@ -1,0 +1,184 @@
+"""Bring what a remote has: under its tracking ref (fetch), or into the history (pull)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from dbx.errors import Conflict, RemoteFailure
+from dbx.formats.bundle import START
+from dbx.ops.link import linked
+from dbx.remotes.negotiate import compare_aggregates, relate
+from dbx.repo import offer as offers
+from dbx.repo import published
+from dbx.repo.diverged import take_diverged
+from dbx.repo.histories import parted, take
+from dbx.repo.quarantine import quarantined
+from dbx.repo.receive import Received, Terms, receive, track_known, tracking_ref
+from dbx.repo.remoteconfig import get_remote
+from dbx.repo.seen import refuse, remember
+
+if TYPE_CHECKING:
+    from dbx.formats.bundle import Point
+    from dbx.ops.link import Access, Link
+    from dbx.ops.session import Session
+    from dbx.repo.domain import Domain
+    from dbx.repo.quarantine import Arrived
+
+
+class Fetched(NamedTuple):
+    """What came. Our history went from `before` to `head`; `remote_head` is where the remote stands.
+
+    `recommitted` counts our own commits that were made anew on top of the remote's.
+    """
+
+    remote: str
+    url: str
+    domain: str
+    before: Point
+    head: Point
+    remote_head: Point
+    commits: int
+    events: int
+    schemas: int
+    recommitted: int
+    up_to_date: bool
+
+
+def fetch(session: Session, name: str | None, access: Access) -> Fetched:
+    """Bring what a remote has under its tracking ref; our own history stays where it is."""
+    return _bring(session, name, access, move=False)
+
+
+def pull(session: Session, name: str | None, access: Access) -> Fetched:
+    """Bring what a remote has into our history; our own commits beyond it come on top, where that can be.
+
+    Raises Conflict naming the aggregates that both sides advanced; then nothing is changed.
+    """
+    return _bring(session, name, access, move=True)
+
+
+class PulledAggregates(NamedTuple):
+    """What came of single aggregates, in one commit of our own."""
+
+    remote: str
+    url: str
+    domain: str
+    aggregates: int
+    events: int
+    commit: str | None
+    ahead: int
+    dry_run: bool
+
+
+def pull_aggregates(
+    session: Session,
+    name: str | None,
+    aggregate_type: str,
+    aggregate_id: str | None,
+    access: Access,
+    *,
+    dry_run: bool = False,
+) -> PulledAggregates:
+    """Take over the events of aggregates that the remote has and we lack. Raises Conflict where histories differ."""
+    domain = session.domain
+    remote = get_remote(domain, name)
+    with linked(session, domain, remote, access) as link:
+        found = compare_aggregates(domain, link.transport, aggregate_type, aggregate_id)
+        if found.parted:
+            raise parted(found.parted)
+        if dry_run or not found.theirs:
+            return PulledAggregates(
+                remote.name, remote.url, domain.name, len(found.theirs), 0, None, len(found.ours), dry_run
+            )
+        terms = Terms(session.actor, f"pull: aggregates from {remote.name}", progress=access.progress)
+        with link.transport.histories(found.theirs) as lines:
+            done = take(domain, lines, terms, message=f"pull of {aggregate_type} from {remote.name}")
+        return PulledAggregates(
+            remote.name, remote.url, domain.name, done.aggregates, done.events, done.commit, len(found.ours), False
+        )
+
+
+def pull_schemas(session: Session, name: str | None, access: Access) -> Fetched:
+    """Take over the published schemas of a remote, and nothing else."""
+    domain = session.domain
+    remote = get_remote(domain, name)
+    with linked(session, domain, remote, access) as link:
+        description = link.description
+        before = offers.describe(domain).head
+        if description.schemas in (None, published.find_head(domain.directory)):
+            return _result(link, domain, Received(before, before, 0, 0, 0), 0, up_to_date=True)
+        with quarantined(domain.directory) as directory:
+            arrived = link.transport.fetch(directory, description.head, published.find_head(domain.directory))
+            only = arrived.header._replace(base=START, head=START, manifest=None)
+            done = receive(
+                domain,
+                arrived._replace(header=only, entries=()),
+                Terms(session.actor, f"pull: schemas of {remote.name}"),
+            )
+        return _result(link, domain, done, 0, up_to_date=not done.schemas)
+
+
+def _bring(session: Session, name: str | None, access: Access, *, move: bool) -> Fetched:
+    domain = session.domain
+    remote = get_remote(domain, name)
+    with linked(session, domain, remote, access) as link:
+        mine, theirs = offers.describe(domain), link.description
+        has_schemas = theirs.schemas in (None, mine.schemas)
+        relation = relate(domain, mine.head, link.transport, theirs.head)
+        if relation.kind in ("same", "behind") and has_schemas:
+            # One small request, and nothing is written but what the remote showed.
+            track_known(domain, tracking_ref(remote.name), theirs.head)
+            remember(session.repository, domain, remote, theirs.head)
+            return _result(link, domain, Received(mine.head, mine.head, 0, 0, 0), 0, up_to_date=True)
+        if relation.kind == "diverged" and relation.common.seq < 0:
+            raise Conflict(
+                f"domain '{domain.name}' and the remote '{remote.name}' have no commit in common",
+                hint="they are different domains: copy it with 'dbx clone', or take events over with 'dbx merge'",
+                details={"local": mine.domain, "remote": theirs.domain},
+            )
+        terms = Terms(
+            session.actor,
+            f"{'pull' if move else 'fetch'}: from {remote.name}",
+            move=move,
+            track=tracking_ref(remote.name),
+            must=link.known,
+            progress=access.progress,
+        )
+        with quarantined(domain.directory) as directory:
+            arrived = link.transport.fetch(directory, relation.common, mine.schemas)
+            check_promise(session, link, domain, arrived)
+            recommitted = 0
+            if relation.kind == "diverged":
+                done, _ = take_diverged(domain, arrived, terms, "recommit" if move else "track")
+                recommitted = mine.head.seq - relation.common.seq if move else 0
+            else:
+                done = receive(domain, arrived, terms)
+        remember(session.repository, domain, remote, arrived.header.head)
+        done = done if move else done._replace(head=done.before)
+        return _result(link, domain, done, recommitted, up_to_date=False)
+
+
+def check_promise(session: Session, link: Link, domain: Domain, arrived: Arrived) -> None:
+    """What came is at least what was shown before, and of the same domain. Raises RemoteFailure."""
+    shown, came = link.description, arrived.header
+    if came.domain != shown.domain:
+        raise RemoteFailure(f"the remote '{link.remote.name}' sent another domain than the one it showed")
+    if came.head.seq < shown.head.seq or (came.head.seq == shown.head.seq and came.head != shown.head):
+        sentence = f"it showed commit {shown.head.seq}, and sent a history that ends with commit {came.head.seq}"
+        raise refuse(session.repository, domain, link.remote, shown.head, came.head, "mixed", sentence)
+
+
+def _result(link: Link, domain: Domain, done: Received, recommitted: int, *, up_to_date: bool) -> Fetched:
+    return Fetched(
+        link.remote.name,
+        link.remote.url,
+        domain.name,
+        done.before,
+        done.head,
+        link.description.head,
+        done.commits,
+        done.events,
+        done.schemas,
+        recommitted,
+        up_to_date,
+    )

@@ -1,0 +1,197 @@
+"""Hand our commits over to a remote. Fast-forward only: the remote's head must be an older state of ours."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from dbx.errors import Conflict
+from dbx.ops.fetch import check_promise
+from dbx.ops.link import linked
+from dbx.remotes.negotiate import compare_aggregates, relate
+from dbx.repo import offer as offers
+from dbx.repo.diverged import take_diverged
+from dbx.repo.histories import give, parted
+from dbx.repo.quarantine import quarantined
+from dbx.repo.receive import Terms, track_known, tracking_ref
+from dbx.repo.remoteconfig import get_remote
+from dbx.repo.seen import remember
+
+if TYPE_CHECKING:
+    from dbx.formats.bundle import Point
+    from dbx.ops.link import Access, Link
+    from dbx.ops.session import Session
+    from dbx.repo.domain import Domain
+    from dbx.repo.histories import Parted
+    from dbx.repo.offer import Description
+
+_LISTED = 20
+
+
+class Pushed(NamedTuple):
+    """What went over, or with a dry run would: commits and events behind `before`, the remote's head until then."""
+
+    remote: str
+    url: str
+    domain: str
+    before: Point
+    head: Point
+    commits: int
+    events: int
+    bytes: int
+    schemas: int
+    dry_run: bool
+    up_to_date: bool
+
+
+class PushedAggregates(NamedTuple):
+    """What went over of single aggregates. `behind` counts those that the remote has further."""
+
+    remote: str
+    url: str
+    domain: str
+    aggregates: int
+    events: int
+    behind: int
+    dry_run: bool
+
+
+def push(session: Session, name: str | None, access: Access, *, dry_run: bool = False) -> Pushed:
+    """Push everything. Raises Conflict where the remote has commits that we lack, naming what diverged."""
+    domain = session.domain
+    remote = get_remote(domain, name)
+    with linked(session, domain, remote, access) as link:
+        mine, theirs = offers.describe(domain), link.description
+        relation = relate(domain, mine.head, link.transport, theirs.head)
+        if relation.kind == "ahead":
+            raise _behind(domain, link, mine)
+        if relation.kind == "diverged":
+            raise _diverged(session, domain, link, mine, relation.common, access)
+        with offers.offering(domain, theirs.head, mine.head.seq, schemas=theirs.schemas) as offer:
+            has_news = offer.commits > 0 or offer.header.schemas not in (None, theirs.schemas)
+            if has_news and not dry_run:
+                link.transport.send(offer)
+            done = Pushed(
+                remote.name,
+                remote.url,
+                domain.name,
+                theirs.head,
+                offer.header.head,
+                offer.commits,
+                offer.events,
+                offer.size if has_news else 0,
+                sum(name.startswith("schemas/versions") for name in offer.schemas),
+                dry_run,
+                not has_news,
+            )
+        if not dry_run:
+            _note(session, domain, link, done.head)
+        return done
+
+
+def push_schemas(session: Session, name: str | None, access: Access, *, dry_run: bool = False) -> Pushed:
+    """Push the published schemas, and nothing else."""
+    domain = session.domain
+    remote = get_remote(domain, name)
+    with linked(session, domain, remote, access) as link:
+        mine, theirs = offers.describe(domain), link.description
+        at = mine.head
+        with offers.offering(domain, at, at.seq, schemas=theirs.schemas) as offer:
+            has_news = mine.schemas not in (None, theirs.schemas)
+            offer.only_schemas()
+            if has_news and not dry_run:
+                link.transport.send(offer)
+            return Pushed(
+                remote.name,
+                remote.url,
+                domain.name,
+                theirs.head,
+                theirs.head,
+                0,
+                0,
+                offer.size if has_news else 0,
+                sum(name.startswith("schemas/versions") for name in offer.schemas),
+                dry_run,
+                not has_news,
+            )
+
+
+def push_aggregates(
+    session: Session,
+    name: str | None,
+    aggregate_type: str,
+    aggregate_id: str | None,
+    access: Access,
+    *,
+    dry_run: bool = False,
+) -> PushedAggregates:
+    """Hand over the events of aggregates that we have and the remote lacks. Raises Conflict where histories differ."""
+    domain = session.domain
+    remote = get_remote(domain, name)
+    with linked(session, domain, remote, access) as link:
+        found = compare_aggregates(domain, link.transport, aggregate_type, aggregate_id)
+        if found.parted:
+            raise parted(found.parted)
+        events = 0
+        if found.ours and not dry_run:
+            events = link.transport.send_histories(give(domain, found.ours))
+        return PushedAggregates(
+            remote.name, remote.url, domain.name, len(found.ours), events, len(found.theirs), dry_run
+        )
+
+
+def _note(session: Session, domain: Domain, link: Link, head: Point) -> None:
+    """The remote has it: remember that, and that these commits are shared."""
+    remember(session.repository, domain, link.remote, head)
+    if head.seq >= 0:
+        track_known(domain, tracking_ref(link.remote.name), head)
+
+
+def _behind(domain: Domain, link: Link, mine: Description) -> Conflict:
+    lacking = link.description.head.seq - mine.head.seq
+    commits = "1 commit" if lacking == 1 else f"{lacking} commits"
+    return Conflict(
+        f"cannot push '{domain.name}': the remote has {commits} that we lack",
+        hint="run 'dbx pull'",
+        details={"reason": "behind", "local": mine.head._asdict(), "remote": link.description.head._asdict()},
+    )
+
+
+def _diverged(
+    session: Session, domain: Domain, link: Link, mine: Description, common: Point, access: Access
+) -> Conflict:
+    """Say which aggregates both sides advanced, and from which version on; for that their commits are looked at."""
+    details: dict[str, Any] = {
+        "reason": "diverged",
+        "local": mine.head._asdict(),
+        "remote": link.description.head._asdict(),
+        "common": common._asdict() if common.seq >= 0 else None,
+    }
+    if common.seq < 0:
+        return Conflict(
+            f"cannot push '{domain.name}': it has no commit in common with the remote '{link.remote.name}'",
+            hint="they are different domains: copy the remote's with 'dbx clone'",
+            details={**details, "aggregates": []},
+        )
+    terms = Terms(session.actor, "push", must=link.known, progress=access.progress)
+    both: list[Parted] = []
+    with quarantined(domain.directory) as directory:
+        arrived = link.transport.fetch(directory, common, mine.schemas)
+        check_promise(session, link, domain, arrived)
+        _, both = take_diverged(domain, arrived, terms, "look")
+    details["aggregates"] = [one._asdict() for one in both[:_LISTED]]
+    lacking = link.description.head.seq - common.seq
+    commits = "1 commit" if lacking == 1 else f"{lacking} commits"
+    if not both:
+        return Conflict(
+            f"cannot push '{domain.name}': it has diverged from the remote, which has {commits} that we lack",
+            hint="run 'dbx pull', which puts our commits on top of the remote's",
+            details=details,
+        )
+    first = both[0]
+    others = f", and {len(both) - 1} more" if len(both) > 1 else ""
+    return Conflict(
+        f"cannot push '{domain.name}': it has diverged from the remote in aggregate"
+        f" '{first.aggregate_type}/{first.aggregate_id}' at version {first.version}{others}",
+        hint="clone from the authoritative domain, and apply there what is missing",
+        details=details,
+    )

@@ -1,0 +1,161 @@
+"""The remotes of a domain: add, list, show, change, remove, and see whether one can be reached."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from dbx.model.address import parse_address
+from dbx.ops.link import linked
+from dbx.remotes.negotiate import relate
+from dbx.repo import offer as offers
+from dbx.repo import seen
+from dbx.repo.log import read_ref
+from dbx.repo.receive import tracking_ref
+from dbx.repo.remoteconfig import (
+    ORIGIN,
+    RemoteSetting,
+    find_token,
+    get_remote,
+    list_remotes,
+    put_remote,
+    remove_remote,
+    store_token,
+)
+
+if TYPE_CHECKING:
+    from dbx.ops.link import Access
+    from dbx.ops.session import Session
+    from dbx.repo.domain import Domain
+
+
+class Shown(NamedTuple):
+    """A remote. `head` and `seq` are those of its tracking ref, None and -1 before the first fetch; `token` tells
+    whether one is stored for its address."""
+
+    name: str
+    url: str
+    domain: str | None
+    head: str | None
+    seq: int
+    token: bool
+
+
+class Checked(NamedTuple):
+    """How a remote that was reached stands to us: `relation` is same, ahead, behind or diverged, as the remote is."""
+
+    name: str
+    url: str
+    domain: str
+    id: str
+    head: str | None
+    seq: int
+    relation: str
+
+
+def add_remote(session: Session, name: str, url: str, *, domain: str | None, token: str | None, start: str) -> Shown:
+    """Add a remote. A path is kept absolute, seen from `start`. Raises Conflict when the name is taken."""
+    return _put(session, RemoteSetting(name, absolute(url, start), domain), token, new=True)
+
+
+def set_url(session: Session, name: str, url: str, *, domain: str | None, token: str | None, start: str) -> Shown:
+    """Give a remote another address. A token that was stored for the old one does not go with it."""
+    old = get_remote(session.domain, name)
+    return _put(session, RemoteSetting(old.name, absolute(url, start), domain), token, new=False)
+
+
+def configure(
+    session: Session, domain: Domain, *, url: str | None, token: str | None, remote_domain: str | None, start: str
+) -> bool:
+    """What `checkout --remote --token --remote-domain` store, for `origin`; whether anything changed.
+
+    An empty text clears a value. Raises NotFound for a token or a domain without a remote.
+    """
+    known = {remote.name: remote for remote in list_remotes(domain)}
+    old = known.get(ORIGIN)
+    if url == "":
+        if old is None:
+            return False
+        store_token(session.repository, old, None)
+        remove_remote(domain, ORIGIN)
+        return True
+    if url is None:
+        old = old or get_remote(domain)
+    there = old.domain if old is not None and remote_domain is None else remote_domain or None
+    new = RemoteSetting(
+        ORIGIN if old is None else old.name, absolute(url, start) if url is not None else old.url if old else "", there
+    )
+    changed = new != old
+    if changed:
+        put_remote(domain, new, new=old is None)
+    if token is not None and (find_token(session.repository, new) or "") != token:
+        store_token(session.repository, new, token or None)
+        changed = True
+    return changed
+
+
+def list_all(session: Session) -> list[Shown]:
+    """Every remote, sorted by name."""
+    return [_shown(session, session.domain, remote) for remote in list_remotes(session.domain)]
+
+
+def show_remote(session: Session, name: str | None) -> Shown:
+    """One remote. Raises NotFound."""
+    return _shown(session, session.domain, get_remote(session.domain, name))
+
+
+def remove(session: Session, name: str) -> RemoteSetting:
+    """Forget a remote, its tracking ref, its token and what it showed. Raises NotFound."""
+    domain = session.domain
+    gone = get_remote(domain, name)
+    remove_remote(domain, gone.name)
+    seen.forget(session.repository, domain, gone)
+    # The same address may be a remote of other domains too; a token is kept for those.
+    if not any(
+        remote.key == gone.key
+        for other in session.repository.domain_names()
+        for remote in list_remotes(session.repository.domain(other))
+    ):
+        store_token(session.repository, gone, None)
+    return gone
+
+
+def check_remote(session: Session, name: str | None, access: Access) -> Checked:
+    """Reach a remote and see how it stands to us. Raises RemoteFailure."""
+    domain = session.domain
+    remote = get_remote(domain, name)
+    with linked(session, domain, remote, access) as link:
+        there = link.description
+        relation = relate(domain, offers.describe(domain).head, link.transport, there.head)
+    return Checked(
+        remote.name, remote.url, there.name, there.domain, there.head.commit or None, there.head.seq, relation.kind
+    )
+
+
+def absolute(url: str, start: str) -> str:
+    """An address as it is stored: a path absolute, seen from the directory `start`. Raises Invalid."""
+    found = parse_address(url)
+    if found.scheme != "path":
+        return url
+    path = os.path.abspath(os.path.join(start, os.path.expanduser(found.location)))
+    return path if found.domain is None else f"{path}#{found.domain}"
+
+
+def _put(session: Session, remote: RemoteSetting, token: str | None, *, new: bool) -> Shown:
+    put_remote(session.domain, remote, new=new)
+    if token is not None:
+        store_token(session.repository, remote, token)
+    return _shown(session, session.domain, remote)
+
+
+def _shown(session: Session, domain: Domain, remote: RemoteSetting) -> Shown:
+    ref = read_ref(domain.directory, tracking_ref(remote.name))
+    has_token = find_token(session.repository, remote) is not None
+    return Shown(
+        remote.name,
+        remote.url,
+        remote.domain,
+        None if ref is None else ref.commit,
+        -1 if ref is None else ref.seq,
+        has_token,
+    )

@@ -1,0 +1,98 @@
+"""What every kind of remote can do, and how one is opened: a kind is a file here, found by the scheme of its address.
+
+A transport only carries. It answers where the other side stands, which ids its commits have, and hands over or takes in
+a bundle (dbx-protocol(5)); what came lies in quarantine and is believed by nobody. All meaning is in repo: a transport
+raises RemoteFailure where it cannot reach or understand the other side, and hands on what that side refused.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from dbx.errors import RemoteFailure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
+
+    from dbx.formats.bundle import Point
+    from dbx.formats.envelope import Actor
+    from dbx.model.address import Address
+    from dbx.model.time import Clock
+    from dbx.repo.histories import Root, Wanted
+    from dbx.repo.offer import Description, Offer
+    from dbx.repo.quarantine import Arrived, Directory
+
+KINDS = {
+    "path": "dbx.remotes.path",
+    "http": "dbx.remotes.http",
+    "https": "dbx.remotes.http",
+}
+"""Scheme -> the module that has `connect(address, domain, means) -> Transport`. A further transport is a line here."""
+
+TIMEOUT_S = 30.0
+DEADLINE_S = 3600.0
+
+
+class Means(NamedTuple):
+    """What a transport may use. `find_token` gives the token for the address, or None; `ask_token` asks elsewhere for
+    one, once the other side wants it. `safe` are directories of others that are trusted; `name` is our domain's, which
+    the other side's is taken to have where nobody says. `timeout_s` is how long the other side may say nothing,
+    `deadline_s` how long everything may take."""
+
+    clock: Clock
+    actor: Actor
+    name: str
+    find_token: Callable[[], str | None]
+    ask_token: Callable[[], str | None]
+    safe: Sequence[str] = ()
+    wait_s: float = 10.0
+    timeout_s: float = TIMEOUT_S
+    deadline_s: float = DEADLINE_S
+
+
+class Transport(Protocol):
+    """An open connection to one domain of another repository. Close it."""
+
+    def describe(self) -> Description:
+        """Where the other side stands. One small request."""
+
+    def commit_ids(self, seqs: Sequence[int]) -> list[str | None]:
+        """The ids of its commits by their seqs; None for those it has not. At most MAX_SEQS."""
+
+    def fetch(self, directory: Directory, base: Point, schemas: str | None) -> Arrived:
+        """Bring the commits behind `base`, and the schemas behind the version `schemas`, into a quarantine."""
+
+    def send(self, offer: Offer) -> None:
+        """Hand a bundle over; on return the other side has checked it, and has moved its ref, durably."""
+
+    def roots(self, aggregate_type: str, aggregate_id: str | None) -> list[Root]:
+        """The aggregates of a type, or one, with versions and roots."""
+
+    def prefix_roots(self, wanted: Sequence[Wanted]) -> list[str | None]:
+        """The roots that aggregates had at versions; None where they never were."""
+
+    def histories(self, wanted: Sequence[Wanted]) -> AbstractContextManager[Iterator[bytes]]:
+        """The events of aggregates behind versions, as lines (repo.histories)."""
+
+    def send_histories(self, lines: Iterable[bytes]) -> int:
+        """Hand such lines over; how many events the other side committed, durably."""
+
+    def close(self) -> None:
+        """Close it."""
+
+
+MAX_SEQS = 64
+
+
+def connect(address: Address, domain: str | None, means: Means) -> Transport:
+    """A transport to an address. Raises RemoteFailure for what cannot be reached by this dbx."""
+    module = KINDS.get(address.scheme)
+    if module is None:
+        raise RemoteFailure(
+            f"this dbx cannot reach '{address.text}': it knows no '{address.scheme}' transport",
+            hint="write a path, or a URL that begins with http:// or https://",
+        )
+    opened: Transport = import_module(module).connect(address, domain or address.domain, means)
+    return opened

@@ -1,0 +1,276 @@
+"""A remote that is a server (dbx-protocol(5)), over HTTP/1.1 with the standard library.
+
+Certificates are verified; no redirect is followed, because none belongs to the protocol; the token goes to the address
+it was given for and nowhere else, as a bearer header. Every answer is bounded in bytes, and all of them together in
+time, however slowly they drip.
+"""
+
+from __future__ import annotations
+
+import errno
+import http.client
+import ssl
+import tempfile
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlencode, urlsplit
+
+from dbx.errors import Conflict, Corrupt, DbxError, Denied, Invalid, KeyFailure, Locked, RemoteFailure
+from dbx.formats import wire
+from dbx.remotes.pace import Pace, PacedSocket
+from dbx.repo.histories import Root, split
+from dbx.repo.offer import Description
+from dbx.repo.quarantine import unpack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from dbx.formats.bundle import Point
+    from dbx.model.address import Address
+    from dbx.remotes.base import Means
+    from dbx.repo.histories import Wanted
+    from dbx.repo.offer import Offer
+    from dbx.repo.quarantine import Arrived, Directory
+
+PREFIX = "dbx/v1"
+MAX_ROOTS_BYTES = 1 << 32
+ANSWER_S = 900.0
+"""How long a server may take to check what was sent to it, or to cut what was asked for."""
+_AT_ONCE = 256 * 1024
+_LOCAL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EMFILE, errno.ENFILE, errno.EIO, errno.EACCES}
+_REFUSALS = {kind.kind: kind for kind in (Conflict, Invalid, Denied, Locked, KeyFailure)}
+
+
+def connect(address: Address, domain: str | None, means: Means) -> HttpTransport:
+    """A client for a server. Nothing is sent yet."""
+    return HttpTransport(address, domain, means)
+
+
+class HttpTransport:
+    """One connection, kept open between requests."""
+
+    def __init__(self, address: Address, domain: str | None, means: Means) -> None:
+        parts = urlsplit(address.location)
+        self._url = address.text
+        self._host, self._port = parts.hostname or "", parts.port
+        self._is_tls = address.scheme == "https"
+        self._base = quote(parts.path.rstrip("/"), safe="/~")
+        self._domain = domain
+        self._means = means
+        self._pace = Pace(time.monotonic() + means.deadline_s, means.timeout_s)
+        self._token: str | None = None
+        self._connection: http.client.HTTPConnection | None = None
+
+    # -- the protocol ----------------------------------------------------------------------------------------------
+
+    def describe(self) -> Description:
+        """Where the server's domain stands."""
+        return Description(*wire.decode_description(self._small("GET", "describe", {})))
+
+    def commit_ids(self, seqs: Sequence[int]) -> list[str | None]:
+        """Ids by seqs."""
+        query = {"seqs": ",".join(map(str, seqs))}
+        return wire.decode_ids(self._small("GET", "commits", query), len(seqs))
+
+    def fetch(self, directory: Directory, base: Point, schemas: str | None) -> Arrived:
+        """Ask for a bundle and take it into quarantine as it comes."""
+        query = {
+            "after": f"{base.seq}:{base.commit}:{base.position}" if base.seq >= 0 else "",
+            "schemas": schemas or "",
+        }
+        with self._answer("GET", "bundle", query) as read:
+            return unpack(directory, read)
+
+    def send(self, offer: Offer) -> None:
+        """Send a bundle; the answer comes once the server has it in its history."""
+        with self._answer("POST", "bundle", {}, offer.blocks(), offer.size) as read:
+            wire.decode_description(_whole(read, wire.MAX_BYTES))
+
+    def roots(self, aggregate_type: str, aggregate_id: str | None) -> list[Root]:
+        """Aggregates with versions and roots."""
+        query = {"type": aggregate_type} | ({} if aggregate_id is None else {"id": aggregate_id})
+        with self._answer("GET", "roots", query) as read:
+            lines = split(_pieces(read, MAX_ROOTS_BYTES), max_bytes=wire.MAX_BYTES)
+            return [Root(*wire.decode_root(line)) for line in wire.until_end(lines)]
+
+    def prefix_roots(self, wanted: Sequence[Wanted]) -> list[str | None]:
+        """Roots at versions."""
+        body = wire.encode_wanted(wanted)
+        return wire.decode_ids(self._small("POST", "prefixes", {}, body), len(wanted))
+
+    @contextmanager
+    def histories(self, wanted: Sequence[Wanted]) -> Iterator[Iterator[bytes]]:
+        """Events as lines, asked for so many aggregates at a time."""
+
+        def lines() -> Iterator[bytes]:
+            for at in range(0, len(wanted), wire.MAX_WANTED):
+                body = wire.encode_wanted(wanted[at : at + wire.MAX_WANTED])
+                with self._answer("POST", "histories", {}, [body], len(body)) as read:
+                    yield from wire.until_end(split(_pieces(read, None)))
+
+        yield lines()
+
+    def send_histories(self, lines: Iterable[bytes]) -> int:
+        """Send events as lines."""
+        # Not every server takes a body whose length it is not told.
+        with tempfile.TemporaryFile() as spool:
+            for line in lines:
+                spool.write(line)
+            size = spool.tell()
+            spool.seek(0)
+            pieces = iter(lambda: spool.read(_AT_ONCE), b"")
+            with self._answer("POST", "events", {}, pieces, size) as read:
+                return wire.decode_count(_whole(read, wire.MAX_BYTES))
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    # -- HTTP ------------------------------------------------------------------------------------------------------
+
+    def _small(self, method: str, verb: str, query: Mapping[str, str], body: bytes | None = None) -> bytes:
+        with self._answer(method, verb, query, None if body is None else [body], len(body or b"")) as read:
+            return _whole(read, wire.MAX_BYTES)
+
+    @contextmanager
+    def _answer(
+        self,
+        method: str,
+        verb: str,
+        query: Mapping[str, str],
+        body: Iterable[bytes] | None = None,
+        size: int = 0,
+    ) -> Iterator[Callable[[int], bytes]]:
+        """One request; what reads its answer. Raises RemoteFailure, and what the server refused."""
+        try:
+            with self._blaming():
+                response = self._request(method, verb, query, body, size)
+                if response.status == 401 and self._token is None and body is None:
+                    self._token = self._means.ask_token()
+                    if self._token is not None:
+                        response.read(wire.MAX_BYTES)
+                        response = self._request(method, verb, query, body, size)
+                if response.status != 200:
+                    raise self._refusal(response)
+            with self._blaming():
+                yield response.read1
+            if not response.isclosed():
+                self.close()  # the answer was not read to its end
+        except BaseException:
+            self.close()
+            raise
+
+    def _request(
+        self, method: str, verb: str, query: Mapping[str, str], body: Iterable[bytes] | None, size: int
+    ) -> http.client.HTTPResponse:
+        named = self._domain is None or self._base.rpartition("/")[2] == self._domain
+        target = f"{self._base}{'' if named else f'/{self._domain}'}/{PREFIX}/{verb}"
+        asked = {**query, **({"name": self._means.name} if self._means.name else {})}
+        headers = {"Accept": "application/json, application/octet-stream", "User-Agent": "dbx"}
+        token = self._token or self._means.find_token()
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        if body is not None:
+            headers["Content-Type"] = "application/octet-stream"
+            headers["Content-Length"] = str(size)
+        self._pace.expect(ANSWER_S if verb in ("bundle", "events") else self._means.timeout_s)
+        is_kept = self._connection is not None
+        try:
+            return self._send(method, f"{target}?{urlencode(asked)}" if asked else target, headers, body)
+        except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
+            self.close()
+            # A connection that was kept may have been closed meanwhile; what only asks may be asked again.
+            if not is_kept or body is not None:
+                raise
+            return self._send(method, f"{target}?{urlencode(asked)}" if asked else target, headers, body)
+
+    def _send(
+        self, method: str, target: str, headers: Mapping[str, str], body: Iterable[bytes] | None
+    ) -> http.client.HTTPResponse:
+        connection = self._open()
+        try:
+            connection.request(method, target, body, headers)
+        except (BrokenPipeError, ConnectionResetError):
+            # Who refuses early may not read to the end: its answer says why.
+            if body is None:
+                raise
+        return connection.getresponse()
+
+    def _open(self) -> http.client.HTTPConnection:
+        if self._connection is None:
+            if self._is_tls:
+                self._connection = http.client.HTTPSConnection(
+                    self._host, self._port, timeout=self._means.timeout_s, context=ssl.create_default_context()
+                )
+            else:
+                self._connection = http.client.HTTPConnection(self._host, self._port, timeout=self._means.timeout_s)
+            self._connection.connect()
+            self._connection.sock = PacedSocket(self._connection.sock, self._pace)
+        return self._connection
+
+    def _refusal(self, response: http.client.HTTPResponse) -> DbxError:
+        """The error for an answer that is none."""
+        if 300 <= response.status < 400:
+            return RemoteFailure(
+                f"'{self._url}' redirects to another address, which is not followed",
+                hint="ask who runs it for the right address, and set it with 'dbx remote set-url'",
+            )
+        refused = wire.find_refusal(_whole(response.read1, wire.MAX_BYTES))
+        if refused is None:
+            if response.status in (401, 403):
+                return Denied(
+                    f"'{self._url}' wants a token", hint="give one with '--token', or store it with the remote"
+                )
+            return RemoteFailure(
+                f"'{self._url}' answers with the status {response.status}, and not as dbx does",
+                hint="is it the address of a 'dbx serve'?",
+            )
+        kind = _REFUSALS.get(refused.kind)
+        if kind is None:
+            return RemoteFailure(f"the remote refused: {refused.message}", hint=refused.hint, details=refused.details)
+        return kind(f"the remote refused: {refused.message}", hint=refused.hint, details=refused.details)
+
+    @contextmanager
+    def _blaming(self) -> Iterator[None]:
+        """What goes wrong on the way is the remote's or the network's (8)."""
+        try:
+            yield
+        except ssl.SSLCertVerificationError as error:
+            raise RemoteFailure(
+                f"'{self._url}' does not prove who it is: {error.verify_message}",
+                hint="its certificate must be valid for that name; dbx takes no other",
+            ) from None
+        except (http.client.HTTPException, ConnectionError, TimeoutError, ssl.SSLError) as error:
+            raise RemoteFailure(
+                f"the connection to '{self._url}' failed: {_reason(error)}",
+                hint="nothing was changed; try again, and see whether the server runs",
+            ) from None
+        except OSError as error:
+            if error.filename is not None or error.errno is None or error.errno in _LOCAL:
+                raise
+            raise RemoteFailure(
+                f"cannot reach '{self._url}': {_reason(error)}",
+                hint="see whether the server runs, and the address is right",
+            ) from None
+
+
+def _reason(error: BaseException) -> str:
+    text = str(error.strerror if isinstance(error, OSError) and error.strerror else error) or type(error).__name__
+    return text[:1].lower() + text[1:]
+
+
+def _whole(read: Callable[[int], bytes], max_bytes: int) -> bytes:
+    return b"".join(_pieces(read, max_bytes))
+
+
+def _pieces(read: Callable[[int], bytes], max_bytes: int | None) -> Iterator[bytes]:
+    left = max_bytes
+    while data := read(_AT_ONCE):
+        if left is not None:
+            left -= len(data)
+            if left < 0:
+                raise Corrupt("the answer is longer than it may be", details={"received": True})
+        yield data

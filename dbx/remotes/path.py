@@ -1,0 +1,106 @@
+"""A remote that is a directory of this machine: another repository, `PATH#domain`, or a domain's directory itself.
+
+Segments of our own are hard-linked, because they never change; those of another user are copied, who could change them.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from dbx.errors import NotFound, RemoteFailure
+from dbx.repo import offer as offers
+from dbx.repo.histories import give, list_roots, prefix_roots, split, take
+from dbx.repo.quarantine import bring, quarantined
+from dbx.repo.receive import Terms, receive
+from dbx.repo.repository import DOMAINS, HEAD, NAME, Repository
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from dbx.formats.bundle import Point
+    from dbx.model.address import Address
+    from dbx.remotes.base import Means
+    from dbx.repo.domain import Domain
+    from dbx.repo.histories import Root, Wanted
+    from dbx.repo.offer import Description, Offer
+    from dbx.repo.quarantine import Arrived, Directory
+
+
+def connect(address: Address, domain: str | None, means: Means) -> PathTransport:
+    """Open the repository at a path. Raises RemoteFailure where there is none, Denied where it is not to be trusted."""
+    path, named = _find(address.location)
+    try:
+        repository = Repository(path, clock=means.clock, wait_s=means.wait_s, safe=means.safe)
+        name = domain or named or _choose(repository, means.name)
+        return PathTransport(repository, repository.domain(name), means)
+    except NotFound as error:
+        raise RemoteFailure(f"cannot reach '{address.text}': {error.message}", hint=error.hint) from None
+
+
+class PathTransport:
+    """Another repository, opened in this process."""
+
+    def __init__(self, repository: Repository, domain: Domain, means: Means) -> None:
+        self._repository = repository
+        self._domain = domain
+        self._means = means
+
+    def describe(self) -> Description:
+        """Where it stands."""
+        return offers.describe(self._domain)
+
+    def commit_ids(self, seqs: Sequence[int]) -> list[str | None]:
+        """Ids by seqs."""
+        return offers.commit_ids(self._domain, list(seqs))
+
+    def fetch(self, directory: Directory, base: Point, schemas: str | None) -> Arrived:
+        """Link or copy the commits behind `base` into a quarantine."""
+        with offers.offering(self._domain, base, schemas=schemas) as offer:
+            return bring(directory, offer)
+
+    def send(self, offer: Offer) -> None:
+        """Let the other repository take a bundle in."""
+        with quarantined(self._domain.directory) as directory:
+            receive(self._domain, bring(directory, offer), Terms(self._means.actor, f"push: from {self._means.name}"))
+
+    def roots(self, aggregate_type: str, aggregate_id: str | None) -> list[Root]:
+        """Aggregates with versions and roots."""
+        return list(list_roots(self._domain, aggregate_type, aggregate_id))
+
+    def prefix_roots(self, wanted: Sequence[Wanted]) -> list[str | None]:
+        """Roots at versions."""
+        return prefix_roots(self._domain, wanted)
+
+    @contextmanager
+    def histories(self, wanted: Sequence[Wanted]) -> Iterator[Iterator[bytes]]:
+        """Events as lines."""
+        yield split(give(self._domain, wanted))
+
+    def send_histories(self, lines: Iterable[bytes]) -> int:
+        """Let the other repository commit events."""
+        terms = Terms(self._means.actor, f"push: aggregates from {self._means.name}")
+        return take(self._domain, split(lines), terms).events
+
+    def close(self) -> None:
+        """Close the repository."""
+        self._repository.close()
+
+
+def _find(path: str) -> tuple[str, str | None]:
+    """(the `.dbx` directory, the domain) that a path means; the domain is None unless it is a domain's directory."""
+    if os.path.isfile(os.path.join(path, HEAD)) and os.path.isdir(os.path.join(path, DOMAINS)):
+        return path, None
+    if os.path.isdir(os.path.join(path, NAME)):
+        return os.path.join(path, NAME), None
+    parent, name = os.path.split(os.path.abspath(path))
+    if os.path.basename(parent) == DOMAINS and os.path.isfile(os.path.join(path, "domain.yaml")):
+        return os.path.dirname(parent), name
+    raise RemoteFailure(
+        f"'{path}' is not a dbx repository", hint="name the directory that holds '.dbx', or a domain's directory"
+    )
+
+
+def _choose(repository: Repository, name: str) -> str:
+    return name if name in repository.domain_names() else repository.active

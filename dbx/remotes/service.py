@@ -1,0 +1,321 @@
+"""The WSGI application that serves a repository's domains to other repositories (dbx-protocol(5)).
+
+    gunicorn --chdir /srv/flights dbx.remotes.service:application
+
+Every request opens the repository and closes it again: nothing is kept that could grow stale, requests do not wait for
+each other, and those that write take turns by the writer's lock of their domain.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from contextlib import ExitStack
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import parse_qs
+
+from dbx import errors
+from dbx.errors import Corrupt, DbxError, Denied, Invalid, NotFound
+from dbx.formats import wire
+from dbx.formats.bundle import START, Point
+from dbx.formats.envelope import HASH, Actor
+from dbx.model import names
+from dbx.repo import offer as offers
+from dbx.repo.histories import Wanted, give, list_roots, prefix_roots, split, take
+from dbx.repo.quarantine import MAX_BYTES, quarantined, unpack
+from dbx.repo.receive import Terms, receive
+from dbx.repo.repository import Repository
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from dbx.model.time import Clock
+    from dbx.repo.domain import Domain
+    from dbx.repo.vet import Judge
+
+    Environ = Mapping[str, Any]
+    StartResponse = Callable[..., Any]
+
+PREFIX = "dbx/v1"
+MAX_QUERY_CHARS = 16 * 1024
+JSON = "application/json"
+BINARY = "application/octet-stream"
+_AT_ONCE = 256 * 1024
+_WRITES = {"bundle", "events"}
+_STATUS = {
+    errors.Conflict.kind: HTTPStatus.CONFLICT,
+    errors.Invalid.kind: HTTPStatus.BAD_REQUEST,
+    errors.UsageError.kind: HTTPStatus.BAD_REQUEST,
+    errors.Denied.kind: HTTPStatus.FORBIDDEN,
+    errors.NotFound.kind: HTTPStatus.NOT_FOUND,
+    errors.Locked.kind: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+
+class Grant(NamedTuple):
+    """What a request may do: who it is, whether it may write, and who is asked about every commit that it brings."""
+
+    actor: Actor
+    write: bool
+    judge: Judge | None = None
+
+
+class Request(NamedTuple):
+    """A request: `verb` is the last word of its path, `domain` the word before the prefix, None where there is none."""
+
+    method: str
+    domain: str | None
+    verb: str
+    query: dict[str, str]
+    read: Callable[[int], bytes]
+    token: str | None
+    peer: str
+
+
+class Answer(NamedTuple):
+    """An answer: its type, its length where that is known beforehand, and its bytes."""
+
+    kind: str
+    size: int | None
+    blocks: Iterable[bytes]
+
+
+def anybody(request: Request) -> Grant:
+    """A gate that lets everybody read and write."""
+    return Grant(Actor("remote", request.peer), write=True)
+
+
+def readers(request: Request) -> Grant:
+    """A gate that lets everybody read."""
+    return Grant(Actor("remote", request.peer), write=False)
+
+
+def make_application(
+    path: str | None = None,
+    *,
+    gate: Callable[[Request], Grant] = readers,
+    max_body_bytes: int = MAX_BYTES,
+    wait_s: float = 30.0,
+    clock: Clock = lambda: time.time_ns() // 1000,
+) -> Callable[[Environ, StartResponse], Iterable[bytes]]:
+    """A WSGI application for the repository at `path`, or the one that is found from the working directory upwards.
+
+    `gate` says what each request may do, or raises Denied.
+    """
+
+    def application(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        with ExitStack() as stack:
+            try:
+                request = _parse(environ, max_body_bytes)
+                answer = _answer(request, path, gate, wait_s, clock, stack)
+            except DbxError as error:
+                return _refuse(error, start_response)
+            except OSError as error:
+                return _refuse(
+                    errors.Failure(f"the server failed: {os.strerror(error.errno or 0).lower()}"), start_response
+                )
+            headers = [("Content-Type", answer.kind), ("Cache-Control", "no-store")]
+            if answer.size is not None:
+                headers.append(("Content-Length", str(answer.size)))
+            start_response("200 OK", headers)
+            return _Body(answer.blocks, stack.pop_all())
+
+    return application
+
+
+def application(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    """The application for WSGI servers: the repository of the working directory, or of DBX_DIR in the request's
+    environment; everybody may read, nobody may write."""
+    return make_application(environ.get("DBX_DIR"))(environ, start_response)
+
+
+class _Body:
+    """The bytes of an answer, and what must stay open until they are sent."""
+
+    def __init__(self, blocks: Iterable[bytes], stack: ExitStack) -> None:
+        self._blocks = blocks
+        self._stack = stack
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._blocks)
+
+    def close(self) -> None:
+        """The server calls this, whatever happened."""
+        self._stack.close()
+
+
+def _parse(environ: Environ, max_body_bytes: int) -> Request:
+    method, path = str(environ.get("REQUEST_METHOD", "")), str(environ.get("PATH_INFO", ""))
+    if path == "/healthz" and method == "GET":
+        return Request(method, None, "healthz", {}, lambda _: b"", None, "-")
+    found = re.fullmatch(rf"(?:/([^/]+))?/{PREFIX}/([a-z]+)", path)
+    if found is None:
+        raise NotFound("there is nothing at this address", hint="a domain is at /NAME")
+    domain = None if found[1] is None else names.check_domain_name(found[1])
+    text = str(environ.get("QUERY_STRING", ""))
+    try:
+        pairs = parse_qs(text, keep_blank_values=True, strict_parsing=bool(text), max_num_fields=16)
+    except ValueError:
+        raise Invalid("the query cannot be read") from None
+    if len(text) > MAX_QUERY_CHARS or any(len(values) > 1 for values in pairs.values()):
+        raise Invalid("the query cannot be read")
+    query = {key: values[0] for key, values in pairs.items()}
+    scheme, _, token = str(environ.get("HTTP_AUTHORIZATION", "")).partition(" ")
+    return Request(
+        method,
+        domain,
+        found[2],
+        query,
+        _body(environ, max_body_bytes),
+        token.strip() if scheme.lower() == "bearer" and token else None,
+        _peer(environ),
+    )
+
+
+def _peer(environ: Environ) -> str:
+    text = str(environ.get("REMOTE_ADDR", "") or "-")
+    return text if re.fullmatch(r"[0-9A-Fa-f.:%a-z-]{1,64}", text) else "-"
+
+
+def _body(environ: Environ, max_body_bytes: int) -> Callable[[int], bytes]:
+    """What reads the body, and never beyond it."""
+    text = str(environ.get("CONTENT_LENGTH") or "0")
+    if not re.fullmatch("[0-9]{1,18}", text) or int(text) > max_body_bytes:
+        raise Invalid("the request is larger than it may be")
+    left = int(text)
+
+    def read(size: int) -> bytes:
+        nonlocal left
+        data: bytes = environ["wsgi.input"].read(min(size, left)) if left else b""
+        left -= len(data)
+        return data
+
+    return read
+
+
+def _answer(
+    request: Request,
+    path: str | None,
+    gate: Callable[[Request], Grant],
+    wait_s: float,
+    clock: Clock,
+    stack: ExitStack,
+) -> Answer:
+    if request.verb == "healthz":
+        return Answer("text/plain", 3, [b"ok\n"])
+    handler = _VERBS.get((request.method, request.verb))
+    if handler is None:
+        raise NotFound("there is nothing at this address")
+    grant = gate(request)
+    if request.method == "POST" and request.verb in _WRITES and not grant.write:
+        raise Denied("this server takes in no commits", hint="it was started to be read only")
+    repository = Repository(path or Repository.find(os.curdir), clock=clock, wait_s=wait_s)
+    stack.callback(repository.close)
+    name = request.domain
+    if name is None:
+        hint = request.query.get("name", "")
+        name = hint if hint in repository.domain_names() else repository.active
+    return handler(repository.domain(name), request, grant, stack)
+
+
+def _describe(domain: Domain, request: Request, grant: Grant, stack: ExitStack) -> Answer:
+    return _whole(wire.encode_description(*offers.describe(domain)))
+
+
+def _commits(domain: Domain, request: Request, grant: Grant, stack: ExitStack) -> Answer:
+    seqs = request.query.get("seqs", "").split(",")
+    if len(seqs) > wire.MAX_SEQS or not all(re.fullmatch("[0-9]{1,16}", seq) for seq in seqs):
+        raise Invalid("'seqs' is a list of commits' numbers")
+    return _whole(wire.encode_ids(offers.commit_ids(domain, [int(seq) for seq in seqs])))
+
+
+def _bundle(domain: Domain, request: Request, grant: Grant, stack: ExitStack) -> Answer:
+    schemas = request.query.get("schemas") or None
+    if schemas is not None and not re.fullmatch(HASH, schemas):
+        raise Invalid("'schemas' is the id of a schema version")
+    offer = stack.enter_context(offers.offering(domain, _base(request.query.get("after", "")), schemas=schemas))
+    return Answer(BINARY, offer.size, offer.blocks())
+
+
+def _base(text: str) -> Point:
+    if not text:
+        return START
+    found = re.fullmatch(rf"([0-9]{{1,16}}):({HASH}):([0-9]{{1,16}})", text)
+    if found is None:
+        raise Invalid("'after' is a commit's number, its id, and the position behind it")
+    return Point(int(found[1]), found[2], int(found[3]))
+
+
+def _receive(domain: Domain, request: Request, grant: Grant, stack: ExitStack) -> Answer:
+    with quarantined(domain.directory) as directory:
+        arrived = unpack(directory, request.read)
+        receive(domain, arrived, Terms(grant.actor, "push: by a remote", judge=grant.judge))
+    return _describe(domain, request, grant, stack)
+
+
+def _roots(domain: Domain, request: Request, grant: Grant, stack: ExitStack) -> Answer:
+    kind = names.check_type(request.query.get("type", ""))
+    name = None if "id" not in request.query else names.check_id(request.query["id"])
+    return _lines(wire.encode_root(*root) for root in list_roots(domain, kind, name))
+
+
+def _prefixes(domain: Domain, request: Request, grant: Grant, stack: ExitStack) -> Answer:
+    return _whole(wire.encode_ids(prefix_roots(domain, _wanted(request))))
+
+
+def _histories(domain: Domain, request: Request, grant: Grant, stack: ExitStack) -> Answer:
+    return _lines(give(domain, _wanted(request)))
+
+
+def _events(domain: Domain, request: Request, grant: Grant, stack: ExitStack) -> Answer:
+    lines = split(iter(lambda: request.read(_AT_ONCE), b""))
+    done = take(domain, lines, Terms(grant.actor, "push: aggregates by a remote", judge=grant.judge))
+    return _whole(wire.encode_count(done.events))
+
+
+def _wanted(request: Request) -> list[Wanted]:
+    data = b"".join(iter(lambda: request.read(wire.MAX_BYTES + 1), b""))
+    return [
+        Wanted(names.check_type(kind), names.check_id(name), version)
+        for kind, name, version in wire.decode_wanted(data)
+    ]
+
+
+_VERBS: dict[tuple[str, str], Callable[[Domain, Request, Grant, ExitStack], Answer]] = {
+    ("GET", "describe"): _describe,
+    ("GET", "commits"): _commits,
+    ("GET", "bundle"): _bundle,
+    ("POST", "bundle"): _receive,
+    ("GET", "roots"): _roots,
+    ("POST", "prefixes"): _prefixes,
+    ("POST", "histories"): _histories,
+    ("POST", "events"): _events,
+}
+
+
+def _whole(data: bytes) -> Answer:
+    return Answer(JSON, len(data), [data])
+
+
+def _lines(lines: Iterator[bytes]) -> Answer:
+    def blocks() -> Iterator[bytes]:
+        yield from lines
+        yield wire.END + b"\n"
+
+    return Answer(BINARY, None, blocks())
+
+
+def _refuse(error: DbxError, start_response: StartResponse) -> Iterable[bytes]:
+    """An error as an answer. What is wrong with what was sent is the sender's fault, and not damage here."""
+    details = {key: value for key, value in error.details.items() if key not in ("received", "file", "evidence")}
+    status = _STATUS.get(error.kind, HTTPStatus.INTERNAL_SERVER_ERROR)
+    message = error.message
+    if isinstance(error, Corrupt):
+        is_theirs = bool(error.details.get("received"))
+        status = HTTPStatus.UNPROCESSABLE_ENTITY if is_theirs else HTTPStatus.INTERNAL_SERVER_ERROR
+    data = wire.encode_refusal(wire.Refusal(error.kind, message, error.hint, details))
+    headers = [("Content-Type", JSON), ("Content-Length", str(len(data))), ("Cache-Control", "no-store")]
+    start_response(f"{status.value} {status.phrase}", headers)
+    return [data]

@@ -1,0 +1,87 @@
+"""index.db in one long write transaction, for commits that are checked before they are believed.
+
+Everything is written into the transaction as it is worked out, so that memory stays flat; others see nothing of it
+until `keep`, and after a crash, or without `keep`, nothing of it was ever there.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from dbx.store.index import Index, MovedIndex
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dbx.store.indexlayout import Head
+
+
+class HeldIndex(Index):
+    """A connection of its own whose writes nest in one transaction, begun on top of `base`. Raises MovedIndex."""
+
+    def __init__(self, path: str, base: Head) -> None:
+        super().__init__(path)
+        try:
+            with self._guard():
+                self._db.execute("BEGIN IMMEDIATE")
+            if self.head() != base:
+                raise MovedIndex("the index was brought forward by another process")
+        except BaseException:
+            self.close()
+            raise
+
+    @contextmanager
+    def write(self, base: Head | None) -> Iterator[Index]:
+        """Within the transaction that is open already. On an error all of it is lost."""
+        with self._guard():
+            if base is not None and self.head() != base:
+                raise MovedIndex("the index is not where it was")
+            try:
+                yield self
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    def keep(self) -> None:
+        """Let others see it."""
+        with self._guard():
+            self._db.execute("COMMIT")
+
+    def close(self) -> None:
+        """Close it; what was not kept is gone."""
+        if self._db.in_transaction:
+            self._db.rollback()
+        super().close()
+
+    # -- going back ------------------------------------------------------------------------------------------------
+
+    def forget_commits(self, seq: int, position: int) -> None:
+        """Drop what belongs to commits behind `seq` and to events from `position` on, but for their aggregates."""
+        execute = self._db.execute
+        with self._guard():
+            execute("DELETE FROM log WHERE seq > ?", (seq,))
+            execute("DELETE FROM block WHERE position >= ?", (position,))
+            execute("DELETE FROM commits WHERE seq > ?", (seq,))
+            execute("DELETE FROM run WHERE position >= ?", (position,))
+            # A run may begin before and reach beyond.
+            execute("UPDATE run SET count = ? - position WHERE position + count > ?", (position, position))
+
+    def drop_aggregate(self, n: int) -> None:
+        """Drop an aggregate, of which nothing is left."""
+        with self._guard():
+            self._db.execute("DELETE FROM aggregate WHERE n = ?", (n,))
+            self._db.execute("DELETE FROM chain WHERE aggregate = ?", (n,))
+
+    def replace_chain(self, n: int, positions: list[int]) -> None:
+        """Put the positions of an aggregate's events, from version 1 on, in the place of those it has."""
+        with self._guard():
+            self._db.execute("DELETE FROM chain WHERE aggregate = ?", (n,))
+            self.put_chains((n, at + 1, positions[at : at + 128]) for at in range(0, len(positions), 128))
+
+    def commit_ids(self) -> Iterator[bytes]:
+        """The ids of all commits, in order."""
+        with self._guard():
+            for (commit_id,) in self._db.execute("SELECT id FROM log ORDER BY seq"):
+                yield commit_id
