@@ -1,0 +1,1 @@
+"""Hand evidence to auditors: events, proofs, keys, and all they need to verify without dbx."""
