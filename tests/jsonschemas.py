@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from urllib.parse import unquote
 
 _TYPES = {
     "null": type(None), "boolean": bool, "object": dict, "array": list, "string": str, "number": (int, float),
@@ -36,7 +37,7 @@ def _holds(key: str, schema: dict[str, Any], value: Any, root: Any) -> bool:
     if key == "$ref":
         target = root
         for part in rule.removeprefix("#/").split("/"):
-            target = target[part.replace("~1", "/").replace("~0", "~")]
+            target = target[unquote(part).replace("~1", "/").replace("~0", "~")]
         return accepts(target, value, root)
     if key == "type":
         return any(_is(name, value) for name in ([rule] if isinstance(rule, str) else rule))

@@ -44,6 +44,28 @@ def complete_source(ctx: click.Context, param: click.Parameter, incomplete: str)
     return _items(ctx, "source", incomplete)
 
 
+def complete_schema(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Aggregate types that have a schema."""
+    return _items(ctx, "schema", incomplete)
+
+
+def complete_schema_version(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Published versions of the schemas."""
+    return _items(ctx, "version", incomplete)
+
+
+def complete_schema_words(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The type, and behind it one of its events or fields, whichever the command is about."""
+    words = list(ctx.params.get("words") or ())
+    aggregate = ctx.params.get("aggregate") or (words.pop(0) if words else None)
+    if aggregate is None:
+        return complete_schema(ctx, param, incomplete)
+    if words:
+        return []
+    is_field = param.metavar is not None and "FIELD" in param.metavar
+    return _items(ctx, "field" if is_field else "event", incomplete, aggregate)
+
+
 def answer(instruction: str) -> int:
     """Do what the shell's completion function asks: `bash_complete`, `zsh_complete`, `fish_complete`."""
     from click.shell_completion import shell_complete

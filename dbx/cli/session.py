@@ -31,6 +31,7 @@ def session(
         wait_s=invocation.wait_s,
         safe=[path for path in safe if path],
         progress=progress,
+        restrict=invocation.restrict,
     )
     try:
         yield opened

@@ -218,7 +218,8 @@ def _entry_lines(key: str, value: Any, indent: str) -> list[str]:
         if len(line) <= _WIDTH and not any(isinstance(item, dict | list) for item in value):
             return [line]
         return [f"{indent}{key}:", *(f"{indent}  {one}" for one in dump(value).decode().split("\n")[:-1])]
-    return [f"{indent}{key}: {_flow(value)}"]
+    text = _flow(value) if isinstance(value, dict | list) else format_scalar(value)
+    return [f"{indent}{key}: {text}"]
 
 
 def _flow(value: Any) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from dbx.errors import DbxError
 from dbx.ops.session import Who, open_session
-from dbx.repo.candidates import find_aggregate_ids, find_ref_names, find_type_names
+from dbx.repo.candidates import find_aggregate_ids, find_ref_names, find_schema_words, find_type_names
 
 if TYPE_CHECKING:
     from dbx.ops.session import Session
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 def candidates(start_dir: str, domain: str | None, kind: str, prefix: str, extra: str | None = None) -> list[str]:
     """Names that begin with `prefix`; nothing is read beyond the index, and none is made where there is none.
 
-    `kind` is "domain", "type", "id" (of the aggregates of type `extra`), "ref", "remote" or "source"
-    (`DOMAIN[@REF]`).
+    `kind` is "domain", "type", "id" (of the aggregates of type `extra`), "ref", "remote", "source" (`DOMAIN[@REF]`),
+    "schema" (a type that has one), "version" (of the schemas), "event" or "field" (of the schema of type `extra`).
     """
     if not prefix.isascii():
         return []
@@ -45,6 +45,8 @@ def _find(session: Session, kind: str, prefix: str, extra: str | None) -> list[s
         from dbx.repo.remoteconfig import list_remotes
 
         return [remote.name for remote in list_remotes(session.domain) if remote.name.startswith(prefix)]
+    if kind in ("schema", "version", "event", "field"):
+        return find_schema_words(session.domain, kind, prefix, extra)
     if kind == "source":
         name, at, ref = prefix.partition("@")
         if not at:

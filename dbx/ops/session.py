@@ -11,6 +11,7 @@ from dbx.repo.repository import DOMAINS, HEAD, Repository
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from dbx.model.restrict import Restrict
     from dbx.model.time import Clock
     from dbx.repo.domain import Domain
 
@@ -73,12 +74,22 @@ def open_session(
     wait_s: float,
     safe: Sequence[str] = (),
     progress: Callable[[int], None] | None = None,
+    restrict: str | None = None,
 ) -> Session:
-    """Open the repository of `start` or of the nearest directory above it; `dbx_dir` may also name a `.dbx` itself."""
+    """Open the repository of `start` or of the nearest directory above it; `dbx_dir` may also name a `.dbx` itself.
+
+    `restrict` is a word for what is asked of events, before each domain's setting. Raises Invalid for an unknown one.
+    """
+    mode: Restrict | None = None
+    if restrict is not None:
+        from dbx.model.restrict import parse_restrict
+
+        mode = parse_restrict(restrict)
     path = _is_repository(dbx_dir) if dbx_dir is not None else None
     if path is None:
         path = Repository.find(start if dbx_dir is None else dbx_dir)
-    return Session(Repository(path, clock=clock, wait_s=wait_s, safe=safe, progress=progress), domain, who)
+    repository = Repository(path, clock=clock, wait_s=wait_s, safe=safe, progress=progress, restrict=mode)
+    return Session(repository, domain, who)
 
 
 def _is_repository(path: str) -> str | None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from dbx.model.entropy import Entropy
     from dbx.repo.intake import Item
     from dbx.repo.record import Record
+    from dbx.repo.rules import Rules
 
 Existence = Literal["any", "new", "known"]
 
@@ -54,10 +55,17 @@ class Builder(Intake):
         entropy: Entropy,
         existence: Existence = "any",
         reserved: bool = False,
+        rules: Rules | None = None,
         max_faults: int = 100,
     ) -> None:
         super().__init__(
-            find=find, has_type=has_type, now=now, entropy=entropy, reserved=reserved, max_faults=max_faults
+            find=find,
+            has_type=has_type,
+            now=now,
+            entropy=entropy,
+            reserved=reserved,
+            rules=rules,
+            max_faults=max_faults,
         )
         self._is_taken = is_taken
         self._is_kept = is_kept

@@ -108,7 +108,7 @@ class SecondHalf:
         self._reading, answers = os.pipe()
         work = half.Work(
             self._source, self._start, self._end, self._notes.fd, target, asks, answers,
-            builder.now, builder.suffix, builder.entropy,
+            builder.now, builder.suffix, builder.entropy, builder.rules,
         )  # fmt: skip
         self._pid = os.fork()
         if not self._pid:
@@ -173,7 +173,7 @@ class SecondHalf:
             self.stop()
 
     def _join(self, builder: Builder, section: Section) -> tuple[bytes, bytes] | None:
-        names, first, last, numbers_ = half.receive(self._reading, 4)
+        names, first, last, numbers_, unlike_first = half.receive(self._reading, 5)
         numbers = array("I", numbers_)
         try:
             records = builder.meet(name.partition(" ") for name in names.decode().split("\n"))
@@ -181,6 +181,8 @@ class SecondHalf:
             return None  # a fault of the first line that names the aggregate: found again when that is read
         if any(record.archived for record in records):
             return None
+        if any(unlike and not record.version for unlike, record in zip(unlike_first, records, strict=True)):
+            return None  # the first event of a new aggregate lacks what that must hold: found again when it is read
         versions = array("Q", [record.version for record in records]).tobytes()
         runs = builder.draw(len(numbers))
         half.send(self._writing, versions, json.dumps(runs).encode(), str(section.target()[1]).encode())

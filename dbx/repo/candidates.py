@@ -52,6 +52,20 @@ def find_ref_names(domain: Domain, prefix: str) -> list[str]:
     return [name for name in names if name.startswith(prefix)]
 
 
+def find_schema_words(domain: Domain, kind: str, prefix: str, aggregate: str | None) -> list[str]:
+    """Types with a schema, schema versions, or the events or fields that the schema of `aggregate` declares."""
+    from dbx.repo import published, schemas
+
+    if kind == "schema":
+        words = schemas.find_types(domain.directory)
+    elif kind == "version":
+        words = ["active", "latest", "working", *(one.id for one in published.chain(domain.directory))]
+    else:
+        schema = schemas.get_working(domain.directory, aggregate or "").schema
+        words = list(schema.events if kind == "event" else schema.columns)
+    return [word for word in words if word.startswith(prefix)][:LIMIT]
+
+
 def _open(domain: Domain) -> Index | None:
     """The index where there is one. Making or mending it is not for a key press."""
     try:

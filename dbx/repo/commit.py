@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 from dbx.crypto import merkle
 from dbx.crypto.indextree import TreeMismatch, leaf_hash
-from dbx.errors import Conflict, Corrupt
+from dbx.errors import Conflict, Corrupt, Invalid
 from dbx.formats import staging
 from dbx.formats.commit import Commit, CommitActor, encode_commit
 from dbx.model.time import format_time
+from dbx.repo.enforcement import find_rules, was_checked
+from dbx.repo.events import decode_stored
+from dbx.repo.log import Stored
 from dbx.repo.seal import seal
 from dbx.repo.stagedhalf import agree, drop_staging
 from dbx.repo.staging import moved, staging_locked
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 
     from dbx.formats.envelope import Actor
     from dbx.repo.domain import Domain
+    from dbx.repo.rules import Rules
     from dbx.repo.working import WorkingSet
     from dbx.store.index import Index
     from dbx.store.segments import SegmentWriter
@@ -53,8 +57,13 @@ def commit_staged(
     Raises Conflict when an aggregate has moved since: then nothing is committed and the staging file stays.
     """
     with staging_locked(domain), writing(domain):
+        rules = find_rules(domain)
+        if rules is not None:
+            rules.prepare()
         done = _prepared(
-            domain, lambda working, batch: _commit(domain, working, batch, actor, message or None, progress)
+            domain,
+            rules,
+            lambda working, batch: _commit(domain, working, batch, rules, actor, message or None, progress),
         )
         if done is not None:
             with suppress(OSError):  # the commit stands; its batch id is in history: whoever looks next drops the file
@@ -65,10 +74,13 @@ def commit_staged(
 def check_staged(domain: Domain) -> int:
     """How many events `commit_staged` would commit, after the checks that it makes; 0 when nothing is staged."""
     with staging_locked(domain), writing(domain):
-        return _prepared(domain, lambda _, batch: _count(domain, batch)) or 0
+        rules = find_rules(domain)
+        if rules is not None:
+            rules.prepare()
+        return _prepared(domain, rules, lambda _, batch: _count(domain, batch)) or 0
 
 
-def _prepared(domain: Domain, act: Callable[[WorkingSet, Batch], T]) -> T | None:
+def _prepared(domain: Domain, rules: Rules | None, act: Callable[[WorkingSet, Batch], T]) -> T | None:
     """What `act` makes of what is staged, after the checks of a commit; None when nothing is staged.
 
     Once more where the index turns out to be damaged, or the file not to be what the index follows: until an act has
@@ -83,6 +95,8 @@ def _prepared(domain: Domain, act: Callable[[WorkingSet, Batch], T]) -> T | None
             if batch is None:
                 return None
             _check(working.index)
+            if rules is not None and not was_checked(working.index, rules, batch):
+                _check_rules(domain, rules, batch)
             return act(working, batch)
         except EditedSeals:
             domain.reset()
@@ -116,10 +130,39 @@ def _check(index: Index) -> None:
         )
 
 
+def _check_rules(domain: Domain, rules: Rules, batch: Batch) -> None:
+    """Check staged events against rules that are not those they were staged under, or that nobody vouches for."""
+    found: list[dict[str, object]] = []
+    position = 0
+    for lines in _lines(domain, batch):
+        for line in lines:
+            event = decode_stored(Stored(position, *staging.split_line(line)), -1)
+            position += 1
+            try:
+                rules.check_again(event)
+            except Invalid as error:
+                found.append(
+                    {
+                        "aggregate_type": event.aggregate_type,
+                        "aggregate_id": event.aggregate_id,
+                        "event_id": str(event.event_id),
+                        "message": error.message,
+                    }
+                )
+    if found:
+        more = f", and {len(found) - 1} more" if len(found) > 1 else ""
+        raise Conflict(
+            f"a staged event is no longer valid: {found[0]['message']}{more}",
+            hint="nothing was committed; change the schema, or drop what is staged with 'dbx reset' and stage again",
+            details={"events": found[:_LISTED], "count": len(found)},
+        )
+
+
 def _commit(
     domain: Domain,
     working: WorkingSet,
     batch: Batch,
+    rules: Rules | None,
     actor: Actor | None,
     message: str | None,
     progress: Callable[[int], None] | None,
@@ -130,6 +173,7 @@ def _commit(
     }
     index_root = working.tree.update(changes).hex()
     now = format_time(domain.clock())
+    schema = None if rules is None else rules.settle(actor=actor, now=now)
 
     def close(leaves: list[bytes]) -> tuple[Commit, bytes]:
         if len(leaves) != batch.events:
@@ -144,7 +188,7 @@ def _commit(
             message,
             head.commit.hex() or None,
             head.position,
-            None,
+            schema,
             head.seq + 1,
             now,
         )

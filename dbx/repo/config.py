@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from dbx.errors import Invalid
 from dbx.formats.envelope import is_actor_text
 from dbx.model.names import quote
+from dbx.model.restrict import parse_restrict
 from dbx.model.snowflake import MAX_WORKER
 from dbx.repo.domainfile import NAME as DOMAIN_FILE
 from dbx.repo.domainfile import load_domain_file, write_domain_file
@@ -28,7 +29,8 @@ _FORMAT = "format"
 
 
 class Setting(NamedTuple):
-    """A setting: `kind` is "integer" (of `low`..`high`), "boolean" or "name"; `scope` WORKSPACE or DOMAIN.
+    """A setting: `kind` is "integer" (of `low`..`high`), "boolean", "name" or "restriction" (off, default, strict);
+    `scope` WORKSPACE or DOMAIN.
 
     `default` None: without a value the setting has no effect, or dbx finds a value itself.
     """
@@ -57,6 +59,8 @@ SETTINGS: dict[str, Setting] = {
         Setting("plugin_max_attempts", WORKSPACE, "integer", 10, 1, 255),
         Setting("reference_default_depth", DOMAIN, "integer", 2, 0, 5),
         Setting("reference_max_depth", DOMAIN, "integer", 5, 0, 5),
+        Setting("restrict", DOMAIN, "restriction", "default"),
+        Setting("schema.require_publish", DOMAIN, "boolean", False),
         Setting("snapshot_threshold", DOMAIN, "integer", None, 1, 1_000_000_000),
         Setting("snowflake_worker_id", WORKSPACE, "integer", None, 0, MAX_WORKER),
         Setting("user.group", WORKSPACE, "name", None),
@@ -79,6 +83,11 @@ def get_value(repository: Repository, domain: Domain | None, key: str) -> Value:
     setting = get_setting(key)
     found = _read_workspace(repository) if setting.scope == WORKSPACE else _read_domain(domain)
     return _value(setting, found)
+
+
+def get_domain_value(domain: Domain, key: str) -> Any:
+    """The effective value of a domain's setting, for who has no repository at hand. Raises Invalid."""
+    return _value(get_setting(key), _read_domain(domain)).value
 
 
 def list_values(repository: Repository, domain: Domain | None) -> list[Value]:
@@ -126,7 +135,7 @@ def parse(setting: Setting, text: str) -> int | bool | str:
         return check(setting, int(text))
     if setting.kind == "boolean" and text in ("true", "false"):
         return text == "true"
-    if setting.kind == "name":
+    if setting.kind in ("name", "restriction"):
         return check(setting, text)
     raise _refusal(setting)
 
@@ -139,6 +148,8 @@ def check(setting: Setting, value: object) -> int | bool | str:
         return value
     if setting.kind == "name" and isinstance(value, str) and is_actor_text(value):
         return value
+    if setting.kind == "restriction":
+        return parse_restrict(value)
     raise _refusal(setting)
 
 
@@ -148,6 +159,8 @@ def describe(setting: Setting) -> str:
         return f"a whole number from {setting.low} to {setting.high}"
     if setting.kind == "boolean":
         return "true or false"
+    if setting.kind == "restriction":
+        return "off, default or strict"
     return "text of 1 to 128 characters without control characters"
 
 
@@ -199,7 +212,7 @@ def _checked(value: Mapping[str, Any], scope: str, path: str) -> dict[str, Any]:
             found.update((f"{key}.{name}", inner) for name, inner in item.items())
         else:
             found[key] = item
-    for key, item in found.items():
+    for key, item in list(found.items()):
         setting = SETTINGS.get(key)
         if setting is None:
             raise Invalid(
@@ -213,7 +226,7 @@ def _checked(value: Mapping[str, Any], scope: str, path: str) -> dict[str, Any]:
                 details={"file": path, "key": key},
             )
         try:
-            check(setting, item)
+            found[key] = check(setting, item)
         except Invalid as error:
             raise Invalid(f"in '{path}', {error.message}", details={"file": path, "key": key}) from None
     _check_depths(found)

@@ -31,8 +31,10 @@ if TYPE_CHECKING:
 
     from dbx.formats.reflog import ReflogEntry
     from dbx.model.entropy import Entropy
+    from dbx.model.restrict import Restrict
     from dbx.model.time import Clock
     from dbx.repo.domainfile import DomainFile
+    from dbx.repo.enforcement import KnownRules
     from dbx.repo.record import Record
     from dbx.store.fs import Directory
     from dbx.store.index import Index
@@ -46,7 +48,7 @@ class Domain:
     """An open domain.
 
     `wait_s` bounds the wait for a lock; `progress` is told of events as they are replayed; `find_worker` says which
-    Snowflake worker appends shall use, None for one that the clone draws.
+    Snowflake worker appends shall use, None for one that the clone draws; `restrict` goes before the setting.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Domain:
         wait_s: float = 10.0,
         progress: Callable[[int], None] | None = None,
         find_worker: Callable[[], int | None] = lambda: None,
+        restrict: Restrict | None = None,
     ) -> None:
         self.directory = directory
         self.name = name
@@ -81,6 +84,8 @@ class Domain:
         self._file: DomainFile | None = None
         self._id: str | None = None
         self.drawn: dict[str, tuple[int, int]] = {}
+        self.restrict = restrict
+        self.rules: KnownRules | None = None
 
     # -- identity --------------------------------------------------------------------------------------------------
 

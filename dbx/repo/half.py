@@ -16,8 +16,9 @@ import signal
 from array import array
 from hashlib import sha256
 from itertools import chain
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
+from dbx.errors import Invalid
 from dbx.formats import staging
 from dbx.repo.intake import Intake, Undecided, parse_lines
 from dbx.repo.lines import read_lines
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from dbx.errors import DbxError
     from dbx.model.entropy import Entropy
     from dbx.repo.record import Layers, Record, Shape
+    from dbx.repo.rules import Rules
 
 AT_ONCE = 2048
 GIVES_UP = b"U"
@@ -38,7 +40,7 @@ _WORD = 8
 
 class Work(NamedTuple):
     """What the second process is given: byte range and descriptors of the input, of the file for its notes, of the
-    file that the event lines go to, the two ends of its pipes, and what every event gets."""
+    file that the event lines go to, the two ends of its pipes, what every event gets, and the rules it must keep."""
 
     source: int
     start: int
@@ -50,6 +52,7 @@ class Work(NamedTuple):
     now: str
     suffix: str
     entropy: Entropy
+    rules: Rules | None
 
 
 def run(work: Work) -> NoReturn:
@@ -131,8 +134,13 @@ class _Half(Intake):
 
     def __init__(self, work: Work) -> None:
         super().__init__(
-            find=lambda _kind, _name: None, has_type=lambda _kind: False, now=work.now, entropy=work.entropy
+            find=lambda _kind, _name: None,
+            has_type=lambda _kind: False,
+            now=work.now,
+            entropy=work.entropy,
+            rules=work.rules,
         )
+        self._unlike_first: set[tuple[str, str]] = set()
         self._work = work
         self._parent = os.getppid()
         self._order: list[Record] = []
@@ -157,6 +165,7 @@ class _Half(Intake):
             "\n".join([record.created_at for record in order]).encode(),
             "\n".join([record.updated_at for record in order]).encode(),
             self._numbers.tobytes(),
+            bytes((record.type, record.id) in self._unlike_first for record in order),
         )
         if read_exactly(work.reading, 1) != SAYS:
             raise EOFError
@@ -208,6 +217,20 @@ class _Half(Intake):
             write_all(self._work.notes, data)
             self._sizes.append(len(data))
             lines.clear()
+
+    def _keep_rules(self, record: Record, event_type: str, payload: dict[str, Any]) -> dict[str, Any]:
+        """As for an aggregate that exists. Where its first event here could not be the very first, that is noted."""
+        rules = self.rules
+        assert rules is not None  # noqa: S101 - asked before
+        if rules.asks_index(record.type):
+            raise Undecided
+        check = rules.check_of(record.type, event_type)
+        if record.n is None and rules.differs_when_first(record.type):
+            try:
+                return check(payload, True)
+            except Invalid:
+                self._unlike_first.add((record.type, record.id))
+        return check(payload, False)
 
     def add_fault(self, line: int, error: DbxError) -> None:
         """The first process says what is wrong, and in which line."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from dbx.model.entropy import Entropy
     from dbx.repo.record import Shape
+    from dbx.repo.rules import Rules
 
     Item = tuple[int, dict[str, Any], str | None]
     """Line number, object, raw text if that is still to be checked for duplicate keys."""
@@ -73,8 +74,10 @@ class Intake:
         now: str,
         entropy: Entropy,
         reserved: bool = False,
+        rules: Rules | None = None,
         max_faults: int = 100,
     ) -> None:
+        self.rules = rules
         self._find = find
         self._has_type = has_type
         self.now = now
@@ -101,6 +104,7 @@ class Intake:
         """Every object that can be stored. Raises TooManyFaults."""
         event_types, metadata_keys, by_type, salts = self._event_types, self._metadata_keys, self._by_type, self._salts
         learn, load, seconds, guarded = self._learn_event_type, self._load, self._seconds, self._is_guarded
+        rules, keep = self.rules, self._keep_rules
         chunks, join, digest, draw, shape_of = (
             canonical.chunks,
             "".join,
@@ -145,6 +149,8 @@ class Intake:
                         quotes += more
                 if guarded or record.archived:
                     self._guard(record, event_type)
+                if rules is not None:
+                    payload = keep(record, event_type, payload)
                 shape, text = tuple(payload), join(chunks(payload, 0))
                 if metadata:
                     keys, meta = tuple(metadata), join(chunks(metadata, 0))
@@ -271,6 +277,11 @@ class Intake:
     def _guard(self, record: Record, event_type: str) -> None:
         """An aggregate is archived, or must or must not exist."""
         raise Undecided
+
+    def _keep_rules(self, record: Record, event_type: str, payload: dict[str, Any]) -> dict[str, Any]:
+        """The payload as it is to be stored, when it keeps the schema's rules. Raises Invalid."""
+        assert self.rules is not None  # noqa: S101 - asked before
+        return self.rules.check_of(record.type, event_type)(payload, not record.version)
 
     def _draw_salt(self) -> str:
         # One for a single event, many for a batch: a call costs more than the bytes.

@@ -13,7 +13,8 @@ from dbx.errors import Corrupt, DbxError, Invalid, NotFound
 from dbx.formats import schemaversion
 from dbx.formats.envelope import HASH, Actor
 from dbx.formats.reflog import ReflogEntry
-from dbx.formats.schemaversion import SchemaVersion, decode_version, encode_version, id_of
+from dbx.formats.schemaversion import SchemaVersion, decode_version, encode_version
+from dbx.formats.schemaversion import id_of as id_of
 from dbx.store.reflog import Reflog
 
 if TYPE_CHECKING:
@@ -126,21 +127,33 @@ def write(directory: Directory, made: Draft, *, what: str) -> None:
 
     `what` is its reason in the reflog. A crash leaves the old version in force or the new one.
     """
+    keep(directory, made)
+    move(directory, Published(made.id, made.version), what=what)
+
+
+def keep(directory: Directory, made: Draft) -> None:
+    """Write the objects and the version of a draft, which is not in force by that."""
     for name, data in made.files.items():
         _write_once(directory, f"{OBJECTS}/{made.version.schemas[name]}.yaml", data)
     _write_once(directory, f"{VERSIONS}/{made.id}.yaml", made.data)
-    directory.write(REF, f"{made.id}\n".encode())
-    note(directory, made, what)
 
 
-def note(directory: Directory, made: Draft, what: str) -> None:
-    """Tell the reflog that a draft was published. It is evidence: what is published stays, whatever happens to it."""
+def move(directory: Directory, to: Published, *, what: str) -> None:
+    """Put a version that is kept in force."""
+    if find_head(directory) == to.id:
+        return
+    directory.write(REF, f"{to.id}\n".encode())
+    note(directory, to, what)
+
+
+def note(directory: Directory, to: Published, what: str) -> None:
+    """Tell the reflog that a version is in force. It is evidence: what is published stays, whatever happens to it."""
     entry = ReflogEntry(
-        made.version.parent,
-        made.id,
+        to.version.parent,
+        to.id,
         sum(1 for _ in chain(directory)) - 1,
-        made.version.published_at,
-        made.version.actor or Actor("-", "-"),
+        to.version.published_at,
+        to.version.actor or Actor("-", "-"),
         what[:200],
     )
     log = Reflog(directory, REF)

@@ -119,26 +119,28 @@ def iterate_events(
 ) -> Iterator[Event]:
     """Events in log order, from position `start` on and before `end`, in bounded memory. Raises NotFound."""
     if aggregate_type is None:
-        at = start
-        while True:
-            upto = domain.read(lambda working, _: working.head.position)
-            stop = min(at + _CHUNK, upto if end is None else min(end, upto))
-            if at >= stop:
-                return
-            yield from events_at(domain, range(at, stop))
-            at = stop
+        for at, behind in _ranges(domain, start, end, _CHUNK):
+            yield from events_at(domain, range(at, behind))
+        return
     if aggregate_id is None:
-        at = start
-        while True:
-            upto = domain.read(lambda working, _: working.head.position)
-            behind = min(at + _WINDOW, upto if end is None else min(end, upto))
-            if at >= behind:
-                return
+        for at, behind in _ranges(domain, start, end, _WINDOW):
             yield from _events_of(domain, _window(domain, aggregate_type, at, behind), aggregate_type, None)
-            at = behind
+        return
     positions = domain.read(lambda working, _: positions_of(domain, working.index, aggregate_type, aggregate_id))
     chosen = [p for p in positions if p >= start and (end is None or p < end)]
     yield from _events_of(domain, chosen, aggregate_type, aggregate_id)
+
+
+def _ranges(domain: Domain, start: int, end: int | None, size: int) -> Iterator[tuple[int, int]]:
+    """Positions from `start` on and before `end`, in pieces, up to where the log ends when each is asked for."""
+    at = start
+    while True:
+        upto = domain.read(lambda working, _: working.head.position)
+        behind = min(at + size, upto if end is None else min(end, upto))
+        if at >= behind:
+            return
+        yield at, behind
+        at = behind
 
 
 def _window(domain: Domain, aggregate_type: str, at: int, behind: int) -> list[int]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dbx.model.time import format_time
+from dbx.repo.attempt import build
 from dbx.repo.build import Builder
+from dbx.repo.enforcement import find_rules
 from dbx.repo.events import decode_own
 from dbx.repo.log import Stored
 from dbx.repo.writer import writing
@@ -18,32 +20,21 @@ if TYPE_CHECKING:
 
 def rehearse(domain: Domain, request: Append) -> list[Event]:
     """The events that `Appender.append` would make of a request now, their commit -1. Raises what it would raise."""
-    with writing(domain) as working:
+    with writing(domain):
         try:
+            rules = find_rules(domain)
+            if rules is not None:
+                rules.prepare()
+            working = domain.sync()
             now_us = domain.clock()
             worker, last = domain.draw_from(working.index, "append")
-            builder = Builder(
-                find=working.find,
-                has_type=working.has_type,
-                is_taken=working.is_taken,
-                is_kept=working.is_staged,
-                now_us=now_us,
-                now=format_time(now_us),
-                worker=worker,
-                last_id=last,
-                issued_by=request.issued_by,
-                entropy=domain.entropy,
-                existence=request.existence,
-                reserved=request.reserved,
-                max_faults=len(request.items) + 1,
-            )
-            first_line = 0 if len(request.items) == 1 else 1
-            builder.add(((first_line + n, item, None) for n, item in enumerate(request.items)), None)
-            builder.refuse()
+            made = build(domain, working, rules, request, now_us, format_time(now_us), worker, last)
+            if isinstance(made, Builder):
+                made.refuse()
             position = working.head.position
             return [
                 decode_own(Stored(position + n, envelope, body), -1)
-                for n, (envelope, body) in enumerate(zip(builder.envelopes, builder.bodies, strict=True))
+                for n, (envelope, body) in enumerate(zip(made.envelopes, made.bodies, strict=True))
             ]
         finally:
             domain.reset()  # the records in memory are one transaction ahead

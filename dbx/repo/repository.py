@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from dbx.model.entropy import Entropy
+    from dbx.model.restrict import Restrict
     from dbx.model.time import Clock
 
 NAME = ".dbx"
@@ -59,13 +60,18 @@ class Repository:
         wait_s: float = 10.0,
         progress: Callable[[int], None] | None = None,
         safe: Sequence[str] = (),
+        restrict: Restrict | None = None,
     ) -> None:
-        """Open the `.dbx` directory at `path`. Raises NotFound, Denied when it belongs to somebody else."""
+        """Open the `.dbx` directory at `path`. `restrict` goes before the setting of every domain.
+
+        Raises NotFound, Denied when it belongs to somebody else.
+        """
         self.path = path
         self.clock = clock
         self.entropy = entropy
         self.wait_s = wait_s
         self.progress = progress
+        self.restrict = restrict
         self.directory = Directory(path)
         self._domains: dict[str, Domain] = {}
         try:
@@ -176,6 +182,7 @@ class Repository:
                 wait_s=self.wait_s,
                 progress=self.progress,
                 find_worker=lambda: self.find_setting("snowflake_worker_id"),
+                restrict=self.restrict,
             )
         return self._domains[name]
 

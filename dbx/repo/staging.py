@@ -15,6 +15,7 @@ from dbx.errors import Conflict, Corrupt, NotFound
 from dbx.formats import staging
 from dbx.model.time import format_time
 from dbx.repo.build import Builder, Existence
+from dbx.repo.enforcement import find_rules, note_checked
 from dbx.repo.events import decode_own, decode_stored
 from dbx.repo.intake import TooManyFaults
 from dbx.repo.log import Stored
@@ -120,6 +121,7 @@ def stage(
         ground = _Ground(domain)
         batch = ground.batch
         now_us = domain.clock()
+        rules = find_rules(domain)
         worker, last = ground.ask(lambda: domain.draw_from(ground.index, "stage"))
         if batch is not None:
             last = max(last, batch.last_id)
@@ -135,6 +137,7 @@ def stage(
             entropy=domain.entropy,
             existence=existence,
             reserved=reserved,
+            rules=rules,
             max_faults=max_faults,
         )
         header = b""
@@ -156,6 +159,8 @@ def stage(
         since_us = now_us if batch is None else None
         records = ground.numbered(builder.records)
         note(domain, ground.index, after, records, builder.runs, offset=offset, worker=worker, since_us=since_us)
+        if rules is not None:
+            note_checked(ground.index, rules, batch, after)
         return StagedResult(name, builder.count, len(builder.records), after.events, tail)
 
 

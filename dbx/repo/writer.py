@@ -16,10 +16,11 @@ from dbx.errors import Corrupt, DbxError, Invalid
 from dbx.formats import segment
 from dbx.formats.commit import Commit, encode_commit
 from dbx.model.time import format_time
+from dbx.repo.attempt import build
 from dbx.repo.build import Builder
+from dbx.repo.enforcement import find_rules
 from dbx.repo.log import read_ref, stale_journals
 from dbx.repo.seal import seal
-from dbx.repo.single import build_single
 from dbx.repo.transaction import Append as Append
 from dbx.repo.transaction import Committed as Committed
 from dbx.repo.transaction import reflog_entry
@@ -144,6 +145,9 @@ def write_group(domain: Domain, group: Sequence[Append]) -> None:
 
 
 def _write_group(domain: Domain, group: Sequence[Append]) -> bool:
+    rules = find_rules(domain)
+    if rules is not None:
+        rules.prepare()
     working = domain.sync()
     now_us = domain.clock()
     now = format_time(now_us)
@@ -152,7 +156,7 @@ def _write_group(domain: Domain, group: Sequence[Append]) -> bool:
     for request in group:
         request.error = None
         worker, last = domain.draw_from(working.index, "append")
-        made = _build(domain, working, request, now_us, now, worker, last)
+        made = build(domain, working, rules, request, now_us, now, worker, last)
         if isinstance(made, Builder):
             try:
                 made.refuse()
@@ -163,7 +167,8 @@ def _write_group(domain: Domain, group: Sequence[Append]) -> bool:
                     return True
                 continue
         try:
-            line, committed = _advance(domain, working, made, request, now)
+            schema = None if rules is None else rules.settle(actor=request.issued_by, now=now)
+            line, committed = _advance(domain, working, made, request, now, schema)
         except Invalid as error:
             request.error = error
             domain.reset()
@@ -197,40 +202,8 @@ def _size(commits: Sequence[Committed]) -> int:
     return sum(len(text) for one in commits for text in (*one.envelopes, *one.bodies))
 
 
-def _build(
-    domain: Domain, working: WorkingSet, request: Append, now_us: int, now: str, worker: int, last: int
-) -> Builder | Single:
-    """Check and build in memory. What is wrong with the transaction is kept in the builder."""
-    if request.draft is not None and request.existence == "any":
-        by = request.issued_by
-        single = build_single(request.draft, working, domain.entropy, by, now_us, now, worker, last)
-        if single is not None:
-            return single
-    builder = Builder(
-        entropy=domain.entropy,
-        find=working.find,
-        has_type=working.has_type,
-        is_taken=working.is_taken,
-        is_kept=working.is_staged,
-        now_us=now_us,
-        now=now,
-        worker=worker,
-        last_id=last,
-        issued_by=request.issued_by,
-        existence=request.existence,
-        reserved=request.reserved,
-        max_faults=len(request.items) + 1,
-    )
-    first_line = 0 if len(request.items) == 1 else 1
-    builder.add(((first_line + n, item, None) for n, item in enumerate(request.items)), None)
-    for fault in builder.faults:
-        if isinstance(fault.error, (IndexDamaged, TreeMismatch)):
-            raise fault.error
-    return builder
-
-
 def _advance(
-    domain: Domain, working: WorkingSet, builder: Builder | Single, request: Append, now: str
+    domain: Domain, working: WorkingSet, builder: Builder | Single, request: Append, now: str, schema: str | None
 ) -> tuple[bytes, Committed]:
     """Make a commit of what was built, in memory only: (its line, the commit)."""
     head = working.head
@@ -246,7 +219,7 @@ def _advance(
         request.message,
         head.commit.hex() if head.commit else None,
         head.position,
-        None,
+        schema,
         head.seq + 1,
         now,
     )

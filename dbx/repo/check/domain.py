@@ -29,6 +29,7 @@ from dbx.repo.check.files import (
 from dbx.repo.check.finding import Findings, Report
 from dbx.repo.check.follow import count_events, follow, follow_commits
 from dbx.repo.check.frames import Source, Vanished, walk
+from dbx.repo.check.parallel import Again
 from dbx.repo.check.published import check_published
 from dbx.repo.check.staged import check_staged_rows, check_staging, read_note
 from dbx.repo.domainfile import NAME as DOMAIN_FILE
@@ -75,12 +76,15 @@ def check_domain(
     # No cycles are made here, and looking for some among millions of objects would take a tenth of the time.
     gc.disable()
     try:
+        careful = False
         for _ in range(_TRIES):
-            check = _Check(directory, name, quick=quick)
+            check = _Check(directory, name, quick=quick, careful=careful)
             try:
                 return check.run(processes, begin, progress)
             except Vanished:
                 continue
+            except Again:
+                careful = True
             finally:
                 check.close()
     finally:
@@ -92,10 +96,11 @@ def check_domain(
 class _Check:
     """One attempt."""
 
-    def __init__(self, directory: Directory, name: str, *, quick: bool) -> None:
+    def __init__(self, directory: Directory, name: str, *, quick: bool, careful: bool) -> None:
         self._directory = directory
         self._name = name
         self._quick = quick
+        self._careful = careful
         self.findings = Findings()
         self._sources: list[Source] = []
         self._walks: list[Walk] = []
@@ -133,7 +138,15 @@ class _Check:
             follow_commits(self._walks, log)
         else:
             redacted = file is not None and file.redacted
-            history = follow(self._walks, log, findings, redacted=redacted, processes=processes, progress=progress)
+            history = follow(
+                self._walks,
+                log,
+                findings,
+                redacted=redacted,
+                processes=processes,
+                progress=progress,
+                careful=self._careful,
+            )
         self._check_ends(log)
         self._check_owner(log, file)
         own = {segment_name(entry.sha256) for entry in self._entries or ()}

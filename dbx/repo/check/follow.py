@@ -40,13 +40,14 @@ def follow(
     redacted: bool,
     processes: int,
     progress: Callable[[int], None],
+    careful: bool = False,
 ) -> History:
-    """Commits and events."""
+    """Commits and events. Raises Again unless it is told to be `careful`."""
     jobs, sizes = _jobs(walks)
     aggregates = Aggregates()
     history = History(log, aggregates, findings, redacted=redacted)
     sources = [walked.source for walked in walks]
-    with Parts(jobs, sizes, sources, processes=processes, progress=progress) as parts:
+    with Parts(jobs, sizes, sources, processes=processes, progress=progress, careful=careful) as parts:
         rows = aggregates.blocks(parts)
         for walked in walks:
             _follow_file(walked, log, history, rows)

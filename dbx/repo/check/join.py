@@ -60,19 +60,24 @@ class Aggregates:
         return self._shapes.render(found) if found else b"{}"
 
     def blocks(self, parts: Parts) -> Iterator[BlockRows]:
-        """Every block; the first run's while the other runs are still being checked."""
+        """Every block; the first run's while the other runs are still being checked. States are there at the end."""
         yield from self._take(parts.own())
+        later: list[Part] = []
+        numbers: list[list[int]] = []
         for part in parts.others():
-            yield from self._take(part)
+            later.append(part)
+            numbers.append(self._merge_names(part))
+            yield from self._take(part, numbers[-1])
+        for part, mine in zip(parts.states(later), numbers, strict=True):
+            self._merge_states(part, mine)
 
-    def _take(self, part: Part) -> Iterator[BlockRows]:
-        if not self.parts:
+    def _take(self, part: Part, new_numbers: list[int] | None = None) -> Iterator[BlockRows]:
+        if new_numbers is None:
             self.parts.append(part)
             self.names, self.states, self.extensions = part.names, part.states, part.extensions
             self.created, self.updated = part.created, part.updated
             numbers = part.numbers
         else:
-            new_numbers = self._merge(part)
             numbers = array("I", [new_numbers[number] for number in part.numbers])
         self.unknown = self.names.get(UNKNOWN, -1)
         self.numbers.extend(numbers)
@@ -102,26 +107,34 @@ class Aggregates:
             )
             row = end
 
-    def _merge(self, part: Part) -> list[int]:
-        """Fold a later run over what there is; its numbers in ours."""
-        first, names, states, extensions = self.parts[0], self.names, self.states, self.extensions
+    def _merge_names(self, part: Part) -> list[int]:
+        """The aggregates of a later run; its numbers in ours."""
+        names = self.names
         numbers: list[int] = []
         for other, name in enumerate(part.names):
             number = names.get(name)
             if number is None:
                 number = names[name] = len(names)
-                states.append(part.states[other])
-                extensions.append(part.extensions[other])
+                self.states.append({})
+                self.extensions.append({})
                 self.created.append(part.created[other])
                 self.updated.append(part.updated[other])
             else:
-                state = states[number]
-                if isinstance(state, bytes):
-                    first.update_packed(number, part.state(other))
-                else:
-                    state.update(part.state(other))
-                extensions[number].update(part.extensions[other])
                 self.updated[number] = part.updated[other]
             numbers.append(number)
-        part.states, part.extensions, part.names = [], [], {}
+        part.names = {}
         return numbers
+
+    def _merge_states(self, part: Part, numbers: list[int]) -> None:
+        """Fold a later run over what there is."""
+        first, states, extensions = self.parts[0], self.states, self.extensions
+        for other, number in enumerate(numbers):
+            state = states[number]
+            if not state:
+                states[number] = part.states[other]
+            elif isinstance(state, bytes):
+                first.update_packed(number, part.state(other))
+            else:
+                state.update(part.state(other))
+            extensions[number].update(part.extensions[other])
+        part.states, part.extensions = [], []

@@ -1,5 +1,7 @@
 """Checking blocks on several cores. Almost nothing travels: joined leaf hashes, and what a run's events add up to.
 
+The hashes come first: they are followed here while the other processes still fold their events.
+
 The work is cut into as many runs of blocks as there are processes; the first is this process's own. What comes out is
 the same, in the same order, for any number of them.
 """
@@ -14,20 +16,25 @@ from typing import TYPE_CHECKING
 
 from dbx.errors import Failure
 from dbx.repo.check.frames import Vanished
-from dbx.repo.check.part import Part, check_blocks
+from dbx.repo.check.part import NotCanonical, Part, check_blocks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import NoReturn
 
     from dbx.repo.check.frames import Source
     from dbx.repo.check.part import Job
 
 _SMALL = 2 * 1024 * 1024
 """Stored bytes from which on a second process is worth its start."""
-_OWN_SHARE = 0.7
+_OWN_SHARE = 0.52
 """How much of an equal share this process takes: it also joins what the others found."""
 _WORD = 8
 _VANISHED = 3
+
+
+class Again(Exception):  # noqa: N818 - not an error: begin again, and fold before anything is told
+    """A run turned out not to be canonical when the first half of what it holds was told already."""
 
 
 class Parts:
@@ -44,8 +51,13 @@ class Parts:
         *,
         processes: int,
         progress: Callable[[int], None],
+        careful: bool = False,
     ) -> None:
-        """`sizes` are the stored bytes of the jobs, by which they are shared out."""
+        """`sizes` are the stored bytes of the jobs, by which they are shared out.
+
+        With `careful` every run is folded before any of it is told, so that `states` never raises Again.
+        """
+        self._careful = careful
         self._sources = sources
         self._progress = progress
         self._runs = _share(jobs, sizes, processes)
@@ -72,24 +84,21 @@ class Parts:
         """The first run."""
         return check_blocks(self._runs[0], self._sources, self._progress)
 
-    def others(self) -> list[Part]:
-        """The other runs, in order; waits for them. Raises Failure when a process died, Vanished as they did."""
-        done: list[Part] = []
-        while self._children:
-            pid, fd = self._children[0]
-            data = self._receive(fd)
-            del self._children[0]
-            os.close(fd)
-            _, status = os.waitpid(pid, 0)
-            if os.waitstatus_to_exitcode(status) == _VANISHED:
-                raise Vanished
-            if status or not data:
-                raise Failure(
-                    "a process that checked a part of the log has died",
-                    hint="run it again with '--jobs 1'; it may have been out of memory",
-                )
-            done.append(Part.decode(data))
-        return done
+    def others(self) -> Iterator[Part]:
+        """The other runs without their states, in order; waits for each. Raises Failure when a process died, Vanished
+        as they did.
+        """
+        for n in range(len(self._children)):
+            yield Part.decode(self._receive(n))
+
+    def states(self, parts: Sequence[Part]) -> Iterator[Part]:
+        """The runs that `others` gave, with their states, in order. Raises as that does, and Again."""
+        for n, part in enumerate(parts):
+            data = self._receive(n)
+            if not data:
+                raise Again
+            part.take_states(data)
+            yield part
 
     def _start(self, n: int, run: Sequence[Job]) -> tuple[int, int]:
         reading, writing = os.pipe()
@@ -101,10 +110,13 @@ class Parts:
         try:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted as well, and ends this process
             os.close(reading)
-            data = check_blocks(run, self._sources, self._counter(n)).encode()
-            view = memoryview(data)
-            while view:
-                view = view[os.write(writing, view) :]
+            part = check_blocks(run, self._sources, self._counter(n), fold=self._careful)
+            _send(writing, part.encode())
+            try:
+                part.fold()
+                _send(writing, part.encode_states())
+            except NotCanonical:
+                _send(writing, b"")
             status = 0
         except Vanished:
             status = _VANISHED
@@ -123,17 +135,36 @@ class Parts:
 
         return count
 
-    def _receive(self, fd: int) -> bytearray:
-        data = bytearray()
-        while True:
-            if select.select([fd], [], [], 0.2)[0]:
-                piece = os.read(fd, 1 << 20)
-                if not piece:
-                    break
-                data += piece
-            self._tell()
+    def _receive(self, n: int) -> bytearray:
+        """The next message of a child."""
+        fd = self._children[n][1]
+        size = int.from_bytes(self._read(n, fd, _WORD), "big")
+        data = self._read(n, fd, size)
         self._tell()
         return data
+
+    def _read(self, n: int, fd: int, size: int) -> bytearray:
+        data = bytearray()
+        while len(data) < size:
+            if select.select([fd], [], [], 0.2)[0]:
+                piece = os.read(fd, min(1 << 20, size - len(data)))
+                if not piece:
+                    self._bury(n)
+                data += piece
+            self._tell()
+        return data
+
+    def _bury(self, n: int) -> NoReturn:
+        """A child has ended before it told all: say why."""
+        pid, fd = self._children.pop(n)
+        os.close(fd)
+        _, status = os.waitpid(pid, 0)
+        if os.waitstatus_to_exitcode(status) == _VANISHED:
+            raise Vanished
+        raise Failure(
+            "a process that checked a part of the log has died",
+            hint="run it again with '--jobs 1'; it may have been out of memory",
+        )
 
     def _tell(self) -> None:
         if self._counters is not None:
@@ -141,6 +172,13 @@ class Parts:
             done = sum(int.from_bytes(words[at : at + _WORD], "big") for at in range(0, len(words), _WORD))
             self._progress(done - self._told)
             self._told = done
+
+
+def _send(fd: int, data: bytes) -> None:
+    for piece in (len(data).to_bytes(_WORD, "big"), data):
+        view = memoryview(piece)
+        while view:
+            view = view[os.write(fd, view) :]
 
 
 def _share(jobs: Sequence[Job], sizes: Sequence[int], processes: int) -> list[Sequence[Job]]:

@@ -134,7 +134,7 @@ class Part:
         self.states[number] = marshal.dumps({**self.state(number), **later})
 
     def encode(self) -> bytes:
-        """All of it as bytes, for the process that asked."""
+        """All but states and extensions as bytes, for the process that asked."""
         return marshal.dumps(
             (
                 self.blocks,
@@ -144,12 +144,18 @@ class Part:
                 self.leaves,
                 self.specials,
                 list(self.names),
-                self.states,
-                self.extensions,
                 self.created,
-                self.updated,
+                [self._times.get(number, time) for number, time in enumerate(self.updated)],
             )
         )
+
+    def encode_states(self) -> bytes:
+        """States and extensions as bytes, of a part that was folded to its end."""
+        return marshal.dumps((self.states, self.extensions))
+
+    def take_states(self, data: bytes | bytearray) -> None:
+        """What `encode_states` made in a process that this one started."""
+        self.states, self.extensions = marshal.loads(data)  # noqa: S302 - from our own child
 
     @staticmethod
     def decode(data: bytes | bytearray) -> Part:
@@ -163,8 +169,6 @@ class Part:
             part.leaves,
             part.specials,
             names,
-            part.states,
-            part.extensions,
             part.created,
             part.updated,
         ) = marshal.loads(data)  # noqa: S302 - from our own child
@@ -223,8 +227,13 @@ def _erased_version(line: bytes | None) -> int:
     return version
 
 
-def check_blocks(jobs: Sequence[Job], sources: Sequence[Source], progress: Callable[[int], None]) -> Part:
-    """Read every block of a run. `progress` is told of events, and with a negative number when it begins again."""
+def check_blocks(
+    jobs: Sequence[Job], sources: Sequence[Source], progress: Callable[[int], None], *, fold: bool = True
+) -> Part:
+    """Read every block of a run. `progress` is told of events, and with a negative number when it begins again.
+
+    Without `fold` some bodies are left for the caller to fold, which may raise NotCanonical.
+    """
     told = 0
 
     def count(events: int) -> None:
@@ -233,10 +242,15 @@ def check_blocks(jobs: Sequence[Job], sources: Sequence[Source], progress: Calla
         progress(events)
 
     try:
-        return _check_blocks(jobs, sources, count, slowly=False)
+        part = _check_blocks(jobs, sources, count, slowly=False)
+        if fold:
+            part.fold()
+        return part
     except NotCanonical:
         progress(-told)
-        return _check_blocks(jobs, sources, progress, slowly=True)
+        part = _check_blocks(jobs, sources, progress, slowly=True)
+        part.fold()
+        return part
 
 
 def _check_blocks(
@@ -257,7 +271,6 @@ def _check_blocks(
         columns, sealed = _read(None if slowly else reader, source, envelopes, envelopes_at, bodies_at)
         part.add(columns, sealed)
         progress(len(columns.names))
-    part.fold()
     return part
 
 

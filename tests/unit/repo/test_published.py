@@ -67,7 +67,7 @@ def test_damage_is_named(directory: Directory, what: str, damage: str) -> None:
         data = file.read_bytes()
         file.write_bytes(data[:-1] if damage == "cut" else bytes([data[0] ^ 1]) + data[1:])
     with pytest.raises(Corrupt, match=sha):
-        published.read_files(directory, published.get_version(directory, made.id).version)
+        published.read_files(directory, published.read_version(directory, made.id))
 
 
 @pytest.mark.parametrize("data", [b"", b"x\n", b"a" * 64, b"A" * 64 + b"\n", b"a" * 64 + b"\n\n"])

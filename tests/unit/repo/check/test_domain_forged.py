@@ -13,6 +13,7 @@ import pytest
 from dbx.formats import segment
 from dbx.formats.commit import Commit
 from dbx.formats.envelope import Actor, decode_body, decode_envelope, encode_body, encode_envelope
+from dbx.repo.check import parallel
 from dbx.repo.check.finding import Finding, Report
 from tests.unit.repo.check.build import (
     append,
@@ -222,6 +223,35 @@ def test_a_body_that_is_not_canonical(path: Path, name: str, row: int) -> None:
     report = check(path)
     named = at(report, "event.body")
     assert (named["aggregate_id"], named["version"], named["position"]) == ("b", 1 if row == 1 else 2, row)
+
+
+@pytest.mark.parametrize("processes", [1, 2, 4])
+def test_a_body_that_is_not_canonical_is_found_by_any_number_of_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processes: int
+) -> None:
+    """The other processes tell hashes before they fold, so they find it when half of their run is told."""
+    monkeypatch.setattr(parallel, "_SMALL", 0)
+    repository = open_repository(tmp_path)
+    domain = repository.domain()
+    for n in range(4):
+        append(domain, item("a", payload={"n": n}), item("b", payload={"n": n}))
+        collect_without_merging(domain)
+    repository.close()
+    path = Path(domain.directory.path)
+    assert check(path, processes=processes).clean
+
+    def change(frames: Frames) -> None:
+        envelopes, bodies = lines(frames, b"E"), lines(frames, b"B")
+        bodies[1] = bodies[1].replace(b'{"n":', b'{"n": ')
+        envelopes[1] = encode_envelope(changed(decode_envelope(envelopes[1]), body=sha256(bodies[1]).hexdigest()))
+
+    forge(path, change)
+    begun: list[int] = []
+    done: list[int] = []
+    named = at(check(path, processes=processes, begin=begun.append, progress=done.append), "event.body")
+    assert (named["aggregate_id"], named["version"], named["position"]) == ("b", 4, 7)
+    assert begun[-1] == 8
+    assert (processes == 1) == (len(begun) == 1)
 
 
 ENVELOPES = {

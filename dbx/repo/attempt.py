@@ -1,0 +1,63 @@
+"""One transaction built in memory: the short way for a single plain event, the whole way for all else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dbx.crypto.indextree import TreeMismatch
+from dbx.repo.build import Builder
+from dbx.repo.single import build_single
+from dbx.store.index import IndexDamaged
+
+if TYPE_CHECKING:
+    from dbx.repo.domain import Domain
+    from dbx.repo.rules import Rules
+    from dbx.repo.single import Draft, Single
+    from dbx.repo.transaction import Append
+    from dbx.repo.working import WorkingSet
+
+
+def build(
+    domain: Domain,
+    working: WorkingSet,
+    rules: Rules | None,
+    request: Append,
+    now_us: int,
+    now: str,
+    worker: int,
+    last: int,
+) -> Builder | Single:
+    """Check and build in memory. What is wrong with the transaction is kept in the builder."""
+    draft = request.draft
+    if draft is not None and request.existence == "any" and (rules is None or _passes(working, rules, draft)):
+        by = request.issued_by
+        single = build_single(draft, working, domain.entropy, by, now_us, now, worker, last)
+        if single is not None:
+            return single
+    builder = Builder(
+        entropy=domain.entropy,
+        find=working.find,
+        has_type=working.has_type,
+        is_taken=working.is_taken,
+        is_kept=working.is_staged,
+        now_us=now_us,
+        now=now,
+        worker=worker,
+        last_id=last,
+        issued_by=request.issued_by,
+        existence=request.existence,
+        reserved=request.reserved,
+        rules=rules,
+        max_faults=len(request.items) + 1,
+    )
+    first_line = 0 if len(request.items) == 1 else 1
+    builder.add(((first_line + n, item, None) for n, item in enumerate(request.items)), None)
+    for fault in builder.faults:
+        if isinstance(fault.error, (IndexDamaged, TreeMismatch)):
+            raise fault.error
+    return builder
+
+
+def _passes(working: WorkingSet, rules: Rules, draft: Draft) -> bool:
+    record = working.find(draft.type, draft.id)
+    return rules.passes(draft, 0 if record is None else record.version)
