@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dbx.ops.session import Session
+    from dbx.repo.schemas import Working
 
 
 class Fault(NamedTuple):
@@ -43,13 +44,17 @@ def lint_schemas(session: Session, aggregate: str | None = None) -> list[dict[st
     directory = domain.directory
     names = [aggregate] if aggregate is not None else schemas.find_types(directory)
     found: list[dict[str, Any]] = []
-    sound = []
+    sound: dict[str, Working] = {}
     for name in names:
         try:
-            sound.append(schemas.get_working(directory, name).schema)
+            sound[name] = schemas.get_working(directory, name)
         except Invalid as error:
             found += _faults_of_file(name, error)
-    return found + [finding.to_value() for finding in lint(domain, sound)]
+    for finding in lint(domain, [working.schema for working in sound.values()]):
+        line, column = schemas.place_in(sound[finding.aggregate], finding.path)
+        path = directory.path_of(schemas.file_of(finding.aggregate))
+        found.append({**finding.to_value(), "file": path, "line": line, "column": column})
+    return found
 
 
 def validate_event(session: Session, aggregate: str, event_type: str, payload: Any, *, first: bool = False) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dbx.model.columns import CompiledColumn
+from dbx.model.schemalint import lint_schema
 from dbx.repo import query
+from dbx.repo.schemas import path_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from dbx.model.faults import Fault
-    from dbx.model.schema import Column, Schema
+    from dbx.model.schema import Column, Path, Schema
     from dbx.repo.domain import Domain
 
 _EXAMPLES = 5
@@ -21,7 +23,7 @@ class Finding(NamedTuple):
     """One finding: its code, the type and field that it is about, and what it says.
 
     `blocks`: publishing is refused; `may_force`: unless somebody insists. `concerned` says how many aggregates are,
-    `ids` some of them.
+    `ids` some of them. `path` leads to the place in the file.
     """
 
     code: str
@@ -32,6 +34,7 @@ class Finding(NamedTuple):
     may_force: bool = False
     concerned: int = 0
     ids: tuple[str, ...] = ()
+    path: Path = ()
 
     def to_value(self) -> dict[str, Any]:
         """As JSON."""
@@ -44,7 +47,7 @@ def lint(domain: Domain, schemas: Iterable[Schema]) -> list[Finding]:
     found: list[Finding] = []
     for schema in schemas:
         found += _unwritable(domain, schema)
-        found += _unused(schema)
+        found += _by_itself(schema)
         found += _against_states(domain, schema)
     return found
 
@@ -63,28 +66,25 @@ def _unwritable(domain: Domain, schema: Schema) -> list[Finding]:
         which = f", so {_number(count)} of '{schema.aggregate}' ({_list(ids, count)}) take no event" if count else ""
         events = ", ".join(f"'{event}'" for event in stuck[:_EXAMPLES])
         sentence = f"field '{name}' of '{schema.aggregate}' is required and locked at once, for {events}{which}"
-        found.append(Finding("schema.unwritable", schema.aggregate, name, sentence, True, False, count, ids))
+        found.append(
+            Finding("schema.unwritable", schema.aggregate, name, sentence, True, False, count, ids, ("columns", name))
+        )
     return found
 
 
-def _unused(schema: Schema) -> list[Finding]:
-    """Fields that are named in a list but are nowhere else: probably misspelled."""
-    known = set(schema.columns)
-    for rule in schema.events.values():
-        known.update(rule.fields)
-    if not known:
-        return []
+def _by_itself(schema: Schema) -> list[Finding]:
+    """What a look at the file alone finds. What no event can keep to is told with how many aggregates it concerns."""
     return [
         Finding(
-            "schema.unknown_field",
+            f"schema.{found.check.replace('-', '_')}",
             schema.aggregate,
-            name,
-            f"'{key}' of '{schema.aggregate}' names '{name}', which no column and no event has",
-            False,
+            path_text(found.path),
+            found.message if found.nearest is None else f"{found.message} (did you mean '{found.nearest}'?)",
+            found.is_error,
+            path=found.path,
         )
-        for key in ("hidden_fields", "field_locks")
-        for name in getattr(schema, key)
-        if name not in known
+        for found in lint_schema(schema)
+        if (found.check, found.path[0]) != ("impossible", "field_locks")
     ]
 
 
@@ -116,6 +116,7 @@ def _against_states(domain: Domain, schema: Schema) -> list[Finding]:
             True,
             count,
             tuple(ids),
+            ("columns", field.partition(".")[0]),
         )
         for field, (count, ids, fault) in found.items()
     ]

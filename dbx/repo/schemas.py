@@ -127,6 +127,13 @@ def faults(data: bytes, path: str, problems: Sequence[Problem]) -> Invalid:
     return Invalid(f"'{path}' has {len(lines)} faults", details=details)
 
 
+def place_in(working: Working, path: Sequence[str | int]) -> tuple[int, int]:
+    """(line, column), from 1, of the key that a path leads to in a file, or of what comes nearest to it."""
+    from dbx.formats.yamltree import load_tree, place_of
+
+    return place_of(load_tree(working.data, name=working.aggregate), path, key=True)
+
+
 def sentence_of(problem: Problem) -> str:
     """A problem in one sentence, with the word that was probably meant."""
     return problem.message if problem.nearest is None else f"{problem.message} (did you mean '{problem.nearest}'?)"
@@ -212,7 +219,9 @@ def write_guide(directory: Directory) -> None:
     """Put the JSON Schema of schema files into the workspace, where the first line of each file points."""
     from importlib import resources
 
-    data = resources.files("dbx.formats").joinpath("schemafile.json").read_bytes()
+    from dbx.model.filedescription import FILE_NAME
+
+    data = resources.files("dbx.model").joinpath(f"data/{FILE_NAME}").read_bytes()
     if directory.find(GUIDE, MAX_BYTES) != data:
         directory.write(GUIDE, data)
 
