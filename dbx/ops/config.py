@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from dbx.repo.config import Value
 
 
+_THRESHOLD = "snapshot_threshold"
+
+
 def list_settings(session: Session) -> list[Value]:
     """Every setting, sorted by key. Raises Invalid when a settings file breaks a rule."""
     return config.list_values(session.repository, session.domain)
@@ -27,7 +30,13 @@ def get_setting(session: Session, key: str) -> Value:
 def change_settings(session: Session, values: Mapping[str, str], unset: Sequence[str] = ()) -> list[Value]:
     """Set settings from text and unset others, all or none; what they are afterwards, in the order given."""
     parsed = {key: config.parse(config.get_setting(key), text) for key, text in values.items()}
-    config.change(session.repository, session.domain, parsed, unset)
+    domain = session.domain
+    before = None if _THRESHOLD not in parsed else config.get_domain_value(domain, _THRESHOLD)
+    config.change(session.repository, domain, parsed, unset)
+    if before is None and _THRESHOLD in parsed:
+        from dbx.repo.autosnapshot import begin_here
+
+        begin_here(domain)
     return [config.get_value(session.repository, session.domain, key) for key in (*unset, *values)]
 
 

@@ -22,6 +22,7 @@ from dbx.repo.log import Stored
 from dbx.repo.seal import seal
 from dbx.repo.stagedhalf import agree, drop_staging
 from dbx.repo.staging import moved, staging_locked
+from dbx.repo.thresholds import has_thresholds
 from dbx.repo.writer import LARGE_BYTES, Committed, finish, write_journal, writing
 from dbx.store import stagedindex
 from dbx.store.index import IndexDamaged
@@ -68,7 +69,11 @@ def commit_staged(
         if done is not None:
             with suppress(OSError):  # the commit stands; its batch id is in history: whoever looks next drops the file
                 drop_staging(domain, domain.index())
-        return done
+    if done is not None and has_thresholds(domain):
+        from dbx.repo.autosnapshot import after_commit
+
+        after_commit(domain, done[0].position)
+    return done
 
 
 def check_staged(domain: Domain) -> int:

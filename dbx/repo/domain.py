@@ -9,16 +9,15 @@ from __future__ import annotations
 import os
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from dbx.crypto.indextree import TreeMismatch
 from dbx.errors import Corrupt, DbxError
 from dbx.model import snowflake
-from dbx.model.event import fold
-from dbx.repo.events import decode_stored
 from dbx.repo.identity import find_plain_id
 from dbx.repo.indexfile import IndexFile
 from dbx.repo.log import MAIN, Gone, LogReader, named_files
+from dbx.repo.refold import refold_record
 from dbx.repo.replay import Replayed, StaleIndex, replay
 from dbx.repo.working import WorkingSet, get_drawn
 from dbx.store.index import IndexDamaged, IndexUnavailable, MovedIndex
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
     from dbx.model.time import Clock
     from dbx.repo.domainfile import DomainFile
     from dbx.repo.enforcement import KnownRules
-    from dbx.repo.record import Record
+    from dbx.repo.snapshotfile import SnapshotFile
     from dbx.store.fs import Directory
     from dbx.store.index import Index
 
@@ -86,6 +85,8 @@ class Domain:
         self.drawn: dict[str, tuple[int, int]] = {}
         self.restrict = restrict
         self.rules: KnownRules | None = None
+        self.snapshots: SnapshotFile | None = None
+        self.thresholds: tuple[KnownRules | None, bool] | None = None
 
     # -- identity --------------------------------------------------------------------------------------------------
 
@@ -108,6 +109,7 @@ class Domain:
     def forget_file(self) -> None:
         """Read domain.yaml again when it is next asked for."""
         self._file = self._id = None
+        self.thresholds = None
 
     # -- looking at the log ----------------------------------------------------------------------------------------
 
@@ -190,7 +192,7 @@ class Domain:
             return
         for record in working.touched.values():
             if record.refold:
-                self._refold(working, record)
+                refold_record(self, working, record)
 
     def reset(self) -> None:
         """Drop everything held in memory. What was acknowledged is in the log."""
@@ -226,6 +228,8 @@ class Domain:
                 self.reset()
                 self._index.close()
                 self.reflog.close()
+                if self.snapshots is not None:
+                    self.snapshots.close()
                 self.lock.close()
                 self.staging_lock.close()
 
@@ -385,16 +389,3 @@ class Domain:
             return not os.pread(fd, 1, head.journal_end).strip(b"\0")
         finally:
             os.close(fd)
-
-    def _refold(self, working: WorkingSet, record: Record) -> None:
-        state: dict[str, Any] = {}
-        extensions: dict[str, Any] = {}
-        stored = [] if record.n is None else working.index.positions(record.n)
-        reader = LogReader(self.directory, working)
-        try:
-            for found in reader.events([*stored, *record.fresh]):
-                event = decode_stored(found, 0)
-                fold(state, extensions, event.event_type, event.payload, event.metadata)
-        finally:
-            reader.close()
-        record.state, record.extensions, record.refold = state, extensions, False

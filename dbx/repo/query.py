@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from dbx.crypto import merkle
 from dbx.errors import Corrupt, NotFound
-from dbx.model.event import ARCHIVED, RESTORED, Aggregate, fold
+from dbx.model.event import Aggregate
 from dbx.repo.events import decode_stored
+from dbx.repo.folding import Folding
+from dbx.repo.nearest import edges_agree, find_start
 from dbx.repo.record import parse
 from dbx.store.indexlayout import IndexDamaged
 from dbx.store.indexsurvey import find_seq_at
@@ -188,7 +189,7 @@ def verify_aggregate(domain: Domain, aggregate_type: str, aggregate_id: str) -> 
 
     def query(working: WorkingSet, reader: LogReader) -> Aggregate:
         row = get_row(domain, working.index, aggregate_type, aggregate_id)
-        made = fold_version(domain, working, reader, aggregate_type, aggregate_id, row.version)
+        made = fold_version(domain, working, reader, aggregate_type, aggregate_id, row.version, afresh=True)
         stored = aggregate_of(row)
         if made != stored:
             raise Corrupt(
@@ -201,35 +202,33 @@ def verify_aggregate(domain: Domain, aggregate_type: str, aggregate_id: str) -> 
 
 
 def fold_version(
-    domain: Domain, working: WorkingSet, reader: LogReader, aggregate_type: str, aggregate_id: str, version: int
+    domain: Domain,
+    working: WorkingSet,
+    reader: LogReader,
+    aggregate_type: str,
+    aggregate_id: str,
+    version: int,
+    *,
+    afresh: bool = False,
 ) -> Aggregate:
-    """Inside a query of `Domain.read`: an aggregate at a version, folded from its events. Raises NotFound, Corrupt."""
+    """Inside a query of `Domain.read`: an aggregate at a version, folded from its events. Raises NotFound, Corrupt.
+
+    It begins with the nearest snapshot, unless `afresh`.
+    """
     row = get_row(domain, working.index, aggregate_type, aggregate_id)
     name = f"'{aggregate_type}/{aggregate_id}'"
     if not 0 < version <= row.version:
         raise NotFound(f"aggregate {name} has no version {version}, its latest is {row.version}")
     assert row.n is not None  # noqa: S101 - a stored row
-    state: dict[str, Any] = {}
-    extensions: dict[str, Any] = {}
-    edge: list[bytes] = []
-    archived = False
-    created_at = updated_at = ""
-    for count, stored in enumerate(reader.events(working.index.positions(row.n, 1, version))):
-        event = decode_stored(stored, 0)
-        if (event.aggregate_type, event.aggregate_id, event.version) != (aggregate_type, aggregate_id, count + 1):
-            raise Corrupt(f"the event at position {stored.position} is not version {count + 1} of {name}")
-        merkle.append(edge, count, merkle.leaf_hash(stored.envelope))
-        fold(state, extensions, event.event_type, event.payload, event.metadata)
-        if event.event_type in (ARCHIVED, RESTORED):
-            archived = event.event_type == ARCHIVED
-        created_at = created_at or event.created_at
-        updated_at = event.created_at
-    root = merkle.edge_root(edge)
-    if version == row.version and root != row.root:
+    start = None if afresh else find_start(domain, working.index, reader, row, version)
+    folding = start or Folding(aggregate_type, aggregate_id)
+    for stored in reader.events(working.index.positions(row.n, folding.count + 1, version)):
+        folding.add(stored)
+    if not edges_agree(folding.edge, version, row):
+        if start is not None:
+            return fold_version(domain, working, reader, aggregate_type, aggregate_id, version, afresh=True)
         raise Corrupt(f"the events of aggregate {name} do not have the root that the index holds for them")
-    return Aggregate(
-        aggregate_type, aggregate_id, version, state, extensions, root.hex(), created_at, updated_at, archived
-    )
+    return folding.aggregate()
 
 
 def get_row(domain: Domain, index: Index, aggregate_type: str, aggregate_id: str) -> Row:

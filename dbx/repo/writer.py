@@ -21,6 +21,7 @@ from dbx.repo.build import Builder
 from dbx.repo.enforcement import find_rules
 from dbx.repo.log import read_ref, stale_journals
 from dbx.repo.seal import seal
+from dbx.repo.thresholds import has_thresholds
 from dbx.repo.transaction import Append as Append
 from dbx.repo.transaction import Committed as Committed
 from dbx.repo.transaction import reflog_entry
@@ -142,6 +143,12 @@ def write_group(domain: Domain, group: Sequence[Append]) -> None:
         for request in group:
             if request.error is None:
                 write_group(domain, [request])
+    elif has_thresholds(domain):
+        from dbx.repo.autosnapshot import after_commit
+
+        done = [request.result for request in group if request.result is not None]
+        if done:
+            after_commit(domain, done[0].commit.position, done)
 
 
 def _write_group(domain: Domain, group: Sequence[Append]) -> bool:

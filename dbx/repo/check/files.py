@@ -39,6 +39,8 @@ _KNOWN = frozenset(
     | {
         "staging.lock",
         "snapshots.db",
+        "snapshots.db-wal",
+        "snapshots.db-shm",
         "queue.db",
         "segments",
         "manifests",

@@ -1,0 +1,50 @@
+"""Folding an aggregate again whose event lost its body (format.md §3, body_erased), from what is left."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dbx.model.event import fold
+from dbx.repo.events import decode_stored
+from dbx.repo.log import LogReader
+from dbx.repo.snapshotfile import NAME, snapshots_of
+
+if TYPE_CHECKING:
+    from dbx.repo.domain import Domain
+    from dbx.repo.record import Record
+    from dbx.repo.working import WorkingSet
+
+
+def refold_record(domain: Domain, working: WorkingSet, record: Record) -> None:
+    """Make the state and the extensions of a record again. Its snapshots lose theirs, until they are made anew.
+
+    Every erased body comes by here, whether it was erased in this copy or in another. Raises OSError or Corrupt when
+    the snapshots cannot be written: what they hold must not outlive the body.
+    """
+    state: dict[str, Any] = {}
+    extensions: dict[str, Any] = {}
+    stored = [] if record.n is None else working.index.positions(record.n)
+    reader = LogReader(domain.directory, working)
+    try:
+        for found in reader.events([*stored, *record.fresh]):
+            event = decode_stored(found, 0)
+            fold(state, extensions, event.event_type, event.payload, event.metadata)
+    finally:
+        reader.close()
+    _empty_snapshots(domain, record)
+    record.state, record.extensions, record.refold = state, extensions, False
+
+
+def _empty_snapshots(domain: Domain, record: Record) -> None:
+    if not domain.directory.exists(NAME):
+        return
+    file = snapshots_of(domain)
+    try:
+        snapshots = file.find()
+        if snapshots is not None:
+            snapshots.empty(record.type, record.id)
+    except OSError:
+        # On a read-only disk neither the index nor this can be written, and every process comes by here again.
+        if not domain.in_memory:
+            raise
+        file.is_trusted = False

@@ -1,0 +1,267 @@
+"""snapshots.db: a local SQLite database of aggregates as they were at some of their versions.
+
+It belongs to one copy of a domain: no clone or fork has it. Nothing that is asked of the log depends on it. Each row
+has a checksum, so that a flipped bit is not believed, and what is deleted is overwritten. Times are the text of events,
+hashes are raw.
+"""
+
+from __future__ import annotations
+
+import errno
+import sqlite3
+from contextlib import contextmanager
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from dbx.errors import Corrupt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+LAYOUT = 1
+_SCHEMA = (
+    "CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID",
+    "CREATE TABLE snapshot (id INTEGER PRIMARY KEY, type TEXT NOT NULL, aggregate TEXT NOT NULL,"
+    " version INTEGER NOT NULL, root BLOB NOT NULL, edge BLOB NOT NULL, leaf BLOB NOT NULL, state BLOB NOT NULL,"
+    " extensions BLOB NOT NULL, created_at TEXT NOT NULL, updated_at TEXT NOT NULL, archived INTEGER NOT NULL,"
+    " taken_at TEXT NOT NULL, comment TEXT, automatic INTEGER NOT NULL, checksum BLOB NOT NULL,"
+    " emptied INTEGER NOT NULL DEFAULT 0)",
+    "CREATE INDEX snapshot_name ON snapshot (type, aggregate, version)",
+    "CREATE INDEX snapshot_emptied ON snapshot (emptied) WHERE emptied = 1",
+    "CREATE UNIQUE INDEX snapshot_automatic ON snapshot (type, aggregate, version) WHERE automatic = 1",
+)
+_COLUMNS = (
+    "id, type, aggregate, version, root, edge, leaf, state, extensions, created_at, updated_at, archived, taken_at,"
+    " comment, automatic"
+)
+_SIZE = "length(state) + length(extensions) + length(edge) + length(coalesce(comment, '')) + 256"
+_DELETED_AT_ONCE = 500
+
+
+class SnapshotsDamaged(Corrupt):
+    """snapshots.db, or a row of it, does not add up. What it holds can be made again from the log."""
+
+
+class SnapshotsUnavailable(OSError):
+    """snapshots.db cannot be opened or written: no permission, a full disk, another process for too long."""
+
+
+class SnapshotRow(NamedTuple):
+    """A snapshot. `edge` is the right edge of the aggregate's tree at that version, `leaf` the last of its leaves."""
+
+    id: int
+    type: str
+    aggregate: str
+    version: int
+    root: bytes
+    edge: bytes
+    leaf: bytes
+    state: bytes
+    extensions: bytes
+    created_at: str
+    updated_at: str
+    archived: int
+    taken_at: str
+    comment: str | None
+    automatic: int
+
+    def checksum(self) -> bytes:
+        """Eight bytes that a row changed by accident does not have."""
+        parts = (
+            f"{self.id} {self.type}/{self.aggregate} {self.version} {self.created_at} {self.updated_at} {self.archived}"
+            f" {self.taken_at} {self.automatic} {len(self.edge)} {len(self.state)} {self.comment!r}"
+        ).encode("utf-8", "surrogatepass")
+        return sha256(b"".join((parts, self.root, self.edge, self.leaf, self.state, self.extensions))).digest()[:8]
+
+    def size_bytes(self) -> int:
+        """About how many bytes it takes in the file."""
+        return len(self.state) + len(self.extensions) + len(self.edge) + len(self.comment or "") + 256
+
+
+class Snapshots:
+    """A connection to snapshots.db. Every sqlite3 error comes out as one of the two above."""
+
+    def __init__(self, path: str, *, timeout_s: float = 10.0) -> None:
+        self.path = path
+        with self._guard():
+            self._db = sqlite3.connect(path, timeout=timeout_s, isolation_level=None, check_same_thread=False)
+            try:
+                self._prepare()
+            except BaseException:
+                self._db.close()
+                raise
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._db.close()
+
+    def _prepare(self) -> None:
+        execute = self._db.execute
+        execute("PRAGMA auto_vacuum=INCREMENTAL").close()
+        if execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+            execute("PRAGMA journal_mode=WAL").close()
+        execute("PRAGMA synchronous=FULL").close()
+        execute("PRAGMA secure_delete=ON").close()
+        layout = execute("PRAGMA user_version").fetchone()[0]
+        if layout == 0:
+            execute("BEGIN IMMEDIATE")
+            try:
+                if execute("PRAGMA user_version").fetchone()[0] == 0:
+                    for statement in _SCHEMA:
+                        execute(statement)
+                    execute(f"PRAGMA user_version={LAYOUT}")
+                execute("COMMIT")
+            except BaseException:
+                execute("ROLLBACK")
+                raise
+        elif layout != LAYOUT:
+            raise SnapshotsDamaged(f"'{self.path}' was written by a newer dbx", hint="upgrade dbx")
+
+    @contextmanager
+    def _guard(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            text = str(error)
+            if any(word in text for word in ("locked", "full", "readonly", "unable to open", "disk I/O")):
+                raise SnapshotsUnavailable(errno.EIO, f"SQLite says: {text}", self.path) from error
+            raise self._damaged(text) from error
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+            raise self._damaged(str(error)) from error
+
+    def _damaged(self, why: str) -> SnapshotsDamaged:
+        return SnapshotsDamaged(
+            f"'{self.path}' cannot be read: {why}",
+            hint="snapshots are copies of what the log holds: remove the file, and take them again",
+            details={"file": "snapshots.db"},
+        )
+
+    def _all(self, sql: str, *values: Any) -> list[Any]:
+        with self._guard():
+            return self._db.execute(sql, values).fetchall()
+
+    @contextmanager
+    def write(self) -> Iterator[None]:
+        """A write transaction: all or nothing, durable when it ends."""
+        with self._guard():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    def get_meta(self, name: str) -> Any:
+        """A named value, None when it was never set."""
+        found = self._all("SELECT value FROM meta WHERE name = ?", name)
+        return found[0][0] if found else None
+
+    def set_meta(self, name: str, value: Any) -> None:
+        """Inside or outside `write`."""
+        with self._guard():
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
+
+    def put(self, row: SnapshotRow) -> None:
+        """Add a snapshot, or put it in the place of the one with its id or of an automatic one of the same version.
+
+        Inside `write`.
+        """
+        with self._guard():
+            self._db.execute(
+                f"INSERT OR REPLACE INTO snapshot ({_COLUMNS}, checksum) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                (*row, row.checksum()),
+            )
+
+    def has_automatic(self, aggregate_type: str, aggregate: str, version: int, leaf: bytes) -> bool:
+        """Whether there is an automatic snapshot of a version whose last event is this one."""
+        sql = "SELECT leaf FROM snapshot WHERE automatic = 1 AND type = ? AND aggregate = ? AND version = ?"
+        return (leaf,) in self._all(sql, aggregate_type, aggregate, version)
+
+    def find(self, snapshot_id: int) -> SnapshotRow | None:
+        """One snapshot. Raises SnapshotsDamaged when its checksum does not fit."""
+        found = self._all(f"SELECT {_COLUMNS}, checksum FROM snapshot WHERE id = ?", snapshot_id)
+        return checked_snapshot(found[0]) if found else None
+
+    def rows(
+        self,
+        aggregate_type: str | None = None,
+        aggregate: str | None = None,
+        version: int | None = None,
+        *,
+        after: tuple[str, str, int, int] = ("", "", 0, -1),
+        take: int = -1,
+    ) -> list[SnapshotRow]:
+        """Snapshots by type, id, version and own id, beginning behind `after`, those four of a snapshot."""
+        where, values = ["(type, aggregate, version, id) > (?, ?, ?, ?)"], list[Any](after)
+        for column, value in (("type", aggregate_type), ("aggregate", aggregate), ("version", version)):
+            if value is not None:
+                where.append(f"{column} = ?")
+                values.append(value)
+        sql = (
+            f"SELECT {_COLUMNS}, checksum FROM snapshot WHERE {' AND '.join(where)}"
+            " ORDER BY type, aggregate, version, id LIMIT ?"
+        )
+        return [checked_snapshot(found) for found in self._all(sql, *values, take)]
+
+    def nearest(self, aggregate_type: str, aggregate: str, version: int, take: int) -> list[tuple[Any, ...]]:
+        """The last few snapshots of an aggregate that are not above a version, unchecked, the highest version first."""
+        return self._all(
+            f"SELECT {_COLUMNS}, checksum FROM snapshot WHERE type = ? AND aggregate = ? AND version <= ?"
+            " AND emptied = 0"
+            " ORDER BY version DESC, id DESC LIMIT ?",
+            aggregate_type, aggregate, version, take,
+        )  # fmt: skip
+
+    def outlines(self, aggregate_type: str | None = None, aggregate: str | None = None) -> list[tuple[Any, ...]]:
+        """(id, type, aggregate, version, taken_at, bytes) of snapshots: all, of a type, or of one aggregate."""
+        return self._all(
+            f"SELECT id, type, aggregate, version, taken_at, {_SIZE} FROM snapshot"
+            " WHERE (?1 IS NULL OR type = ?1) AND (?2 IS NULL OR aggregate = ?2)",
+            aggregate_type, aggregate,
+        )  # fmt: skip
+
+    def empty(self, aggregate_type: str, aggregate: str) -> None:
+        """Overwrite the states of an aggregate's snapshots, durably: they held what was erased meanwhile."""
+        with self.write():
+            self._db.execute(
+                "UPDATE snapshot SET emptied = 1, state = x'', extensions = x'' WHERE type = ? AND aggregate = ?",
+                (aggregate_type, aggregate),
+            )
+        self.shrink()
+
+    def emptied(self, take: int) -> list[tuple[int, str, str, int, str, str | None, int]]:
+        """(id, type, aggregate, version, taken_at, comment, automatic) of snapshots that are to be made anew."""
+        return self._all(
+            "SELECT id, type, aggregate, version, taken_at, comment, automatic FROM snapshot WHERE emptied = 1 LIMIT ?",
+            take,
+        )
+
+    def delete(self, ids: Sequence[int]) -> None:
+        """Remove snapshots, inside `write`."""
+        with self._guard():
+            for at in range(0, len(ids), _DELETED_AT_ONCE):
+                part = ids[at : at + _DELETED_AT_ONCE]
+                self._db.execute(f"DELETE FROM snapshot WHERE id IN ({','.join('?' * len(part))})", part)
+
+    def shrink(self) -> None:
+        """Give the room of what was deleted back to the file system, and leave nothing of it in the log of writes."""
+        with self._guard():
+            self._db.executescript("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE)").close()
+
+
+def checked_snapshot(values: Sequence[Any]) -> SnapshotRow:
+    """A row from its columns. Raises SnapshotsDamaged when its checksum does not fit."""
+    row = SnapshotRow(*values[:15])
+    try:
+        sound = row.checksum() == values[15]
+    except (TypeError, UnicodeError):  # one bit makes a text of a blob
+        sound = False
+    if sound:
+        return row
+    raise SnapshotsDamaged(
+        f"snapshot '{row.id}' is damaged: its checksum does not fit",
+        hint=f"remove those of the aggregate with 'dbx snapshots prune {row.type} {row.aggregate} --keep-last 0'",
+        details={"snapshot_id": str(row.id)},
+    )
