@@ -17,7 +17,7 @@ from dbx.model.moment import find_moment
 from dbx.model.time import format_time
 from dbx.repo.query import aggregate_of
 from dbx.store.indexlayout import IndexDamaged
-from dbx.store.scanindex import Where, find_times, read_columns, read_numbers, read_rows
+from dbx.store.scanindex import Where, find_times, read_active_types, read_columns, read_numbers, read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -76,6 +76,11 @@ def iterate(domain: Domain, scan: Scan) -> Iterator[Aggregate]:
     if len(scan.sort) == 1 and key.field == "updated_at":
         return _by_key(domain, scan, where, ("updated_at", "type", "id"), descending=key.descending)
     return _by_number(domain, scan, where)
+
+
+def find_active_types(domain: Domain) -> list[str]:
+    """The types of which any aggregate is not archived, sorted."""
+    return domain.read(lambda working, _: read_active_types(working.index))
 
 
 def find_time(domain: Domain, aggregate_type: str, aggregate_id: str, field: str) -> str | None:

@@ -68,3 +68,8 @@ def find_times(index: Index, aggregate_type: str, aggregate_id: str) -> tuple[st
 def has_archived(index: Index) -> bool:
     """Whether any aggregate is archived."""
     return index.one("SELECT 1 FROM aggregate WHERE archived LIMIT 1") is not None
+
+
+def read_active_types(index: Index) -> list[str]:
+    """The types of which any aggregate is not archived, sorted."""
+    return [found[0] for found in index.all("SELECT DISTINCT type FROM aggregate WHERE NOT archived ORDER BY type")]
