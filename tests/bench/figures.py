@@ -59,7 +59,7 @@ def ratio_of(above: Sequence[float], below: Sequence[float]) -> float:
 
 def format_figure(figure: Figure) -> str:
     """One line of text."""
-    line = f"  {figure.name:<34} {_quantity(figure.value, figure.unit):>12}"
+    line = f"  {figure.name:<38} {_quantity(figure.value, figure.unit):>12}"
     if figure.reference is not None:
         line += f"   {figure.beside} {_quantity(figure.reference, figure.unit)}"
     if figure.ratio is not None:

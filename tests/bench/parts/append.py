@@ -38,6 +38,8 @@ def measure(bench: Bench) -> Iterator[Figure]:
     yield faster("append, one thread", one, theirs, beside="sqlite3", least=1.2)
     yield faster(f"append, {_THREADS} threads", many, theirs, beside="sqlite3")
     yield slower("append, one thread", one, floor, beside="write and fdatasync")
+    cpu, their_cpu = ([each / size for each in took[name]] for name in ("one cpu", "sqlite3 cpu"))
+    yield slower("append, processor time", cpu, their_cpu, beside="sqlite3")
     yield Figure("append, one thread", 1 / median(one), "events/s", 1 / median(theirs), "sqlite3")
     yield Figure(f"append, {_THREADS} threads", 1 / median(many), "events/s", 1 / median(one), "one thread")
     strace = shutil.which("strace")
@@ -93,10 +95,13 @@ def _time(root: str, windows: int, size: int) -> dict[str, list[float]]:
     total = (windows + 1) * size
     mine, grouped, theirs, idle = (iter(workload.events(total, 1000)) for _ in range(4))
 
-    def window(work: Any, source: Iterator[dict[str, Any]]) -> float:
+    busy: dict[str, list[float]] = {}
+
+    def window(work: Any, source: Iterator[dict[str, Any]], name: str = "") -> float:
         events = [next(source) for _ in range(size)]
-        start = time.perf_counter()
+        start, cpu = time.perf_counter(), time.process_time()
         work(events)
+        busy.setdefault(name, []).append(time.process_time() - cpu)
         return time.perf_counter() - start
 
     def insert(events: Sequence[dict[str, Any]]) -> None:
@@ -115,8 +120,8 @@ def _time(root: str, windows: int, size: int) -> dict[str, list[float]]:
 
     runs = {
         "floor": lambda: window(sync, idle),
-        "one": lambda: window(lambda events: _append_all(domain, events), mine),
-        "sqlite3": lambda: window(insert, theirs),
+        "one": lambda: window(lambda events: _append_all(domain, events), mine, "one cpu"),
+        "sqlite3": lambda: window(insert, theirs, "sqlite3 cpu"),
         "many": lambda: window(lambda events: _append_grouped(domain, events), grouped),
     }
     in_turn(1, runs)
@@ -129,7 +134,7 @@ def _time(root: str, windows: int, size: int) -> dict[str, list[float]]:
     repository.close()
     if stored != 2 * total:
         raise SystemExit(f"{2 * total} events were appended, {stored} are there")
-    return took
+    return {**took, "one cpu": busy["one cpu"][1:], "sqlite3 cpu": busy["sqlite3 cpu"][1:]}
 
 
 def _append(root: str, count: int) -> None:
