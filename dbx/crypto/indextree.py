@@ -81,13 +81,13 @@ def root_of(items: Iterable[Item]) -> bytes:
         number = int.from_bytes(key, "big")
         d = 256 - (previous ^ number).bit_length()
         while splits and splits[-1] > d:
-            current = node_hash(splits.pop(), hashes.pop(), current)
+            current = sha256(_NODE[splits.pop()] + hashes.pop() + current).digest()
         hashes.append(current)
         splits.append(d)
         current = leaf
         previous = number
     while splits:
-        current = node_hash(splits.pop(), hashes.pop(), current)
+        current = sha256(_NODE[splits.pop()] + hashes.pop() + current).digest()
     return current
 
 

@@ -37,7 +37,7 @@ def find_rules(domain: Domain) -> Rules | None:
     Raises Invalid for a schema file that is not named after a type, Corrupt where a published one is damaged.
     """
     known = domain.rules
-    if known is not None and known.stamp == tuple(map(_stat, known.paths)):
+    if known is not None and all(map(_is_still, known.paths, known.stamp)):
         return known.rules
     directory = domain.directory
     names = [*_WATCHED, *(f"{SCHEMAS}/{name}" for name in directory.names(SCHEMAS))]
@@ -74,6 +74,11 @@ def _load(domain: Domain, *, has_schemas: bool) -> Rules | None:
 
     rules = load_rules(domain, strict=restrict == "strict")
     return None if rules.is_empty else rules
+
+
+def _is_still(path: str, stamp: tuple[int, int, int] | None) -> bool:
+    """Whether a file looks as it did. Most are not there, and an exception costs more than all the rest."""
+    return not os.access(path, os.F_OK) if stamp is None else _stat(path) == stamp
 
 
 def _stat(path: str) -> tuple[int, int, int] | None:

@@ -147,6 +147,8 @@ def build_single(
     if record.archived or (expected is not None and (type(expected) is not int or expected != version)):
         return None
     event_id = snowflake.first_id(now_us, worker, last_id or None)
+    if working.is_taken(event_id, event_id) or working.is_staged(event_id, event_id):
+        return None
     meta = draft.metadata_text
     salt = urlsafe_b64encode(entropy(12)).decode()
     begin = f'"metadata":{meta},' if meta else ""

@@ -127,3 +127,13 @@ def test_what_was_appended_is_the_callers_no_longer(tmp_path: Path) -> None:
         assert event.payload is not None
         event.payload["a"].append(3)
         assert domain.get("order", "o-1").state == {"a": [1]}
+
+
+def test_an_id_that_came_with_another_event_is_not_drawn(tmp_path: Path) -> None:
+    with dbx.init(str(tmp_path / "r"), clock=lambda: 1_790_000_000_000_000) as repository:
+        domain = repository.domain()
+        first = domain.append("order", "o-1", "placed", {}).event_id
+        domain.append("order", "o-1", "placed", {}, event_id=first + 1)
+        drawn = [domain.append("order", "o-1", "placed", {}).event_id for _ in range(20)]
+        assert len({first, first + 1, *drawn}) == 22
+        assert drawn == sorted(drawn)
