@@ -464,15 +464,25 @@ def test_a_journal_behind_what_the_ref_knows_is_never_thrown_away(tmp_path: Path
     assert sorted(os.listdir(path / "segments")) == before
 
 
-def test_the_reflog_is_whole_once_a_domain_is_closed_or_read_anew(tmp_path: Path) -> None:
+def test_the_reflog_is_whole_once_a_domain_is_closed(tmp_path: Path) -> None:
     with closing(open_repository(tmp_path)) as opened:
         domain = opened.domain()
-        appender = Appender(domain)
+        for n in range(40):
+            Appender(domain).append(Append([item("o-1", n=n)], issued_by=None))
+        assert domain.reflog.holds
+    with closing(open_repository(tmp_path)) as opened:
+        assert [entry.seq for entry in opened.domain().reflog.read()] == list(range(40))
+
+
+def test_the_reflog_stays_in_order_when_another_process_comes_between(tmp_path: Path) -> None:
+    with closing(open_repository(tmp_path)) as opened:
+        appender = Appender(opened.domain())
         for n in range(40):
             appender.append(Append([item("o-1", n=n)], issued_by=None))
-        assert domain.reflog.holds
         with closing(open_repository(tmp_path)) as other:
             Appender(other.domain()).append(Append([item("o-2")], issued_by=None))
         appender.append(Append([item("o-1")], issued_by=None))
     with closing(open_repository(tmp_path)) as opened:
-        assert {entry.seq for entry in opened.domain().reflog.read()} == set(range(42))
+        told = [entry.seq for entry in opened.domain().reflog.read()]
+        assert told == sorted(told)
+        assert told[-2:] == [40, 41]
