@@ -33,8 +33,14 @@ class _RemoteName(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # g
 
 
 REMOTE = _RemoteName()
+_TIMEOUT = "dbx.remote.timeout"
 
 remote_argument = click.argument("remote", metavar="[REMOTE]", required=False, type=REMOTE)
+
+
+def _keep_timeout(ctx: click.Context, _: click.Parameter, value: float | None) -> None:
+    if value is not None:
+        ctx.meta[_TIMEOUT] = value
 
 
 def token_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -45,6 +51,20 @@ def token_options(function: Callable[..., Any]) -> Callable[..., Any]:
     ):
         function = option(function)
     return function
+
+
+def reach_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What a command that reaches a remote takes: its token, and how long it may say nothing."""
+    option = click.option(
+        "--timeout",
+        "timeout_s",
+        metavar="SECONDS",
+        type=params.SECONDS,
+        expose_value=False,
+        callback=_keep_timeout,
+        help="Give up on a remote that says nothing for so long (default 30).",
+    )
+    return token_options(option(function))
 
 
 def aggregate_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -73,7 +93,8 @@ def access(invocation: Invocation, token: str | None, token_file: str | None, ba
 
     safe = invocation.environment.get("DBX_SAFE_DIRECTORIES", "").split(os.pathsep)
     found = params.find_secret(invocation, token, token_file, "DBX_TOKEN")
-    return Made(found, [path for path in safe if path], None if bar is None else bar.update)
+    timeout_s = click.get_current_context().meta.get(_TIMEOUT)
+    return Made(found, [path for path in safe if path], None if bar is None else bar.update, timeout_s)
 
 
 def point_value(point: Point) -> dict[str, Any] | None:

@@ -41,7 +41,8 @@ def pulled_aggregates_lines(done: PulledAggregates) -> list[str]:
     if not done.aggregates:
         lines = [f"The aggregates of domain '{done.domain}' are already up to date with {where}."]
     elif done.dry_run:
-        lines = [f"Would pull events of {counted(done.aggregates, 'aggregate')} from {where}."]
+        what = f"{counted(done.events, 'event')} of {counted(done.aggregates, 'aggregate')}"
+        lines = [f"Would pull {what} from {where}."]
     else:
         what = f"{counted(done.events, 'event')} of {counted(done.aggregates, 'aggregate')}"
         lines = [f"Pulled {what} from {where}, in commit {(done.commit or '')[:12]}."]

@@ -88,7 +88,7 @@ def pull_aggregates(
             raise parted(found.parted)
         if dry_run or not found.theirs:
             return PulledAggregates(
-                remote.name, remote.url, domain.name, len(found.theirs), 0, None, len(found.ours), dry_run
+                remote.name, remote.url, domain.name, len(found.theirs), found.events, None, len(found.ours), dry_run
             )
         terms = Terms(session.actor, f"pull: aggregates from {remote.name}", progress=access.progress)
         with link.transport.histories(found.theirs) as lines:

@@ -67,8 +67,8 @@ class Transport(Protocol):
     def send(self, offer: Offer) -> None:
         """Hand a bundle over; on return the other side has checked it, and has moved its ref, durably."""
 
-    def roots(self, aggregate_type: str, aggregate_id: str | None) -> list[Root]:
-        """The aggregates of a type, or one, with versions and roots."""
+    def roots(self, aggregate_type: str | None, aggregate_id: str | None) -> list[Root]:
+        """The aggregates of a type, or one, or all of them, with versions and roots."""
 
     def prefix_roots(self, wanted: Sequence[Wanted]) -> list[str | None]:
         """The roots that aggregates had at versions; None where they never were."""

@@ -87,9 +87,9 @@ class HttpTransport:
         with self._answer("POST", "bundle", {}, offer.blocks(), offer.size) as read:
             wire.decode_description(_whole(read, wire.MAX_BYTES))
 
-    def roots(self, aggregate_type: str, aggregate_id: str | None) -> list[Root]:
+    def roots(self, aggregate_type: str | None, aggregate_id: str | None) -> list[Root]:
         """Aggregates with versions and roots."""
-        query = {"type": aggregate_type} | ({} if aggregate_id is None else {"id": aggregate_id})
+        query = {key: text for key, text in (("type", aggregate_type), ("id", aggregate_id)) if text is not None}
         with self._answer("GET", "roots", query) as read:
             lines = split(_pieces(read, MAX_ROOTS_BYTES), max_bytes=wire.MAX_BYTES)
             return [Root(*wire.decode_root(line)) for line in wire.until_end(lines)]

@@ -32,12 +32,15 @@ class Relation(NamedTuple):
 class Comparison(NamedTuple):
     """Aggregates by version and root: those that the other side has further, those that we have, and those that differ.
 
-    Each `Wanted` is an aggregate with the version that the side which lacks events is at.
+    Each `Wanted` is an aggregate with the version that the side which lacks events is at. `same` counts those that are
+    equal, `events` what we lack.
     """
 
     theirs: list[Wanted]
     ours: list[Wanted]
     parted: list[Parted]
+    same: int
+    events: int
 
 
 def relate(domain: Domain, mine: Point, transport: Transport, theirs: Point) -> Relation:
@@ -66,14 +69,15 @@ def relate(domain: Domain, mine: Point, transport: Transport, theirs: Point) -> 
 
 
 def compare_aggregates(
-    domain: Domain, transport: Transport, aggregate_type: str, aggregate_id: str | None
+    domain: Domain, transport: Transport, aggregate_type: str | None, aggregate_id: str | None
 ) -> Comparison:
-    """Compare the aggregates of a type, or one, by version and root, and see which may be extended."""
+    """Compare the aggregates of a type, or one, or all of them, by version and root, and see which may be extended."""
     mine = {(root[0], root[1]): root for root in list_roots(domain, aggregate_type, aggregate_id)}
     theirs = {(root[0], root[1]): root for root in transport.roots(aggregate_type, aggregate_id)}
     behind: list[tuple[Root, Root]] = []
     ahead: list[tuple[Root, Root]] = []
-    found = Comparison([], [], [])
+    found = Comparison([], [], [], 0, 0)
+    same = 0
     for name, other in theirs.items():
         own = mine.get(name)
         if own is None:
@@ -84,6 +88,8 @@ def compare_aggregates(
             ahead.append((own, other))
         elif own.root != other.root:
             found.parted.append(_part(domain, transport, own, other))
+        else:
+            same += 1
     found.ours.extend(Wanted(*name, 0) for name in mine if name not in theirs)
     for at in range(0, len(behind), _ROOTS_AT_ONCE):
         pairs = behind[at : at + _ROOTS_AT_ONCE]
@@ -93,7 +99,8 @@ def compare_aggregates(
         pairs = ahead[at : at + _ROOTS_AT_ONCE]
         roots = prefix_roots(domain, [Wanted(*other[:3]) for _, other in pairs])
         _judge(domain, transport, pairs, roots, [other.root for _, other in pairs], found.ours, found.parted)
-    return found
+    events = sum(theirs[one[0], one[1]].version - one.version for one in found.theirs)
+    return found._replace(same=same, events=events)
 
 
 def _judge(

@@ -65,7 +65,7 @@ class PathTransport:
         with quarantined(self._domain.directory) as directory:
             receive(self._domain, bring(directory, offer), Terms(self._means.actor, f"push: from {self._means.name}"))
 
-    def roots(self, aggregate_type: str, aggregate_id: str | None) -> list[Root]:
+    def roots(self, aggregate_type: str | None, aggregate_id: str | None) -> list[Root]:
         """Aggregates with versions and roots."""
         return list(list_roots(self._domain, aggregate_type, aggregate_id))
 

@@ -256,7 +256,7 @@ def _receive(domain: Domain, request: Request, grant: Grant, stack: ExitStack) -
 
 
 def _roots(domain: Domain, request: Request, grant: Grant, stack: ExitStack) -> Answer:
-    kind = names.check_type(request.query.get("type", ""))
+    kind = None if "type" not in request.query else names.check_type(request.query["type"])
     name = None if "id" not in request.query else names.check_id(request.query["id"])
     return _lines(wire.encode_root(*root) for root in list_roots(domain, kind, name))
 

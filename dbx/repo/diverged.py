@@ -12,11 +12,8 @@ from typing import TYPE_CHECKING, Literal
 
 from dbx.crypto import merkle
 from dbx.errors import Conflict
-from dbx.formats.checkpoint import parse_checkpoint
 from dbx.formats.commit import encode_commit
 from dbx.formats.manifest import ManifestEntry
-from dbx.formats.note import parse_note
-from dbx.formats.refs import decode_tag
 from dbx.repo import published, schemachain
 from dbx.repo.histories import Parted, parted
 from dbx.repo.log import read_manifest, read_ref
@@ -24,7 +21,7 @@ from dbx.repo.offer import commit_ids, copy_commits, point_at
 from dbx.repo.quarantine import sweep_quarantine
 from dbx.repo.query import get_commit
 from dbx.repo.receive import Received, move_in, note_move, point_of, sealed, set_tracking, settle, vet
-from dbx.repo.revision import MAX_TAG_BYTES
+from dbx.repo.revision import TAGS, read_tag
 from dbx.repo.rewind import Advance, Name, advances, advances_since, rewind
 from dbx.repo.seal import move_ref
 from dbx.repo.working import fold_events
@@ -190,17 +187,10 @@ def _check_unshared(domain: Domain, base: Point) -> None:
                 f"commit {ref.seq} is shared with the remote '{name.split('/')[2]}', so it cannot be committed anew",
                 hint="clone from the authoritative domain, and apply there what is missing",
             )
-    for tag in domain.directory.names("refs/tags"):
-        data = domain.directory.find(f"refs/tags/{tag}", MAX_TAG_BYTES) or b""
-        if _last_seq(data) > base.seq:
+    for name in domain.directory.names(TAGS):
+        found = read_tag(domain, name)
+        if found is not None and found[0] > base.seq:
             raise Conflict(
-                f"tag '{tag}' names a commit that would have to be made anew",
+                f"tag '{name}' names a commit that would have to be made anew",
                 hint="delete the tag if nobody else has it, or clone from the authoritative domain",
             )
-
-
-def _last_seq(tag: bytes) -> int:
-    """The last commit that a tag names, or that a checkpoint covers. Raises Corrupt."""
-    if tag.startswith(b"commit "):
-        return decode_tag(tag)[1]
-    return parse_checkpoint(parse_note(tag).text).size - 1

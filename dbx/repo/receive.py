@@ -21,6 +21,7 @@ from dbx.repo.domainfile import write_domain_file
 from dbx.repo.log import read_manifest, read_ref
 from dbx.repo.quarantine import sweep_quarantine
 from dbx.repo.seal import move_ref, seal, write_manifest
+from dbx.repo.trim import trim
 from dbx.repo.vet import Vetting
 from dbx.repo.working import WorkingSet
 from dbx.repo.writer import writing
@@ -75,15 +76,15 @@ def receive(domain: Domain, arrived: Arrived, terms: Terms) -> Received:
         working = sealed(domain)
         before = point_of(working.head)
         newer = schemachain.check_arrived(domain.directory, arrived.schemas, arrived.header.schemas)
-        has_news = _continues(domain, arrived, working)
-        if has_news:
-            done = _take(domain, working, arrived, terms, newer)
-        else:
+        known = _has(working, arrived.header.head)
+        if known:
             if newer:
                 schemachain.adopt(domain.directory, arrived.schemas, arrived.header.schemas)
             done = Received(before, before, 0, 0, 0)
             if terms.track is not None and arrived.header.head.seq >= 0:
                 track_known(domain, terms.track, arrived.header.head)
+        else:
+            done = _take(domain, working, _continue(domain, arrived, working), terms, newer)
         versions = sum(name.startswith(published.VERSIONS) for name in arrived.schemas) if newer else 0
     return done._replace(schemas=versions)
 
@@ -113,19 +114,21 @@ def adopt_id(domain: Domain, other: str, held: HeldIndex) -> None:
     held.set_meta("domain", other)
 
 
-def _continues(domain: Domain, arrived: Arrived, working: WorkingSet) -> bool:
-    """Whether what arrived goes on where this history ends; False where all of it is known. Raises Conflict."""
-    base, head = arrived.header.base, arrived.header.head
-    mine = working.head
-    if _has(working, head):
-        return False
-    if base == point_of(mine):
-        return True
+def _continue(domain: Domain, arrived: Arrived, working: WorkingSet) -> Arrived:
+    """What arrived, from where our history ends. Raises Conflict where it does not hold that commit."""
+    base, mine = arrived.header.base, point_of(working.head)
+    if base == mine:
+        return arrived
+    if _has(working, base) and mine.seq < arrived.header.head.seq:
+        rest = trim(arrived, mine)
+        if rest is not None:
+            return rest
+    what = f"commit {base.seq}, which the bundle continues, is" if base.seq >= 0 else "what the bundle begins with is"
     raise Conflict(
-        f"commit {base.seq}, which the bundle continues, is not the last of domain '{domain.name}'"
-        if base.seq >= 0
-        else f"the bundle holds a whole history, and domain '{domain.name}' has one of its own",
-        hint="the history has moved meanwhile: fetch it first, and try again" if _has(working, base) else None,
+        f"{what} not where the history of domain '{domain.name}' ends",
+        hint="the history has moved meanwhile: run 'dbx pull'"
+        if _has(working, base)
+        else "a bundle of what comes before is needed first, or it is another domain's",
         details={"base": base.seq, "head": mine.seq},
     )
 

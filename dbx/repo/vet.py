@@ -19,6 +19,7 @@ from dbx.model.event import ARCHIVED, ERASED, RESERVED, RESTORED
 from dbx.repo.check.blocks import BlockReader, read_slowly, split_name
 from dbx.repo.check.shapes import Shapes
 from dbx.repo.log import decode_entry
+from dbx.repo.record import Record
 from dbx.repo.working import fold_events
 from dbx.store.fs import read_at
 from dbx.store.segments import FrameReader, segment_name
@@ -47,6 +48,9 @@ class Vetting:
     `judge` is asked of every commit, of a large one part by part; `has_schema` says whether a schema version is known
     here. `commits` and `events` count what was found good; `owed` are the aggregates whose state must be folded again,
     because an event lost its body: that can be done once the files have come to their place.
+
+    A `loose` one does not know what came before the first commit. It believes the first version of each aggregate that
+    it meets, and leaves index roots out.
     """
 
     def __init__(
@@ -56,9 +60,11 @@ class Vetting:
         has_schema: Callable[[str], bool],
         judge: Judge | None = None,
         redacted: bool = False,
+        loose: bool = False,
         progress: Callable[[int], None] | None = None,
     ) -> None:
         self.working = working
+        self._loose = loose
         self.commits = 0
         self.events = 0
         self._domain = ""
@@ -202,6 +208,8 @@ class Vetting:
     def _fold(self, part: _Part, block: Examined, start: int, end: int) -> None:
         """Rows `start` to `end` of a block belong to a commit."""
         envelopes, bodies = block.envelopes[start:end], block.bodies[start:end]
+        if self._loose:
+            self._believe(envelopes)
         self.watch(block, start, end)
         if self._judge is not None:
             self._judge(part.entry.commit, envelopes, bodies)
@@ -218,11 +226,21 @@ class Vetting:
         commit, working = part.entry.commit, self.working
         if merkle.edge_root(part.edge).hex() != commit.events:
             raise Corrupt(f"the events of commit {commit.seq} do not have the root it names")
-        if self.root_of(map(split_name, part.names)).hex() != commit.index:
+        if not self._loose and self.root_of(map(split_name, part.names)).hex() != commit.index:
             raise Corrupt(f"the index root that commit {commit.seq} names is not that of its aggregates")
         working.advance(commit, part.entry.id)
         self.commits += 1
         self.events += commit.count
+
+    def _believe(self, envelopes: list[bytes]) -> None:
+        """Take aggregates that are met for the first time for what their first event says of the ones before it."""
+        for envelope in envelopes:
+            parts = envelope.decode().split('"')
+            kind, name, before = parts[7], parts[3], int(parts[-1][1:-1]) - 1
+            if before and self.working.find(kind, name) is None:
+                record = self.working.records[kind, name] = Record(kind, name)
+                record.version = record.base = before
+                record.edge = [b"\0" * 32] * before.bit_count()
 
     def root_of(self, names: Iterable[tuple[str, str]]) -> bytes:
         """The index root once these aggregates, of one commit, are as the working set has them."""

@@ -10,6 +10,7 @@ from dbx.cli import params
 from dbx.cli.complete import complete_source
 from dbx.cli.context import Invocation, Options, pass_invocation
 from dbx.cli.frame import define
+from dbx.cli.remoteoptions import given_token
 from dbx.cli.render import emit, note
 from dbx.cli.session import session
 from dbx.cli.text import escape
@@ -17,6 +18,7 @@ from dbx.errors import UsageError
 
 if TYPE_CHECKING:
     from dbx.ops.checkout import CheckedOut, Doomed
+    from dbx.ops.session import Session
 
 
 @define()
@@ -31,6 +33,10 @@ if TYPE_CHECKING:
 )
 @click.option("--delete", is_flag=True, help="Delete the domain with all its events.")
 @click.option("--force", is_flag=True, help="With --delete: do not ask, and delete staged events too.")
+@click.option("--remote", "url", metavar="URL", help="Where push, pull and fetch find the other repository.")
+@click.option("--remote-domain", metavar="NAME", help="The domain there, where URL does not say.")
+@click.option("--token", metavar="TOKEN", type=params.SECRET, help="The token for the remote; - reads it.")
+@click.option("--token-file", metavar="FILE", help="The token is in the first line of FILE.")
 @params.yes_option
 @pass_invocation
 def command(
@@ -40,9 +46,17 @@ def command(
     source: str | None,
     delete: bool,
     force: bool,
+    url: str | None,
+    remote_domain: str | None,
+    token: str | None,
+    token_file: str | None,
     yes: bool,
 ) -> None:
     name = _name(name)
+    token = given_token(token, token_file)
+    has_remote = not (url is None and remote_domain is None and token is None)
+    if delete and has_remote:
+        raise UsageError("'--delete' goes with nothing that is about a remote")
     if delete and (create or source is not None):
         raise UsageError("'--delete' goes with neither '--create' nor '--from'")
     if not delete and (force or yes):
@@ -52,9 +66,17 @@ def command(
         return
     from dbx.ops.checkout import checkout
 
+    if url:
+        from dbx.ops.remote import absolute
+
+        absolute(url, invocation.start_dir)  # a bad address is refused before anything is done
     with session(invocation) as opened:
         done = checkout(opened, name, create=create, source=source)
-    emit(invocation, done._asdict(), _lines(done, create=create))
+        updated = has_remote and _configure(invocation, opened, name, url, remote_domain, token)
+    lines = _lines(done, create=create)
+    if updated:
+        lines.append(f"Updated remote configuration for domain '{name}'.")
+    emit(invocation, {**done._asdict(), **({"remote_updated": updated} if has_remote else {})}, lines)
     forced = invocation.environment.get("DBX_DOMAIN")
     if forced and forced != name:
         note(invocation, f"DBX_DOMAIN says '{forced}', and goes before the domain that is checked out")
@@ -69,6 +91,15 @@ def _name(positional: str | None) -> str:
     if name is None:
         raise UsageError("'dbx checkout' needs the name of a domain", hint="see them with 'dbx domain list'")
     return name
+
+
+def _configure(
+    invocation: Invocation, opened: Session, name: str, url: str | None, remote_domain: str | None, token: str | None
+) -> bool:
+    from dbx.ops.remote import configure
+
+    domain = opened.repository.domain(name)
+    return configure(opened, domain, url=url, token=token, remote_domain=remote_domain, start=invocation.start_dir)
 
 
 def _delete(invocation: Invocation, name: str, *, force: bool, yes: bool) -> None:

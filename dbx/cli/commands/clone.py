@@ -11,7 +11,7 @@ from dbx.cli import params
 from dbx.cli.context import Invocation, pass_invocation
 from dbx.cli.frame import define
 from dbx.cli.progress import progress
-from dbx.cli.remoteoptions import access, aggregate_options, check_aggregate, counted, point_value, token_options
+from dbx.cli.remoteoptions import access, aggregate_options, check_aggregate, counted, point_value, reach_options
 from dbx.cli.render import emit
 from dbx.cli.session import session
 from dbx.cli.text import escape
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @click.argument("name", metavar="[NAME]", required=False, type=params.DOMAIN)
 @aggregate_options
 @click.option("--remote-domain", metavar="NAME", type=params.DOMAIN, help="The domain there, where URL does not say.")
-@token_options
+@reach_options
 @pass_invocation
 def command(
     invocation: Invocation,

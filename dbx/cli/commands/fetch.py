@@ -5,7 +5,7 @@ from __future__ import annotations
 from dbx.cli.context import Invocation, pass_invocation
 from dbx.cli.frame import define
 from dbx.cli.progress import progress
-from dbx.cli.remoteoptions import access, remote_argument, token_options
+from dbx.cli.remoteoptions import access, reach_options, remote_argument
 from dbx.cli.render import emit
 from dbx.cli.session import session
 from dbx.cli.transfers import fetched_lines, fetched_value
@@ -13,7 +13,7 @@ from dbx.cli.transfers import fetched_lines, fetched_value
 
 @define()
 @remote_argument
-@token_options
+@reach_options
 @pass_invocation
 def command(invocation: Invocation, remote: str | None, token: str | None, token_file: str | None) -> None:
     from dbx.ops.fetch import fetch

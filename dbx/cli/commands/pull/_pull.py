@@ -7,7 +7,7 @@ import click
 from dbx.cli.context import Invocation, pass_invocation
 from dbx.cli.frame import define
 from dbx.cli.progress import progress
-from dbx.cli.remoteoptions import access, aggregate_options, check_aggregate, remote_argument, token_options
+from dbx.cli.remoteoptions import access, aggregate_options, check_aggregate, reach_options, remote_argument
 from dbx.cli.render import emit
 from dbx.cli.session import session
 from dbx.cli.transfers import fetched_lines, fetched_value, pulled_aggregates_lines
@@ -18,7 +18,7 @@ from dbx.errors import UsageError
 @remote_argument
 @aggregate_options
 @click.option("--dry-run", is_flag=True, help="With --aggregate: say what would be done, and do nothing.")
-@token_options
+@reach_options
 @pass_invocation
 def command(
     invocation: Invocation,

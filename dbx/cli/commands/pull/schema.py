@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dbx.cli.context import Invocation, pass_invocation
 from dbx.cli.frame import define
-from dbx.cli.remoteoptions import access, counted, remote_argument, token_options
+from dbx.cli.remoteoptions import access, counted, reach_options, remote_argument
 from dbx.cli.render import emit
 from dbx.cli.session import session
 from dbx.cli.text import escape
@@ -13,7 +13,7 @@ from dbx.cli.transfers import fetched_value
 
 @define()
 @remote_argument
-@token_options
+@reach_options
 @pass_invocation
 def command(invocation: Invocation, remote: str | None, token: str | None, token_file: str | None) -> None:
     from dbx.ops.fetch import pull_schemas

@@ -7,7 +7,7 @@ import click
 from dbx.cli.context import Invocation, pass_invocation
 from dbx.cli.frame import define
 from dbx.cli.progress import progress
-from dbx.cli.remoteoptions import access, aggregate_options, check_aggregate, remote_argument, token_options
+from dbx.cli.remoteoptions import access, aggregate_options, check_aggregate, reach_options, remote_argument
 from dbx.cli.render import emit
 from dbx.cli.session import session
 from dbx.cli.transfers import pushed_aggregates_lines, pushed_lines, pushed_value
@@ -17,7 +17,7 @@ from dbx.cli.transfers import pushed_aggregates_lines, pushed_lines, pushed_valu
 @remote_argument
 @aggregate_options
 @click.option("--dry-run", is_flag=True, help="Say what would be pushed, and push nothing.")
-@token_options
+@reach_options
 @pass_invocation
 def command(
     invocation: Invocation,

@@ -6,7 +6,7 @@ import click
 
 from dbx.cli.context import Invocation, pass_invocation
 from dbx.cli.frame import define
-from dbx.cli.remoteoptions import access, counted, remote_argument, token_options
+from dbx.cli.remoteoptions import access, counted, reach_options, remote_argument
 from dbx.cli.render import emit
 from dbx.cli.session import session
 from dbx.cli.text import escape
@@ -16,7 +16,7 @@ from dbx.cli.transfers import pushed_value
 @define()
 @remote_argument
 @click.option("--dry-run", is_flag=True, help="Say what would be pushed, and push nothing.")
-@token_options
+@reach_options
 @pass_invocation
 def command(
     invocation: Invocation, remote: str | None, dry_run: bool, token: str | None, token_file: str | None

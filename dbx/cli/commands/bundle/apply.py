@@ -1,0 +1,40 @@
+"""Take the commits of a bundle into our history."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from dbx.cli.context import Invocation, pass_invocation
+from dbx.cli.frame import define
+from dbx.cli.progress import progress
+from dbx.cli.remoteoptions import counted, point_value, short
+from dbx.cli.render import emit
+from dbx.cli.session import session
+
+
+@define()
+@click.argument("file", metavar="FILE")
+@pass_invocation
+def command(invocation: Invocation, file: str) -> None:
+    from dbx.ops.bundle import apply
+
+    with session(invocation) as opened, progress(invocation, None, "checking") as bar:
+        done = apply(opened, os.path.normpath(os.path.join(invocation.start_dir, file)), progress=bar.update)
+    received = done.received
+    document = {
+        "file": done.file,
+        "domain": done.domain,
+        **received._asdict(),
+        "before": point_value(received.before),
+        "head": point_value(received.head),
+        "up_to_date": not received.commits and not received.schemas,
+    }
+    lines = [f"Domain '{done.domain}' has all of it already."]
+    if received.commits:
+        what = f"{counted(received.commits, 'commit')}, {counted(received.events, 'event')}"
+        lines = [f"Took in {what}.", f"{done.domain}: {short(received.before)} -> {short(received.head)}"]
+    elif received.schemas:
+        lines = [f"Took in {counted(received.schemas, 'schema version')}."]
+    emit(invocation, document, lines)

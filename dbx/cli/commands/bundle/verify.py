@@ -1,0 +1,45 @@
+"""Check every byte of a bundle; no repository is needed."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from dbx.cli.context import Invocation, pass_invocation
+from dbx.cli.frame import define
+from dbx.cli.progress import progress
+from dbx.cli.remoteoptions import counted, point_value
+from dbx.cli.render import emit
+
+
+@define()
+@click.argument("file", metavar="FILE")
+@pass_invocation
+def command(invocation: Invocation, file: str) -> None:
+    from dbx.ops.bundle import verify
+
+    path = os.path.normpath(os.path.join(invocation.start_dir, file))
+    with progress(invocation, None, "checking") as bar:
+        found = verify(path, progress=bar.update)
+    header = found.header
+    document = {
+        "file": path,
+        "domain": header.domain,
+        "name": header.name,
+        "base": point_value(header.base),
+        "head": point_value(header.head),
+        "commits": found.commits,
+        "events": found.events,
+        "schemas": found.schemas,
+        "segments": found.segments,
+        "complete": found.complete,
+        "ok": True,
+    }
+    what = f"{counted(found.commits, 'commit')}, {counted(found.events, 'event')} of domain '{header.name}'"
+    lines = [f"The bundle is sound: {what}."]
+    if not found.complete:
+        lines.append(
+            f"It continues commit {header.base.seq}, {header.base.commit[:12]}; with it, index roots are checked."
+        )
+    emit(invocation, document, lines)

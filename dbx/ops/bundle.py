@@ -1,0 +1,75 @@
+"""A history in one file: make it, check it, take it in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from dbx.errors import Invalid
+from dbx.formats.bundle import START
+from dbx.repo.bundlefile import Verified, reading, verify_bundle, write_bundle
+from dbx.repo.offer import offering, point_at
+from dbx.repo.quarantine import quarantined, unpack
+from dbx.repo.receive import Terms, receive
+from dbx.repo.revision import resolve_revision
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dbx.formats.bundle import Point
+    from dbx.ops.session import Session
+    from dbx.repo.domain import Domain
+    from dbx.repo.receive import Received
+
+
+class Bundled(NamedTuple):
+    """A bundle that was written: what it continues, where it ends, how much it holds; `bytes` is its size."""
+
+    file: str
+    domain: str
+    base: Point
+    head: Point
+    commits: int
+    events: int
+    bytes: int
+
+
+class Applied(NamedTuple):
+    """What a bundle brought to a domain."""
+
+    file: str
+    domain: str
+    received: Received
+
+
+def create(session: Session, path: str, wanted: str | None) -> Bundled:
+    """Write the commits of a range, all of them by default, into a file. Raises Invalid, NotFound."""
+    domain = session.domain
+    base, upto = _range(domain, wanted)
+    with offering(domain, base, upto) as offer:
+        if wanted is not None and not offer.commits:
+            raise Invalid(f"there are no commits in '{wanted}'", hint="write A..B, A.., ..B, or a ref")
+        size = write_bundle(offer, path)
+        return Bundled(path, domain.name, base, offer.header.head, offer.commits, offer.events, size)
+
+
+def verify(path: str, *, progress: Callable[[int], None] | None = None) -> Verified:
+    """Check a bundle; no repository is needed. Raises NotFound, Corrupt."""
+    return verify_bundle(path, progress=progress)
+
+
+def apply(session: Session, path: str, *, progress: Callable[[int], None] | None = None) -> Applied:
+    """Take a bundle's commits into the history. Raises NotFound, Corrupt, Conflict."""
+    domain = session.domain
+    terms = Terms(session.actor, "bundle: apply", progress=progress)
+    with quarantined(domain.directory) as directory, reading(path) as read:
+        return Applied(path, domain.name, receive(domain, unpack(directory, read), terms))
+
+
+def _range(domain: Domain, wanted: str | None) -> tuple[Point, int | None]:
+    if wanted is None:
+        return START, None
+    first, dots, last = wanted.partition("..")
+    if not dots:
+        return START, resolve_revision(domain, wanted).seq
+    base = point_at(domain, resolve_revision(domain, first).seq) if first else START
+    return base, resolve_revision(domain, last).seq if last else None
