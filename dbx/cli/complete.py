@@ -66,6 +66,17 @@ def complete_schema_words(ctx: click.Context, param: click.Parameter, incomplete
     return _items(ctx, "field" if is_field else "event", incomplete, aggregate)
 
 
+def complete_sort(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The fields that a list can be sorted by, those before a comma left alone."""
+    from click.shell_completion import CompletionItem
+
+    from dbx.model.sort import AGGREGATE_FIELDS, EVENT_FIELDS
+
+    before, comma, begun = incomplete.rpartition(",")
+    fields = EVENT_FIELDS if ctx.info_name == "events" else AGGREGATE_FIELDS
+    return [CompletionItem(f"{before}{comma}{field}") for field in fields if field.startswith(begun)]
+
+
 def answer(instruction: str) -> int:
     """Do what the shell's completion function asks: `bash_complete`, `zsh_complete`, `fish_complete`."""
     from click.shell_completion import shell_complete

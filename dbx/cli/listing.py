@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import click
 
-from dbx.cli import render
+from dbx.cli import complete, render
 from dbx.cli.shapes import event_value
 from dbx.errors import UsageError
 
@@ -33,7 +33,10 @@ def listing_options(function: F) -> F:
 def query_options(function: F) -> F:
     """Decorator: `filter` as `expression`, and `sort`."""
     function = click.option(
-        "--sort", metavar="FIELD[:desc][,…]", help="Order by these fields, ascending unless told otherwise."
+        "--sort",
+        metavar="FIELD[:desc][,…]",
+        help="Order by these fields, ascending unless told otherwise.",
+        shell_complete=complete.complete_sort,
     )(function)
     return click.option(
         "--filter", "expression", metavar="EXPR", help="Only those that an expression holds for; see dbx-filter(7)."

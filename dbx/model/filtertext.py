@@ -91,6 +91,10 @@ def parse_tree(text: str) -> Tree:
         raise fault_at(_WHAT, text, MAX_CHARS, f"a filter has at most {MAX_CHARS} characters")
     if not text.strip():
         raise fault_at(_WHAT, text, 0, "the filter is empty", hint=_EXAMPLE)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:  # what a terminal sent was no UTF-8
+        raise fault_at(_WHAT, text, error.start, "this is no character") from None
     return _Parser(text).parse()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,7 @@ def follow_events(session: Session, wanted: WantedEvents, *, check: Callable[[],
         # From here on what is committed is noticed, so nothing falls between the first look and the second.
         end = domain.read(lambda working, _: working.head.position)
         before = (event for event in list_events(session, wanted._replace(take=None)) if event.position < end)
-        yield from before if wanted.take is None else deque(before, wanted.take)
+        yield from before if wanted.take is None else deque(before, min(wanted.take, sys.maxsize))
         while True:
             check()
             upto = domain.read(lambda working, _: working.head.position)

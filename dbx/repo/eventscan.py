@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import sys
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -56,7 +57,7 @@ def iterate_sorted(domain: Domain, scan: EventScan, keys: tuple[SortKey, ...], t
     """
     rank = _ranking(keys)
     if take is not None:
-        yield from heapq.nsmallest(take, iterate(domain, scan), key=rank)
+        yield from heapq.nsmallest(min(take, sys.maxsize), iterate(domain, scan), key=rank)
         return
     ranked = sorted((rank(event), event.position) for event in iterate(domain, scan))
     for at in range(0, len(ranked), _CHUNK):

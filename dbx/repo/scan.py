@@ -35,7 +35,10 @@ _FIRST = 64
 _CHUNK = 1024
 _ENOUGH = 512
 _PER_READ = 32 * _CHUNK
+# SQLite takes so many values and so deep a condition; what goes beyond, the filter decides.
 _MOST_VALUES = 500
+_MOST_PARTS = 16
+_MOST_TAKEN = 2**62
 
 _COLUMNS = {
     "aggregate_type": "type",
@@ -99,7 +102,7 @@ def _where(scan: Scan) -> Where:
         where = where.and_("archived" if scan.archived else "NOT archived")
     if scan.filter is not None:
         tree = scan.filter.tree
-        for part in tree.parts if isinstance(tree, And) else (tree,):
+        for part in tree.parts[:_MOST_PARTS] if isinstance(tree, And) else (tree,):
             where = _narrow(where, part)
     return where
 
@@ -180,7 +183,7 @@ def _by_number(domain: Domain, scan: Scan, where: Where) -> Iterator[Aggregate]:
     order = ", ".join(f"{column} DESC" if descending else column for column, descending in keys)
     if scan.after is not None:
         where = where.and_(f"(created_at, type, id) {'<' if ties else '>'} (?, ?, ?)", *scan.after)
-    limit = -1 if scan.take is None or scan.filter is not None else scan.take
+    limit = -1 if scan.take is None or scan.filter is not None else min(scan.take, _MOST_TAKEN)
     numbers = domain.read(lambda working, _: read_numbers(working.index, where, order, limit))
     for at in range(0, len(numbers), _ENOUGH):
         part = numbers[at : at + _ENOUGH]

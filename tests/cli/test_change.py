@@ -242,6 +242,8 @@ def test_create_can_be_staged(shop: Runner) -> None:
     assert shop("aggregate", "create", "order", "n-1", "--event", "placed", "--stage").status == 4
     assert shop("aggregate", "create", "order", "n-2", "--event", "placed", "--stage", "-m", "x").status == 2
     assert shop("aggregate", "get", "order", "n-1").status == 3
+    created = ("aggregate", "create", "order", "n-3", "--event", "placed", "--dry-run", "--expect-version")
+    assert (shop(*created, "0").status, shop(*created, "1").status, shop(*created, "x").status) == (0, 4, 2)
     shop.ok("commit")
     assert state(shop, "n-1") == {"x": 1}
 

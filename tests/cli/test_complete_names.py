@@ -37,6 +37,12 @@ def test_the_shell_is_answered(shop: Runner) -> None:
     assert ask(shop, "dbx config user.") == ["user.group", "user.name"]
 
 
+def test_fields_to_sort_by(shop: Runner) -> None:
+    assert ask(shop, "dbx aggregate list --sort up") == ["updated_at"]
+    assert ask(shop, "dbx aggregate list --sort version,agg") == ["version,aggregate_type", "version,aggregate_id"]
+    assert ask(shop, "dbx events --sort event") == ["event_type", "event_id"]
+
+
 def test_names_of_every_kind(shop: Runner) -> None:
     here = str(shop.cwd)
     stage_events(shop.cwd)

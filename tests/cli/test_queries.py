@@ -342,3 +342,28 @@ def test_a_listing_by_update_time_is_stable_under_writes(shop: Runner) -> None:
     assert rest == ["o-3", "i-1"]
     times = [a["updated_at"] for a in shop.ok("aggregate", "list", "--sort", "updated_at", "--json").json]
     assert all(a <= b for a, b in pairwise(times))
+
+
+def test_what_is_far_too_much_is_not_too_much(shop: Runner) -> None:
+    many = str(10**30)
+    for options in ([], ["--sort", "version"], ["--sort", "updated_at"], ["--filter", "version < 9"]):
+        assert len(ids(shop, "--take", many, *options)) == 5
+    assert len(numbers(shop, "--take", many)) == len(numbers(shop, "--take", many, "--sort", "version")) == 6
+    following = shop.start("events", "--follow", "--jsonl", "--take", many, stdout=subprocess.PIPE, bufsize=0)
+    try:
+        assert len(lines_of(following, 6)) == 6
+    finally:
+        following.kill()
+        following.wait()
+    for joined in (" AND ", " OR "):
+        assert ids(shop, "--filter", joined.join(["version > 1"] * 4000)) == ["o-2"]
+    listed = ", ".join(f"'o-{n}'" for n in range(4000))
+    assert ids(shop, "--filter", f"aggregate_id IN [{listed}]") == ["o-1", "o-2", "o-3", "o-4"]
+    assert ids(shop, "--filter", "version < 99999999999999999999 AND version > -1e300") == ids(shop)
+
+
+def test_what_is_no_text_is_refused(shop: Runner) -> None:
+    outcome = shop("aggregate", "list", "--filter", b'aggregate_id = "\xff"'.decode("utf-8", "surrogateescape"))
+    assert (outcome.status, "this is no character at column 17" in outcome.stderr) == (5, True)
+    for option in ("--sort", "--cursor"):
+        assert shop("aggregate", "list", option, b"\xff".decode("utf-8", "surrogateescape")).status == 5

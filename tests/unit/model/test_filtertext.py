@@ -129,6 +129,7 @@ def test_values(text: str, value: Value) -> None:
         ("a NOT 5", 7, "an operator is expected"),
         ("a BETWEEN 1 AND 2", 3, "an operator is expected"),
         ("a\x00 = 1", 2, "this character has no meaning here"),
+        ('a = "x\udcff"', 7, "this is no character"),
     ],
 )
 def test_faults_have_their_place(text: str, column: int, reason: str) -> None:

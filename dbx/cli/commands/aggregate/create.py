@@ -8,7 +8,7 @@ import click
 
 from dbx.cli.appended import show_done
 from dbx.cli.context import Invocation, pass_invocation
-from dbx.cli.eventinput import event_options, make_item
+from dbx.cli.eventinput import event_options, expect_option, make_item
 from dbx.cli.frame import define
 from dbx.cli.session import session
 from dbx.cli.subject import refuse_rest, subject_options, take_subject
@@ -19,6 +19,7 @@ from dbx.errors import UsageError
 @subject_options("TYPE ID")
 @click.option("--event", "event_type", metavar="EVENT", required=True, help="The type of the first event.")
 @event_options
+@expect_option
 @click.option("--stage", is_flag=True, help="Stage the event for 'dbx commit'.")
 @click.option("--message", "-m", metavar="TEXT", help="The message of the commit (without --stage).")
 @click.option("--dry-run", is_flag=True, help="Check everything, and write nothing.")
