@@ -8,7 +8,6 @@ from dbx.errors import Invalid
 from dbx.model import names
 from dbx.model.columntypes import RANGE_TYPES, REFERENCE_WORDS, base_type, describe_type, parse_type, reader_of
 from dbx.model.faults import kind_of
-from dbx.model.pattern import parse_pattern
 from dbx.model.problems import check_field, nearest
 from dbx.model.schema import Bounds, Column, ReferenceRule
 from dbx.model.textformats import FORMAT_ALIASES, FORMATS
@@ -248,6 +247,8 @@ class ColumnParser:
 
     def _patterns(self, value: Any, path: Path) -> tuple[str, ...]:
         patterns = self._texts(value, path)
+        if patterns:
+            from dbx.model.pattern import parse_pattern
         for index, text in enumerate(patterns):
             try:
                 parse_pattern(text)

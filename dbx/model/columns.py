@@ -13,14 +13,12 @@ from dbx.model.columntypes import (
     compile_type,
     describe_type,
     is_anything,
-    is_date,
     quicken_decimal,
     reader_of,
 )
 from dbx.model.faults import Fault, kind_of
-from dbx.model.matcher import compile_pattern
 from dbx.model.names import quote
-from dbx.model.textformats import FORMATS, count_base64_bytes
+from dbx.model.textformats import STRICT_FORMATS, count_base64_bytes, format_test
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -113,7 +111,9 @@ def _rules(column: Column) -> Iterator[Rule]:
     if column.range:
         yield Rule("range", _range_test(column), f"be {_ends(column.range)}")
     if column.format:
-        yield Rule("format", FORMATS[column.format], f"have the format {column.format}")
+        yield Rule("format", format_test(column.format), f"have the format {column.format}")
+    if column.regex:
+        from dbx.model.matcher import compile_pattern
     for pattern in column.regex:
         yield Rule("regex", compile_pattern(pattern), f"match the pattern {quote(pattern)}")
     for part in column.contains:
@@ -143,13 +143,20 @@ def _ends(ends: Bounds) -> str:
 
 
 def _length_test(column: Column) -> Test:
-    bounds = column.length
-    assert bounds is not None  # noqa: S101 - asked before
-    least = bounds.min if isinstance(bounds.min, int) else 0
-    most = bounds.max if isinstance(bounds.max, int) else 1 << 62
+    assert column.length is not None  # noqa: S101 - asked before
+    least, most = _length_ends(column.length)
     if column.type == "binary":
         return lambda value: least <= (count_base64_bytes(value) or 0) <= most
     return lambda value: least <= len(value) <= most
+
+
+def _length_ends(length: Bounds) -> tuple[int, int]:
+    least = length.min if isinstance(length.min, int) else 0
+    return least, length.max if isinstance(length.max, int) else 1 << 62
+
+
+def _text_length_test(least: int, most: int) -> Test:
+    return lambda value: type(value) is str and least <= len(value) <= most
 
 
 def _range_test(column: Column) -> Test:
@@ -172,7 +179,7 @@ def _range_test(column: Column) -> Test:
     if column.type == "date":
         # Spelled in one way only, days stand in the order of their text.
         first, last = str(column.range.min or "0"), str(column.range.max or "a")
-        return lambda value: is_date(value) and first <= value <= last
+        return lambda value: is_right(value) and first <= value <= last
     if base_type(column.type) == "decimal":
         ends = column.range
         return quicken_decimal(column.type, lambda value: is_right(value) and in_order(read(value)), ends.min, ends.max)
@@ -195,8 +202,11 @@ def _join(column: Column, rules: list[Rule]) -> Test:
     if column.range:
         return tests[1]  # says what the type says, and there are no other rules for these types
     # A method of a compiled pattern or of a set refuses what is no text by itself.
-    if column.type == "text" and len(tests) == 2 and isinstance(tests[1], BuiltinMethodType):
-        return tests[1]
+    if column.type == "text" and len(tests) == 2:
+        if column.format in STRICT_FORMATS or isinstance(tests[1], BuiltinMethodType):
+            return tests[1]
+        if column.length:
+            return _text_length_test(*_length_ends(column.length))
     if column.type == "text":
         return _text_test(tests[1:])
     first, *others = tests

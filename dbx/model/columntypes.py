@@ -7,7 +7,6 @@ blanks around it first, and stored as it was given.
 from __future__ import annotations
 
 import math
-import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dbx.errors import Invalid
@@ -15,11 +14,12 @@ from dbx.formats.es6number import format_number
 from dbx.model.names import quote
 from dbx.model.textformats import (
     count_base64_bytes,
-    match_plain_day,
-    match_plain_time,
+    day_test,
     parse_date,
     parse_real,
     parse_rfc3339,
+    time_test,
+    whole,
 )
 
 if TYPE_CHECKING:
@@ -51,9 +51,9 @@ WHAT = {
 }
 """What a value of a type must be, for messages."""
 
-_match_decimal_type = re.compile(r"(?:decimal|numeric)\(\s*([0-9]{1,3})\s*,\s*([0-9]{1,3})\s*\)", re.ASCII).fullmatch
-_match_integer = re.compile(r"([+-]?)0*([0-9]{1,19})", re.ASCII).fullmatch
-_match_decimal = re.compile(r"([+-]?)([0-9]*)\.?([0-9]*)", re.ASCII).fullmatch
+_DECIMAL_TYPE = r"(?:decimal|numeric)\(\s*([0-9]{1,3})\s*,\s*([0-9]{1,3})\s*\)"
+_INTEGER = r"([+-]?)0*([0-9]{1,19})"
+_DECIMAL = r"([+-]?)([0-9]*)\.?([0-9]*)"
 _BOOLEAN_WORDS = frozenset({"true", "false", "1", "0"})
 _DECIMAL_PLACES = MAX_PRECISION
 _SAFE_DIGITS = 15
@@ -76,7 +76,7 @@ def parse_type(text: object) -> str:
     word = TYPE_ALIASES.get(word, word)
     if word in SIMPLE_TYPES:
         return word
-    found = _match_decimal_type(word)
+    found = whole(_DECIMAL_TYPE)(word)
     if found:
         precision, scale = int(found[1]), int(found[2])
         if not 1 <= precision <= MAX_PRECISION:
@@ -121,7 +121,7 @@ def read_integer(value: object) -> int | None:
     """A whole number of 64 bits, also from text, or None."""
     if type(value) is int:
         return value if MIN_INTEGER <= value <= MAX_INTEGER else None
-    if type(value) is str and (found := _match_integer(value.strip())):
+    if type(value) is str and (found := whole(_INTEGER)(value.strip())):
         number = int(found[1] + found[2])
         return number if MIN_INTEGER <= number <= MAX_INTEGER else None
     return None
@@ -147,12 +147,12 @@ def read_decimal(value: object) -> Decimal | None:
         text = value.strip()
     else:
         return None
-    found = _match_decimal(text)
+    found = whole(_DECIMAL)(text)
     if not found:
         return None
-    sign, whole, fraction = found.groups()
-    shown = whole.lstrip("0")
-    if not (whole or fraction) or len(shown) > MAX_PRECISION or len(fraction) > _DECIMAL_PLACES:
+    sign, units, fraction = found.groups()
+    shown = units.lstrip("0")
+    if not (units or fraction) or len(shown) > MAX_PRECISION or len(fraction) > _DECIMAL_PLACES:
         return None
     scaled = int(shown + fraction.ljust(_DECIMAL_PLACES, "0"))
     return Decimal(-scaled if sign == "-" else scaled, len(shown) + len(fraction), len(fraction))
@@ -188,6 +188,8 @@ def reader_of(column_type: str) -> Callable[[object], Any]:
 
 def compile_type(column_type: str) -> Test:
     """The test whether a value is of a type. That of `object` does not look into it."""
+    if column_type in ("timestamp", "date"):
+        return time_test() if column_type == "timestamp" else day_test()
     return _compile_decimal(column_type) if base_type(column_type) == "decimal" else _TESTS[column_type]
 
 
@@ -209,15 +211,6 @@ def _is_text(value: Any) -> Any:
     return type(value) is str
 
 
-def _is_timestamp(value: Any) -> Any:
-    return match_plain_time(value) or parse_rfc3339(value) is not None
-
-
-def is_date(value: Any) -> Any:
-    """The test of the type date; raises TypeError for what is no text."""
-    return match_plain_day(value) or parse_date(value) is not None
-
-
 def _is_binary(value: Any) -> Any:
     return type(value) is str and count_base64_bytes(value) is not None
 
@@ -236,8 +229,6 @@ _TESTS: dict[str, Test] = {
     "float": _is_float,
     "boolean": _is_boolean,
     "text": _is_text,
-    "timestamp": _is_timestamp,
-    "date": is_date,
     "json": is_anything,
     "binary": _is_binary,
     "object": _is_object,

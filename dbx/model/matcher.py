@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from dbx.model.charset import LAST, WORD, negate
@@ -29,10 +30,12 @@ _MAX_FOLLOWERS = 20_000
 _START, _OTHER, _WORD = 0, 1, 2  # what stands before a place; after it, 0 is the end of the text
 
 
+@lru_cache(maxsize=256)
 def compile_pattern(text: str) -> Callable[[str], Any]:
     """A function that says (by a true value) whether a text holds a match of the pattern. Raises Invalid.
 
-    Given something that is no text it raises TypeError or says no.
+    Given something that is no text it raises TypeError or says no. The same function serves a pattern's next schema,
+    with all that it has worked out.
     """
     node = parse_pattern(text)
     if has_choices(node):

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     """Keys and indices from the top of a document to a place in it; () is the document itself."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
+class Bounds(NamedTuple):
     """The inclusive ends of a `length` (whole numbers, characters or bytes) or a `range`; None is open.
 
     The ends of a range are as the file gives them, number or text, and known to fit the column's type.
@@ -31,8 +30,7 @@ class Bounds:
     max: int | float | str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ReferenceRule:
+class ReferenceRule(NamedTuple):
     """What a column that holds references may point to, and what happens when its target goes (EventDBX §3.8)."""
 
     integrity: Literal["strong", "weak"] = "strong"
@@ -62,8 +60,7 @@ class Column:
     pii: Pii = False
 
 
-@dataclass(frozen=True, slots=True)
-class EventRule:
+class EventRule(NamedTuple):
     """An event that may be written. `fields` are the only ones it may set; none named: any."""
 
     fields: tuple[str, ...] = ()

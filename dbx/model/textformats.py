@@ -9,41 +9,41 @@ from __future__ import annotations
 import math
 import re
 from datetime import date
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from dbx.errors import Invalid
-from dbx.model.cards import is_card_number
-from dbx.model.countries import COUNTRY_CODES
-from dbx.model.webaddress import is_email, is_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     TextTest = Callable[[str], Any]
 
-_match_rfc3339 = re.compile(
+_RFC3339 = (
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt]([01][0-9]|2[0-3]):([0-5][0-9]):([0-5][0-9]|60)(?:\.([0-9]+))?"
-    r"(?:[Zz]|([+-])([01][0-9]|2[0-3]):([0-5][0-9]))",
-    re.ASCII,
-).fullmatch
+    r"(?:[Zz]|([+-])([01][0-9]|2[0-3]):([0-5][0-9]))"
+)
 # A day that every month has: most times need no calendar. What these match is right; the rest must be looked at.
-_DAY = r"(?!0000)[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])"
-match_plain_day = re.compile(_DAY, re.ASCII).fullmatch
-match_plain_time = re.compile(
-    rf"{_DAY}[Tt](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]+)?"
-    r"(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])",
-    re.ASCII,
-).fullmatch
-_match_date = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII).fullmatch
-_match_real = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII).fullmatch
+_PLAIN_DAY = r"(?!0000)[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])"
+_PLAIN_TIME = (
+    rf"{_PLAIN_DAY}[Tt](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]+)?"
+    r"(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
+)
+_DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_REAL = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 _BASE64 = (
     r"(?:[A-Za-z0-9+/]{4})*"
     r"(?:[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?"  # bits that no byte takes are zero
 )
-_match_base64 = re.compile(_BASE64, re.ASCII).fullmatch
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 # Longer than any number that a double tells apart; float() is given no more.
 _MAX_REAL_CHARS = 400
+
+
+@cache
+def whole(pattern: str) -> Callable[[str], re.Match[str] | None]:
+    """The match of a whole text, compiled when it is first asked for: a start of dbx needs few of them."""
+    return re.compile(pattern, re.ASCII).fullmatch
 
 
 def parse_rfc3339(text: str) -> int | None:
@@ -52,7 +52,7 @@ def parse_rfc3339(text: str) -> int | None:
     Any number of fraction digits is taken and cut to six; a leap second counts as the second after it. Year 0000 is
     none of Python's and refused.
     """
-    found = _match_rfc3339(text)
+    found = whole(_RFC3339)(text)
     if not found:
         return None
     day, hour, minute, second, fraction, sign, offset_hours, offset_minutes = found.groups()
@@ -68,14 +68,21 @@ def parse_rfc3339(text: str) -> int | None:
     return (minutes * 60 + int(second)) * 1_000_000 + micro
 
 
-def is_rfc3339(text: str) -> Any:
-    """Whether `text` is a date, a time and an offset (RFC 3339 §5.6)."""
-    return match_plain_time(text) or parse_rfc3339(text) is not None
+def time_test() -> TextTest:
+    """The test whether text is a date, a time and an offset (RFC 3339 §5.6); raises TypeError for what is no text."""
+    is_plain = whole(_PLAIN_TIME)
+    return lambda text: is_plain(text) or parse_rfc3339(text) is not None
+
+
+def day_test() -> TextTest:
+    """The test whether text is a day that exists, as `YYYY-MM-DD`; raises TypeError for what is no text."""
+    is_plain = whole(_PLAIN_DAY)
+    return lambda text: is_plain(text) or parse_date(text) is not None
 
 
 def parse_date(text: str) -> int | None:
     """The day number of `YYYY-MM-DD` (0001-01-01 is 1), or None."""
-    if not _match_date(text):
+    if not whole(_DATE)(text):
         return None
     try:
         return date.fromisoformat(text).toordinal()
@@ -86,7 +93,7 @@ def parse_date(text: str) -> int | None:
 def parse_real(text: str) -> float | None:
     """A finite number from decimal digits with optional sign, point and exponent, blanks around it cut; or None."""
     text = text.strip()
-    if not _match_real(text):
+    if not whole(_REAL)(text):
         return None
     if len(text) > _MAX_REAL_CHARS:
         return None
@@ -96,7 +103,7 @@ def parse_real(text: str) -> float | None:
 
 def count_base64_bytes(text: str) -> int | None:
     """How many bytes `text` holds as standard base64 with padding (RFC 4648 §4), or None where it is none."""
-    return len(text) // 4 * 3 - text[-2:].count("=") if _match_base64(text) else None
+    return len(text) // 4 * 3 - text[-2:].count("=") if whole(_BASE64)(text) else None
 
 
 def is_position(text: str) -> bool:
@@ -119,26 +126,41 @@ def is_reference(text: str) -> bool:
     return True
 
 
-def _words(first: str, rest: str, between: str) -> TextTest:
+def _words(first: str, rest: str, between: str) -> str:
     """`rest` words after a first letter, never two of `between` in a row and none at the end."""
-    return re.compile(f"{first}{rest}*(?:{between}{rest}+)*", re.ASCII).fullmatch
+    return f"{first}{rest}*(?:{between}{rest}+)*"
 
 
-FORMATS: dict[str, TextTest] = {
-    "email": is_email,
-    "url": is_url,
-    "credit_card": is_card_number,
-    "country_code": COUNTRY_CODES.__contains__,
-    "iso_8601": is_rfc3339,
-    "wgs_84": is_position,
-    "camel_case": re.compile(r"[a-z][A-Za-z0-9]*", re.ASCII).fullmatch,
+_CASES = {
+    "camel_case": r"[a-z][A-Za-z0-9]*",
     "snake_case": _words("[a-z]", "[a-z0-9]", "_"),
     "kebab_case": _words("[a-z]", "[a-z0-9]", "-"),
-    "pascal_case": re.compile(r"[A-Z][A-Za-z0-9]*", re.ASCII).fullmatch,
+    "pascal_case": r"[A-Z][A-Za-z0-9]*",
     "upper_case_snake_case": _words("[A-Z]", "[A-Z0-9]", "_"),
-    "reference": is_reference,
 }
-"""Name to test."""
+FORMATS = ("email", "url", "credit_card", "country_code", "iso_8601", "wgs_84", *_CASES, "reference")
+"""Every name of a format."""
+STRICT_FORMATS = frozenset({"email", "iso_8601", "country_code", *_CASES})
+"""Those whose test says no to, or raises TypeError for, whatever is no text."""
 
 FORMAT_ALIASES = {"iso8601": "iso_8601"}
 """How EventDBX's own schema files spell them."""
+
+
+def format_test(name: str) -> TextTest:
+    """The test of a format. What it needs is loaded with the first schema that asks for it."""
+    if name in _CASES:
+        return whole(_CASES[name])
+    if name in ("email", "url"):
+        from dbx.model.webaddress import is_email, is_url
+
+        return is_email if name == "email" else is_url
+    if name == "credit_card":
+        from dbx.model.cards import is_card_number
+
+        return is_card_number
+    if name == "country_code":
+        from dbx.model.countries import COUNTRY_CODES
+
+        return COUNTRY_CODES.__contains__
+    return time_test() if name == "iso_8601" else {"wgs_84": is_position, "reference": is_reference}[name]

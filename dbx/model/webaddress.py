@@ -29,8 +29,11 @@ _match_number = re.compile(r"0[xX][0-9A-Fa-f]*|[0-9]+", re.ASCII).fullmatch
 
 
 def is_email(text: str) -> bool:
-    """Whether `text` is `local@domain`: no quoted local part, a domain of two labels or more, or `[IP address]`."""
-    if len(text) <= _SHORT_CHARS and _match_short(text):
+    """Whether `text` is `local@domain`: no quoted local part, a domain of two labels or more, or `[IP address]`.
+
+    Raises TypeError for what is no text.
+    """
+    if _match_short(text) and len(text) <= _SHORT_CHARS:
         return True
     local, at, domain = text.rpartition("@")
     if not at or not _match_local(local) or len(domain) > _MAX_DOMAIN_CHARS:

@@ -45,7 +45,7 @@ _DOCUMENTS: list[Any] = [
     {"events": {"A-b": {}}},
     {"events": {"a": {"notes": "n"}}},
     {"events": {"a": {"note": "n" * 129}}},
-    *({"columns": {"c": name}, **_EVENTS} for name in (*SIMPLE_TYPES, *TYPE_ALIASES, *REFERENCE_WORDS)),
+    *({"columns": {"c": name}, **_EVENTS} for name in (*SIMPLE_TYPES, *TYPE_ALIASES, *sorted(REFERENCE_WORDS))),
     *({"columns": {"c": {"type": "text", "format": name}}, **_EVENTS} for name in (*FORMATS, "iso8601", "emial")),
     *({"columns": {"c": {"type": "text", "required": word}}, **_EVENTS} for word in (True, False, "create", "yes", 1)),
     *({"columns": {"c": {"type": "text", "pii": word}}, **_EVENTS} for word in (True, False, "subject", "yes")),

@@ -1,10 +1,20 @@
 from __future__ import annotations
 
+import contextlib
 import time
+from typing import Any
 
 import pytest
 
-from dbx.model.textformats import FORMATS, count_base64_bytes, parse_date, parse_real, parse_rfc3339
+from dbx.model.textformats import (
+    FORMATS,
+    STRICT_FORMATS,
+    count_base64_bytes,
+    format_test,
+    parse_date,
+    parse_real,
+    parse_rfc3339,
+)
 
 # Every example of the facts sheet of EventDBX §3.7, and some more; e-mail and URL have their own file.
 _GOOD = {
@@ -50,25 +60,32 @@ _BAD = {
 
 
 def test_every_format_has_examples() -> None:
-    assert _GOOD.keys() == _BAD.keys() == FORMATS.keys()
+    assert _GOOD.keys() == _BAD.keys() == set(FORMATS)
 
 
 @pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in _GOOD.items() for text in texts])
 def test_accepted(name: str, text: str) -> None:
-    assert FORMATS[name](text)
+    assert format_test(name)(text)
 
 
 @pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in _BAD.items() for text in texts])
 def test_refused(name: str, text: str) -> None:
-    assert not FORMATS[name](text)
+    assert not format_test(name)(text)
 
 
 @pytest.mark.parametrize("name", list(FORMATS))
 def test_long_texts_take_linear_time(name: str) -> None:
     for piece in ("a", "a_", "a-", "A_", "1", "1.", "#", "2024-"):
         start = time.process_time()
-        FORMATS[name](piece * 100_000 + "!")
+        format_test(name)(piece * 100_000 + "!")
         assert time.process_time() - start < 2
+
+
+@pytest.mark.parametrize("name", sorted(STRICT_FORMATS))
+@pytest.mark.parametrize("value", [None, 5, 1.5, True, [], ["a"], ["a"] * 300, {}, {"a": 1}, ()], ids=repr)
+def test_strict_formats_take_no_other_kind(name: str, value: Any) -> None:
+    with contextlib.suppress(TypeError):
+        assert not format_test(name)(value)
 
 
 def test_times_are_counted_in_utc() -> None:
