@@ -34,6 +34,7 @@ _SPACE = " \t\r\n"
 _RISKY_ESCAPE = r"\\u[dDfF]"
 # The C encoder's text of a float of which ECMAScript's differs: 1e-05 to 9.9e-09 (0.00001, 9.9e-9). Below, both write
 # two digits or more; above, both write decimals. Integral floats do not occur in parsed values below 1e21.
+_TINY = 1e-4
 _SMALL_FLOAT = r"[0-9]e-0[5-9](?:[,\]}]|$)"
 # Code points sort unlike UTF-16 only between these and the astral ones, and the encoder writes both literally.
 _ABOVE_SURROGATES = "[\ue000-\uffff]"
@@ -57,6 +58,16 @@ def _same_fraction(literal: str) -> float:
     number = float(literal)
     if "e-0" in literal or (number.is_integer() and abs(number) < es6number.EXPONENT_FROM):
         raise ValueError
+    return number
+
+
+def _plain_fraction(literal: str) -> int | float:
+    number = float(literal)
+    if number.is_integer() or -_TINY < number < _TINY or number - number != 0.0:
+        exact = es6number.parse_fraction(literal)
+        if isinstance(exact, float):
+            raise ValueError
+        return exact
     return number
 
 
@@ -91,10 +102,13 @@ def _make_scanner(**hooks: Any) -> Callable[[str, int], tuple[Any, int]]:
 
 chunks = _make_writer()
 """`chunks(value, 0)`: the C encoder itself. Who calls it makes the checks of `encode_scanned`, which is what a loop
-over many values saves: the joined pieces are right where they are ASCII without an "e-0"."""
+over many values saves: the joined pieces are right where they hold no "e-0" (which values of `scan_plain` never do),
+and are ASCII, or `may_misorder` says no."""
 scan_once = _make_scanner(parse_int=es6number.parse_integer, parse_float=es6number.parse_fraction)
 """`scan_once(text, 0)`: the C scanner itself; the value and where it ends. Where it raises, or does not end with the
 text, `scan` says what is wrong, if anything is."""
+scan_plain = _make_scanner(parse_int=es6number.parse_integer, parse_float=_plain_fraction)
+"""As `scan_once`, but a ValueError too for a number of which `chunks` makes another text than ECMAScript."""
 _scan_unique = _make_scanner(
     parse_int=es6number.parse_integer, parse_float=es6number.parse_fraction, object_pairs_hook=_unique
 )
@@ -169,7 +183,7 @@ def encode_scanned(value: Any, *, what: str = "value") -> str:
         return _write_exactly(value, what)
     if "e-0" in text and _compiled(_SMALL_FLOAT).search(text):
         return _write_exactly(value, what)
-    if not text.isascii() and _may_misorder(text):
+    if not text.isascii() and may_misorder(text):
         return _write_exactly(value, what)
     return text
 
@@ -193,7 +207,7 @@ def decode(data: bytes, *, what: str = "stored JSON", max_depth: int = _LINE_DEP
     except Invalid as fault:
         raise Corrupt(fault.message, details=fault.details) from None
     # A duplicate key, an escape that need not be one, a space: each makes the texts differ.
-    if again != text or not (text.isascii() or _is_sound(text)):
+    if again != text or not (text.isascii() or is_sound(text)):
         raise Corrupt(f"{what} is not canonical")
     return value
 
@@ -218,7 +232,7 @@ def decode_lines(data: bytes, *, what: str = "stored JSON", max_depth: int = _LI
     except (StopIteration, JSONDecodeError, Invalid, IndexError, RecursionError):
         raise Corrupt(f"{what} is not canonical") from None
     # No JSON text holds a newline, and of two JSON objects neither begins the other: so the lines are equal one by one.
-    if again != f"[{text[:-1].replace(chr(10), ',')}]" or not (text.isascii() or _is_sound(text)):
+    if again != f"[{text[:-1].replace(chr(10), ',')}]" or not (text.isascii() or is_sound(text)):
         raise Corrupt(f"{what} is not canonical")
     if text.count("{") + text.count("[") > max_depth:
         for line, value in zip(text.split("\n"), values, strict=False):
@@ -293,10 +307,11 @@ def _is_shallow(text: str, value: Any, max_depth: int) -> bool:
 def _has_sound_characters(text: str, value: Any) -> bool:
     if "\\u" in text and _compiled(_RISKY_ESCAPE).search(text):
         text = "".join(chunks(value, 0))  # the encoder writes what was escaped literally
-    return text.isascii() or _is_sound(text)
+    return text.isascii() or is_sound(text)
 
 
-def _is_sound(text: str) -> bool:
+def is_sound(text: str) -> bool:
+    """Whether a text holds neither surrogates nor noncharacters, as they stand: escapes are for others to look at."""
     try:
         data = text.encode()
     except UnicodeEncodeError:
@@ -309,7 +324,8 @@ def _is_sound(text: str) -> bool:
     return True
 
 
-def _may_misorder(text: str) -> bool:
+def may_misorder(text: str) -> bool:
+    """Whether `chunks` may have sorted the keys of a text otherwise than RFC 8785 does."""
     has_astral = len(text.encode("utf-16-le", "surrogatepass")) != 2 * len(text)
     return has_astral and _compiled(_ABOVE_SURROGATES).search(text) is not None
 
@@ -343,6 +359,6 @@ def render_fast(value: Any) -> tuple[str, Any] | None:
         same = bool(parsed == value)
     except (TypeError, ValueError, RecursionError, Invalid):
         return None  # the exact writer finds the same fault and names the field
-    if not same or not (text.isascii() or (_is_sound(text) and not _may_misorder(text))):
+    if not same or not (text.isascii() or (is_sound(text) and not may_misorder(text))):
         return None
     return text, parsed

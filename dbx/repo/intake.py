@@ -105,8 +105,9 @@ class Intake:
         event_types, metadata_keys, by_type, salts = self._event_types, self._metadata_keys, self._by_type, self._salts
         learn, load, seconds, guarded = self._learn_event_type, self._load, self._seconds, self._is_guarded
         rules, keep = self.rules, self._keep_rules
-        chunks, join, digest, draw, shape_of = (
+        chunks, misorder, join, digest, draw, shape_of = (
             canonical.chunks,
+            canonical.may_misorder,
             "".join,
             sha256,
             self._draw_salt,
@@ -158,10 +159,10 @@ class Intake:
                 else:
                     keys, meta = (), ""
                     body = f'{{{noted}"payload":{text}'
-                if "e-0" in body or not body.isascii():
+                if (raw is None and "e-0" in body) or (not body.isascii() and misorder(body)):
                     text, meta, body = _encode_exactly(payload, metadata, noted)
                 if len(body) > _SMALL:
-                    _check_sizes(payload, metadata)
+                    _check_sizes(text, meta)
                 if raw is not None and raw.count('"') != body.count('"') + quotes:
                     raise ValueError
                 if given is not None:
@@ -306,13 +307,13 @@ def _say_once(fault: DbxError) -> None:
 
 def parse_lines(intake: Intake, lines: Iterable[tuple[int, str | DbxError]]) -> Iterator[Item]:
     """JSON lines to objects to be checked; a line that is no JSON object is a fault of its own."""
-    scan_once = canonical.scan_once
+    scan, is_sound = canonical.scan_plain, canonical.is_sound
     for number, text in lines:
         try:
-            if not isinstance(text, str):
-                raise TypeError  # a fault that the reader found
-            item, end = scan_once(text, 0)
-            if end == len(text) and type(item) is dict and text.isascii() and "\\" not in text:
+            if not isinstance(text, str) or "\\" in text or not (text.isascii() or is_sound(text)):
+                raise TypeError  # a fault that the reader found, or strings of which counting quotes tells nothing
+            item, end = scan(text, 0)
+            if (end == len(text) or text[end:] == "\r") and type(item) is dict:
                 if text.count("{") + text.count("[") > _MAX_DEPTH:
                     _check_depth(item)
                 yield number, item, text
@@ -326,17 +327,16 @@ def _parse_slowly(intake: Intake, number: int, text: str | DbxError) -> Iterator
     try:
         if isinstance(text, DbxError):
             raise text
-        item, is_sound = canonical.scan(text, what="the line")
+        is_plain = "\\" not in text and text.isascii()
+        item = canonical.loads(text, what="the line", max_depth=_MAX_DEPTH * 2 if is_plain else _MAX_DEPTH + 1)
         if type(item) is not dict:
             raise Invalid("the line is not a JSON object")
-        if not is_sound:
-            canonical.check_rest(text, what="the line", max_depth=_MAX_DEPTH + 1)
-        else:
+        if is_plain:
             _check_depth(item)
     except DbxError as fault:
         intake.add_fault(number, fault)
     else:
-        yield number, item, text if is_sound else None
+        yield number, item, None
 
 
 def _check_depth(item: dict[str, Any]) -> None:
@@ -352,15 +352,14 @@ def _encode_exactly(payload: dict[str, Any], metadata: dict[str, Any] | None, no
     return text, meta, f'{{{begin}{noted}"payload":{text}'
 
 
-def _check_sizes(payload: dict[str, Any], metadata: dict[str, Any] | None) -> None:
-    for name, value, limit in (
+def _check_sizes(payload: str, metadata: str) -> None:
+    for name, text, limit in (
         ("payload", payload, MAX_PAYLOAD_BYTES),
         ("metadata", metadata, MAX_METADATA_BYTES),
     ):
-        if value:
-            size = len(canonical.encode_scanned(value).encode())
-            if size > limit:
-                raise Invalid(f"the {name} has {size} bytes, more than the {limit} it may have")
+        size = len(text.encode())
+        if size > limit:
+            raise Invalid(f"the {name} has {size} bytes, more than the {limit} it may have")
 
 
 def _explain(item: Any, raw: str | None) -> DbxError:
