@@ -81,6 +81,49 @@ def extend(edge: list[bytes], size: int, leaves: Iterable[bytes]) -> None:
     edge[:] = grown
 
 
+def subtrees(start: int, leaves: Sequence[bytes]) -> list[tuple[int, bytes]]:
+    """The roots of the perfect subtrees that leaves make from index `start` on, as (height, root), left to right.
+
+    They are the fewest: who knows the edge of the leaves before has them grow it by `graft`.
+    """
+    digest = sha256
+    left: list[tuple[int, bytes]] = []
+    right: list[tuple[int, bytes]] = []
+    nodes = list(leaves)
+    height = 0
+    while nodes:
+        if start & 1:
+            left.append((height, nodes.pop(0)))
+            start += 1
+        if len(nodes) & 1:
+            right.append((height, nodes.pop()))
+        pairs = iter(nodes)
+        nodes = [digest(b"\x01" + one + other).digest() for one, other in zip(pairs, pairs, strict=True)]
+        start >>= 1
+        height += 1
+    right.reverse()
+    return left + right
+
+
+def graft(edge: list[bytes], size: int, trees: Iterable[tuple[int, bytes]]) -> int:
+    """Make `edge`, that of a tree of `size` leaves, the edge of that tree with `subtrees` after it; its new size.
+
+    Raises ValueError when a subtree does not fit there.
+    """
+    _check_edge(edge, size)
+    for height, tree in trees:
+        carry, rest = divmod(size, 1 << height)
+        if rest:
+            raise ValueError(f"no subtree of height {height} fits behind {size} leaves")
+        node = tree
+        while carry & 1:
+            node = sha256(b"\x01" + edge.pop() + node).digest()
+            carry >>= 1
+        edge.append(node)
+        size += 1 << height
+    return size
+
+
 def edge_root(edge: Sequence[bytes]) -> bytes:
     """The root of the tree whose right edge this is; `EMPTY` of an empty edge."""
     if not edge:

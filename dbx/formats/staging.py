@@ -2,10 +2,13 @@ r"""staging.jsonl: events that are complete but not yet history. JSON lines:
 
     {"batch":"<uuid>","domain":"<uuid>","format":1}
     {"envelope":{…},"body":{…}}        one line an event, both halves exactly as the log will hold them
-    {"count":2,"sha256":"<hex>"}       a seal: of how many event lines before it, and the SHA-256 of their bytes
+    {"block":{"bodies":b,"envelopes":e,"events":n}}    or many: n lines of envelopes, e bytes, then n of bodies, b bytes
+    {"count":2,"sha256":"<hex>"}       a seal: of how many events before it, and the SHA-256 of all bytes since the last
 
-Every staging command adds one section of event lines and its seal. Lines behind the last seal are an interrupted write
-and count for nothing. The batch id makes the commit happen once: a batch whose id is in history is dropped.
+A block is what a segment will hold of its events: committing moves the bytes, and looks into none of them.
+
+Every staging command adds one section of events and its seal. What stands behind the last seal is an interrupted write
+and counts for nothing. The batch id makes the commit happen once: a batch whose id is in history is dropped.
 """
 
 from __future__ import annotations
@@ -17,11 +20,14 @@ from dbx.errors import Corrupt
 from dbx.formats.envelope import HASH, UUID
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 FORMAT = 1
 MAX_LINE_BYTES = 3 * 1024 * 1024
 SEAL_START = b'{"count":'
+BLOCK_START = b'{"block":'
+MAX_BLOCK_BYTES = 4 * 1024 * 1024
+"""Of envelopes or bodies: a frame of a segment takes no more."""
 _OPEN = b'{"envelope":'
 _BETWEEN = b'},"body":{'
 
@@ -61,6 +67,29 @@ def encode_lines(envelopes: Iterable[bytes], bodies: Iterable[bytes]) -> bytes:
     return b"".join(
         [b'{"envelope":%b,"body":%b}\n' % (envelope, body) for envelope, body in zip(envelopes, bodies, strict=True)]
     )
+
+
+def encode_block(envelopes: Sequence[bytes], bodies: Sequence[bytes], most_bytes: int) -> bytes:
+    """Events as blocks: as few as may be, none with more than `most_bytes` of envelopes or of bodies if it has two."""
+    first, second = b"\n".join(envelopes) + b"\n", b"\n".join(bodies) + b"\n"
+    count = len(envelopes)
+    if count > 1 and max(len(first), len(second)) > most_bytes:
+        cut = count // 2
+        begin = encode_block(envelopes[:cut], bodies[:cut], most_bytes)
+        return begin + encode_block(envelopes[cut:], bodies[cut:], most_bytes)
+    start = f'{{"block":{{"bodies":{len(second)},"envelopes":{len(first)},"events":{count}}}}}\n'.encode()
+    return b"".join((start, first, second))
+
+
+def find_block(line: bytes) -> tuple[int, int, int] | None:
+    """(bytes of envelopes, bytes of bodies, events) that follow a line without its newline; None if it says no such."""
+    found = re.fullmatch(
+        rb'{"block":{"bodies":([1-9]\d{0,6}),"envelopes":([1-9]\d{0,6}),"events":([1-9]\d{0,6})}}', line
+    )
+    if found is None:
+        return None
+    bodies, envelopes, events = map(int, found.groups())
+    return None if max(bodies, envelopes) > MAX_BLOCK_BYTES else (envelopes, bodies, events)
 
 
 def split_line(line: bytes) -> tuple[bytes, bytes]:

@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from dbx.repo.domain import Domain
     from dbx.repo.intake import Item
     from dbx.repo.record import Record
-    from dbx.repo.staging import StagedResult
+    from dbx.repo.staging import StagedResult, Tree
     from dbx.store.fs import TemporaryFile
-    from dbx.store.staging import Section
+    from dbx.store.section import Section
 
 LARGE_BYTES = 8 * 1024 * 1024
 """From here on a second process is worth its start."""
@@ -125,7 +125,7 @@ class SecondHalf:
         elif select.select([self._reading], [], [], 0)[0]:
             self._hear()
 
-    def join(self, builder: Builder, section: Section) -> tuple[bytes, bytes] | None:
+    def join(self, builder: Builder, section: Section, tree: Tree) -> tuple[bytes, bytes] | None:
         """Take over what the other process made; its last event, or None where this one must read on by itself.
 
         The first half must have been built and written. Raises Failure when the other process died.
@@ -136,7 +136,7 @@ class SecondHalf:
         if not self._pid or builder.faults or builder.given:
             return None
         try:
-            return self._join(builder, section)
+            return self._join(builder, section, tree)
         except (EOFError, BrokenPipeError):
             raise self._died() from None
 
@@ -172,7 +172,7 @@ class SecondHalf:
         if not self._said:
             self.stop()
 
-    def _join(self, builder: Builder, section: Section) -> tuple[bytes, bytes] | None:
+    def _join(self, builder: Builder, section: Section, tree: Tree) -> tuple[bytes, bytes] | None:
         names, first, last, numbers_, unlike_first = half.receive(self._reading, 5)
         numbers = array("I", numbers_)
         try:
@@ -185,7 +185,8 @@ class SecondHalf:
             return None  # the first event of a new aggregate lacks what that must hold: found again when it is read
         versions = array("Q", [record.version for record in records]).tobytes()
         runs = builder.draw(len(numbers))
-        half.send(self._writing, versions, json.dumps(runs).encode(), str(section.target()[1]).encode())
+        at = f"{section.target()[1]} {tree.size}"
+        half.send(self._writing, versions, json.dumps(runs).encode(), at.encode())
         for record, created_at, updated_at in zip(
             records, first.decode().split("\n"), last.decode().split("\n"), strict=True
         ):
@@ -199,8 +200,9 @@ class SecondHalf:
                 record.lay(*layer)
             for layer in extensions:
                 record.lay_metadata(*layer)
-        size, leaves_at, envelope, body = self._receive(4)
+        size, leaves_at, envelope, body, trees = self._receive(5)
         section.take(int(size), len(numbers))
+        tree.graft(half.decode_trees(trees))
         self._grow(builder, records, numbers, int(leaves_at))
         if self._progress is not None:
             self._progress(self._end - self._start)

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, TypeVar
 from dbx.crypto import merkle
 from dbx.crypto.indextree import TreeMismatch, leaf_hash
 from dbx.errors import Conflict, Corrupt, Invalid
-from dbx.formats import staging
 from dbx.formats.commit import Commit, CommitActor, encode_commit
 from dbx.model.time import format_time
 from dbx.repo.enforcement import find_rules, was_checked
@@ -26,7 +25,7 @@ from dbx.repo.thresholds import has_thresholds
 from dbx.repo.writer import LARGE_BYTES, Committed, finish, write_journal, writing
 from dbx.store import stagedindex
 from dbx.store.index import IndexDamaged
-from dbx.store.staging import NAME, EditedSeals, read_events
+from dbx.store.staging import NAME, EditedSeals, read_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from dbx.store.index import Index
     from dbx.store.segments import SegmentWriter
     from dbx.store.stagedindex import Batch
+    from dbx.store.staging import StagedBlock
 
 T = TypeVar("T")
 _LISTED = 20
@@ -116,11 +116,11 @@ def _prepared(domain: Domain, rules: Rules | None, act: Callable[[WorkingSet, Ba
 
 
 def _count(domain: Domain, batch: Batch) -> int:
-    return sum(map(len, _lines(domain, batch)))
+    return sum(block.events for block in _blocks(domain, batch))
 
 
-def _lines(domain: Domain, batch: Batch) -> Iterator[list[bytes]]:
-    return read_events(domain.directory, batch.size, batch=batch.id, seals=batch.seals)
+def _blocks(domain: Domain, batch: Batch) -> Iterator[StagedBlock]:
+    return read_blocks(domain.directory, batch.size, batch=batch.id, seals=batch.seals)
 
 
 def _check(index: Index) -> None:
@@ -139,9 +139,9 @@ def _check_rules(domain: Domain, rules: Rules, batch: Batch) -> None:
     """Check staged events against rules that are not those they were staged under, or that nobody vouches for."""
     found: list[dict[str, object]] = []
     position = 0
-    for lines in _lines(domain, batch):
-        for line in lines:
-            event = decode_stored(Stored(position, *staging.split_line(line)), -1)
+    for block in _blocks(domain, batch):
+        for envelope, body in block.pairs():
+            event = decode_stored(Stored(position, envelope, body), -1)
             position += 1
             try:
                 rules.check_again(event)
@@ -180,15 +180,15 @@ def _commit(
     now = format_time(domain.clock())
     schema = None if rules is None else rules.settle(actor=actor, now=now)
 
-    def close(leaves: list[bytes]) -> tuple[Commit, bytes]:
-        if len(leaves) != batch.events:
-            raise Corrupt(f"{batch.events} events are staged, but the staging file holds {len(leaves)}")
+    def close(events: int) -> tuple[Commit, bytes]:
+        if events != batch.events:
+            raise Corrupt(f"{batch.events} events are staged, but the staging file holds {events}")
         commit = Commit(
             None if actor is None else CommitActor(actor.group, actor.user),
             batch.id,
             batch.events,
             domain.id,
-            merkle.root(leaves).hex(),
+            merkle.edge_root(batch.edge).hex(),
             index_root,
             message,
             head.commit.hex() or None,
@@ -202,8 +202,9 @@ def _commit(
     if batch.size >= LARGE_BYTES:
         commit, commit_id = _write_segment(domain, working, batch, close, progress)
     else:
-        envelopes, bodies, leaves = _split(domain, batch)
-        commit, line = close(leaves)
+        pairs = [pair for block in _blocks(domain, batch) for pair in block.pairs()]
+        envelopes, bodies = [envelope for envelope, _ in pairs], [body for _, body in pairs]
+        commit, line = close(len(pairs))
         commit_id = merkle.leaf_hash(line)
         committed = Committed(commit, commit_id.hex(), envelopes, bodies)
         write_journal(domain, working, head.position, head.seq + 1, [committed], [line])
@@ -220,45 +221,32 @@ def _commit(
     return commit, commit_id.hex()
 
 
-def _split(domain: Domain, batch: Batch) -> tuple[list[bytes], list[bytes], list[bytes]]:
-    envelopes: list[bytes] = []
-    bodies: list[bytes] = []
-    for lines in _lines(domain, batch):
-        for line in lines:
-            envelope, body = staging.split_line(line)
-            envelopes.append(envelope)
-            bodies.append(body)
-    return envelopes, bodies, [merkle.leaf_hash(envelope) for envelope in envelopes]
-
-
 def _write_segment(
     domain: Domain,
     working: WorkingSet,
     batch: Batch,
-    close: Callable[[list[bytes]], tuple[Commit, bytes]],
+    close: Callable[[int], tuple[Commit, bytes]],
     progress: Callable[[int], None] | None,
 ) -> tuple[Commit, bytes]:
     done: list[tuple[Commit, bytes]] = []
 
     def feed(writer: SegmentWriter) -> tuple[int, bytes]:
-        leaves: list[bytes] = []
-        split, leaf_of = staging.split_line, merkle.leaf_hash
-        for lines in _lines(domain, batch):
-            envelopes: list[bytes] = []
-            bodies: list[bytes] = []
-            for line in lines:
-                envelope, body = split(line)
-                envelopes.append(envelope)
-                bodies.append(body)
-                leaves.append(leaf_of(envelope))
-            writer.add(envelopes, bodies)
+        events = 0
+        for block in _blocks(domain, batch):
+            if block.lines:
+                pairs = block.pairs()
+                writer.add([envelope for envelope, _ in pairs], [body for _, body in pairs])
+            else:
+                block.check()
+                writer.add_block(block.events, block.envelopes, block.bodies)
+            events += block.events
             if progress:
-                progress(len(lines))
-        commit, line = close(leaves)
+                progress(block.events)
+        commit, line = close(events)
         writer.add_commits([line])
         if writer.position != commit.position + commit.count:
             raise Corrupt(f"the segment ends at position {writer.position}, the commit does not")
-        done.append((commit, leaf_of(line)))
+        done.append((commit, merkle.leaf_hash(line)))
         return commit.seq, done[0][1]
 
     pool: Executor | None = None

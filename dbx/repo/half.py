@@ -18,11 +18,12 @@ from hashlib import sha256
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
+from dbx.crypto.merkle import subtrees
 from dbx.errors import Invalid
-from dbx.formats import staging
 from dbx.repo.intake import Intake, Undecided, parse_lines
 from dbx.repo.lines import read_lines
 from dbx.store.fs import read_at, write_all
+from dbx.store.section import encode_events
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -116,6 +117,12 @@ def decode_layers(shapes: bytes, lines: bytes) -> Iterator[list[tuple[Shape, str
         yield [(known[int(words[at])], words[at + 1]) for at in range(0, len(words) - 1, 2)]
 
 
+def decode_trees(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Subtrees as `merkle.graft` takes them."""
+    for at in range(0, len(data), 33):
+        yield data[at], data[at + 1 : at + 33]
+
+
 def _encode_layers(shapes: dict[Shape, int], layers: Layers) -> str:
     # Canonical texts hold neither tabs nor newlines.
     return "\t".join([f"{shapes.setdefault(shape, len(shapes))}\t{text}" for shape, text in layers.items()])
@@ -176,9 +183,10 @@ class _Half(Intake):
             "\n".join(payloads).encode(),
             "\n".join(metadata).encode(),
         )
+        target, first = map(int, at.split())
         ids = chain.from_iterable([range(first, first + count) for first, count, _ in json.loads(runs)])
-        size, last = self._finish(array("Q", versions), ids, int(at))
-        send(work.writing, str(size).encode(), str(sum(self._sizes)).encode(), *last)
+        size, last, trees = self._finish(array("Q", versions), ids, target, first)
+        send(work.writing, str(size).encode(), str(sum(self._sizes)).encode(), *last, trees)
 
     def _prepare(self) -> None:
         """Everything but versions, event ids and what hangs on them."""
@@ -236,9 +244,15 @@ class _Half(Intake):
         """The first process says what is wrong, and in which line."""
         raise Undecided
 
-    def _finish(self, versions: array[int], ids: Iterable[int], at: int) -> tuple[int, tuple[bytes, bytes]]:
-        """Write the event lines from `at` on, the leaves behind the notes; the size of the lines, the last event."""
+    def _finish(
+        self, versions: array[int], ids: Iterable[int], at: int, staged: int
+    ) -> tuple[int, tuple[bytes, bytes], bytes]:
+        """Write the events from `at` on, the leaves behind the notes.
+
+        The size of what was written, the last event, and the subtrees that the leaves make behind `staged` others.
+        """
         digest, notes, start = sha256, self._work.notes, at
+        trees: list[tuple[int, bytes]] = []
         numbers, event_ids = iter(self._numbers), iter(ids)
         read, leaves_at = 0, sum(self._sizes)
         envelopes: list[bytes] = []
@@ -253,10 +267,12 @@ class _Half(Intake):
             for template, number, event_id in zip(templates, numbers, event_ids, strict=False):
                 versions[number] = version = versions[number] + 1
                 envelopes.append(template % (event_id, version))
-            leaves = b"".join([digest(b"\x00" + envelope).digest() for envelope in envelopes])
-            write_all(notes, leaves, leaves_at)
-            leaves_at += len(leaves)
-            lines = staging.encode_lines(envelopes, bodies)
+            leaves = [digest(b"\x00" + envelope).digest() for envelope in envelopes]
+            write_all(notes, b"".join(leaves), leaves_at)
+            leaves_at += 32 * len(leaves)
+            trees += subtrees(staged, leaves)
+            staged += len(leaves)
+            lines = encode_events(envelopes, bodies)
             write_all(self._work.target, lines, at)
             at += len(lines)
-        return at - start, (envelopes[-1], bodies[-1])
+        return at - start, (envelopes[-1], bodies[-1]), b"".join([bytes((height,)) + tree for height, tree in trees])

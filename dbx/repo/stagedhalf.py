@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, TypeVar
 from dbx.crypto import merkle
 from dbx.crypto.indextree import TreeMismatch
 from dbx.errors import Conflict, Corrupt
-from dbx.formats import staging
 from dbx.model.event import ARCHIVED, ERASED, RESTORED, fold
 from dbx.repo.events import decode_stored
 from dbx.repo.log import Stored
@@ -125,19 +124,20 @@ def _restage(domain: Domain, index: Index, name: str, seals: Seals) -> Batch:
         stagedindex.clear_staged(index)
     records: dict[tuple[str, str], Record] = {}
     ids: list[int] = []
+    edge: list[bytes] = []
     worker, last = domain.draw_from(index, "stage")
     for lines in read_events(domain.directory, seals.end):
-        for line in lines:
+        for envelope, body in lines:
             try:
-                envelope, body = staging.split_line(line)
                 ids.append(_refold(index, records, envelope, body, len(ids)))
+                merkle.append(edge, len(ids) - 1, merkle.leaf_hash(envelope))
             except IndexDamaged:
                 raise
             except Corrupt as error:
                 raise _unfit(len(ids), error.message) from None
     runs = _runs_of(ids)
     mine = [event_id for event_id in ids if event_id >> _WORKER_SHIFT & _MAX_WORKER == worker]
-    batch = stagedindex.Batch(name, seals.end, len(ids), max([last, *mine]), seals.seals)
+    batch = stagedindex.Batch(name, seals.end, len(ids), max([last, *mine]), seals.seals, tuple(edge))
     note(domain, index, batch, list(records.values()), runs, offset=0, worker=worker)
     return batch
 

@@ -10,6 +10,7 @@ import os
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from dbx.crypto import merkle
 from dbx.crypto.indextree import TreeMismatch
 from dbx.errors import Conflict, Corrupt, NotFound
 from dbx.formats import staging
@@ -23,10 +24,11 @@ from dbx.repo.record import Record, record_of
 from dbx.repo.stagedhalf import SINCE, agree, drop_staging, mending, note
 from dbx.store import stagedindex
 from dbx.store.index import IndexDamaged
-from dbx.store.staging import NAME, Section, chain_seal, find_header, read_events, sealed_size
+from dbx.store.section import Section
+from dbx.store.staging import NAME, chain_seal, find_header, read_events, sealed_size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from dbx.formats.envelope import Actor
     from dbx.model.event import Event
@@ -82,7 +84,7 @@ def _find_batch(domain: Domain) -> Batch | None:
     if end == header.size:
         return None
     events = sum(map(len, read_events(domain.directory, end, batch=header.batch)))
-    return stagedindex.Batch(header.batch, end, events, 0, "")
+    return stagedindex.Batch(header.batch, end, events, 0, "", ())
 
 
 def staged_since(domain: Domain, batch: Batch) -> int:
@@ -144,8 +146,9 @@ def stage(
         if batch is None:
             header = staging.encode_header(new_uuid(domain.entropy(16)), domain.id)
         section = Section(domain.directory, header=header, at=batch.size if batch else 0)
+        tree = Tree(list(batch.edge) if batch else [], batch.events if batch else 0)
         try:
-            tail = _fill(builder, section, items(builder) if callable(items) else items, second)
+            tail = _fill(builder, section, tree, items(builder) if callable(items) else items, second)
             if not builder.count or dry_run:
                 name = batch.id if batch else ""
                 return StagedResult(name, builder.count, len(builder.records), batch.events if batch else 0, tail)
@@ -155,7 +158,7 @@ def stage(
         name = batch.id if batch else staging.decode_header(header)[0]
         offset = batch.events if batch else 0
         seals = chain_seal(batch.seals if batch else "", section.seal)
-        after = stagedindex.Batch(name, end, offset + builder.count, builder.last_drawn, seals)
+        after = stagedindex.Batch(name, end, offset + builder.count, builder.last_drawn, seals, tuple(tree.edge))
         since_us = now_us if batch is None else None
         records = ground.numbered(builder.records)
         note(domain, ground.index, after, records, builder.runs, offset=offset, worker=worker, since_us=since_us)
@@ -194,7 +197,7 @@ def unstage(domain: Domain, aggregate_type: str, aggregate_id: str) -> int:
         start = f'{{"aggregate_id":"{aggregate_id}","aggregate_type":"{aggregate_type}",'.encode()
         try:
             for lines in read_events(domain.directory, batch.size, batch=batch.id):
-                kept = [parts for parts in map(staging.split_line, lines) if not parts[0].startswith(start)]
+                kept = [pair for pair in lines if not pair[0].startswith(start)]
                 section.add([envelope for envelope, _ in kept], [body for _, body in kept])
             section.finish()
         finally:
@@ -218,14 +221,13 @@ def clear(domain: Domain) -> int:
 def staged_events(domain: Domain) -> Iterator[Event]:
     """The staged events, in order, with positions counted within the batch and commit -1."""
     position = 0
-    for lines in _staged_lines(domain):
-        for line in lines:
-            envelope, body = staging.split_line(line)
+    for lines in _staged_pairs(domain):
+        for envelope, body in lines:
             yield decode_stored(Stored(position, envelope, body), -1)
             position += 1
 
 
-def _staged_lines(domain: Domain) -> Iterator[list[bytes]]:
+def _staged_pairs(domain: Domain) -> Iterator[list[tuple[bytes, bytes]]]:
     for _ in range(_TRIES):
         batch = find_batch(domain)
         if batch is None:
@@ -238,6 +240,22 @@ def _staged_lines(domain: Domain) -> Iterator[list[bytes]]:
         yield first
         yield from parts
         return
+
+
+class Tree:
+    """The tree over all staged events, which is to be the "events" of their commit: its right edge, and its size."""
+
+    def __init__(self, edge: list[bytes], size: int) -> None:
+        self.edge = edge
+        self.size = size
+
+    def add(self, leaves: Sequence[bytes]) -> None:
+        """Leaves, in order."""
+        self.graft(merkle.subtrees(self.size, leaves))
+
+    def graft(self, trees: Iterable[tuple[int, bytes]]) -> None:
+        """What `merkle.subtrees` made of the next leaves."""
+        self.size = merkle.graft(self.edge, self.size, trees)
 
 
 class _Ground:
@@ -298,7 +316,9 @@ class _Ground:
         return None if stored is None else record_of(stored)
 
 
-def _fill(builder: Builder, section: Section, items: Iterable[Item], second: SecondHalf | None) -> Event | None:
+def _fill(
+    builder: Builder, section: Section, tree: Tree, items: Iterable[Item], second: SecondHalf | None
+) -> Event | None:
     last: tuple[bytes, bytes] | None = None
 
     def drain() -> None:
@@ -306,6 +326,7 @@ def _fill(builder: Builder, section: Section, items: Iterable[Item], second: Sec
         if builder.envelopes:
             if not builder.faults:
                 section.add(builder.envelopes, builder.bodies)
+                tree.add(builder.leaves)
             last = (builder.envelopes[-1], builder.bodies[-1])
             builder.envelopes.clear()
             builder.bodies.clear()
@@ -319,7 +340,7 @@ def _fill(builder: Builder, section: Section, items: Iterable[Item], second: Sec
         builder.add(items, drain)
         drain()
         if second is not None:
-            joined = second.join(builder, section)
+            joined = second.join(builder, section, tree)
             if joined is None:
                 second.stop()
                 builder.add(second.items(builder), drain)

@@ -24,7 +24,7 @@ BLOCK_BYTES = 64 * 1024
 """A block is closed when its envelopes or its bodies reach this many raw bytes: what reading one event costs."""
 SEGMENTS = "segments"
 SUFFIX = ".seg"
-_MOST = 4 * BLOCK_BYTES
+MOST_BYTES = 4 * BLOCK_BYTES
 _IN_FLIGHT = 8
 _WINDOW = 256 * 1024
 
@@ -223,7 +223,7 @@ class SegmentWriter:
         mine, theirs = self._envelopes, self._bodies
         size, other = self._held
         for envelope, body in zip(envelopes, bodies, strict=True):
-            if other + len(body) > _MOST and mine:
+            if other + len(body) > MOST_BYTES and mine:
                 self._cut()
                 mine, theirs = self._envelopes, self._bodies
                 size = other = 0
@@ -236,6 +236,16 @@ class SegmentWriter:
                 mine, theirs = self._envelopes, self._bodies
                 size = other = 0
         self._held = (size, other)
+
+    def add_block(self, count: int, envelopes: bytes, bodies: bytes) -> None:
+        """Events whose lines are joined already, each with its newline: a block as it is, unless it is a small one."""
+        if max(len(envelopes), len(bodies)) * 2 < BLOCK_BYTES:
+            self.add(envelopes.split(b"\n")[:-1], bodies.split(b"\n")[:-1])
+            return
+        self._cut()
+        self._squeeze(envelopes, count)
+        self._squeeze(bodies, count)
+        self._drain(_IN_FLIGHT)
 
     def add_commits(self, lines: Sequence[bytes]) -> None:
         """The commits that cover every event added so far."""
@@ -255,17 +265,16 @@ class SegmentWriter:
     def _cut(self) -> None:
         if not self._envelopes:
             return
-        self._squeeze(segment.E, self._envelopes)
-        self._squeeze(segment.B, self._bodies)
+        for lines in (self._envelopes, self._bodies):
+            self._squeeze(b"\n".join(lines) + b"\n", len(lines))
         self._envelopes, self._bodies = [], []
         self._held = (0, 0)
         self._drain(_IN_FLIGHT)
 
-    def _squeeze(self, kind: bytes, lines: list[bytes]) -> None:
-        raw = b"\n".join(lines) + b"\n"
+    def _squeeze(self, raw: bytes, count: int) -> None:
         # zlib gives up the interpreter while it works, so a thread is a second core.
         stored = zlib.compress(raw, 1) if self._pool is None else self._pool.submit(zlib.compress, raw, 1)
-        self._waiting.append((raw, len(lines), stored))
+        self._waiting.append((raw, count, stored))
 
     def _drain(self, leave: int) -> None:
         while len(self._waiting) > leave:

@@ -6,8 +6,11 @@ Derived from staging.jsonl. It makes staging one more event, and committing many
 from __future__ import annotations
 
 import struct
+from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
+from dbx.crypto.merkle import decode_edge
+from dbx.errors import Corrupt
 from dbx.store.index import IndexDamaged, Row
 from dbx.store.indexlayout import checked_row, unpack_positions
 
@@ -23,7 +26,8 @@ _SET = "version, root, edge, state, extensions, updated_at, archived, checksum"
 class Batch(NamedTuple):
     """What the staged tables follow: the batch, the size of staging.jsonl up to its last seal, and its events.
 
-    `last_id` is the last event id drawn for staging, `seals` what the seals of the file say (`staging.chain_seal`).
+    `last_id` is the last event id drawn for staging, `seals` what the seals of the file say (`staging.chain_seal`),
+    `edge` the right edge of the tree over its events.
     """
 
     id: str
@@ -31,6 +35,7 @@ class Batch(NamedTuple):
     events: int
     last_id: int
     seals: str
+    edge: tuple[bytes, ...]
 
     def follows(self, batch: str, size: int, seal: str) -> bool:
         """Whether a file of that batch and size, whose last line is a seal of that hash, may be what this follows.
@@ -46,15 +51,25 @@ def get_batch(index: Index) -> Batch | None:
     if not text:
         return None
     try:
-        batch, size, events, last_id, seals = text.split("|")
-        return Batch(batch, int(size), int(events), int(last_id), seals)
-    except (ValueError, AttributeError, TypeError) as error:
+        line, _, checksum = text.rpartition("|")
+        if checksum != _checksum(line):
+            raise ValueError
+        batch, size, events, last_id, seals, edge = line.split("|")
+        return Batch(
+            batch, int(size), int(events), int(last_id), seals, tuple(decode_edge(bytes.fromhex(edge), int(events)))
+        )
+    except (ValueError, AttributeError, TypeError, Corrupt) as error:
         raise IndexDamaged("the index does not say what is staged", hint="run 'dbx reindex'") from error
 
 
 def set_batch(index: Index, batch: Batch | None) -> None:
     """Note what the staged tables follow, inside `write`."""
-    index.set_meta("staging", "" if batch is None else "|".join(map(str, batch)))
+    line = "" if batch is None else "|".join([*map(str, batch[:-1]), b"".join(batch.edge).hex()])
+    index.set_meta("staging", f"{line}|{_checksum(line)}" if line else "")
+
+
+def _checksum(line: str) -> str:
+    return sha256(line.encode()).hexdigest()[:16]
 
 
 def find_staged(index: Index, aggregate_type: str, aggregate_id: str) -> tuple[Row, int, list[int]] | None:

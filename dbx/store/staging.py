@@ -1,4 +1,4 @@
-"""staging.jsonl on disk: sections are added at the end, each sealed; what follows the last seal was interrupted."""
+"""Reading staging.jsonl: sealed sections, each compared with its seal; what follows the last seal was interrupted."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dbx.errors import Corrupt
 from dbx.formats import staging
-from dbx.store.fs import PAGE, read_at, sync_data, write_all
+from dbx.store.fs import read_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dbx.store.fs import Directory, TemporaryFile
+    from dbx.store.fs import Directory
 
 NAME = "staging.jsonl"
 _CHUNK = 1024 * 1024
-_HELD = 4 * 1024 * 1024
 _HEADER_BYTES = 256
 _SEAL_BYTES = 128  # more than a seal has
 
@@ -89,117 +88,57 @@ def _last_seal(data: bytes) -> str:
         return ""
 
 
-class Section:
-    """A section being written: the first one makes the file, the others are added behind the seal that ends at `at`.
+class StagedBlock(NamedTuple):
+    """Some events in a row: their lines of envelopes and of bodies, each with its newline; or, in `lines`, both halves.
 
-    Nothing is visible until `finish`, and after a crash the section is there whole or not at all.
+    `offset` is where they begin in the file, `events` how many they say they are.
     """
 
-    def __init__(self, directory: Directory, *, header: bytes = b"", at: int = 0) -> None:
-        self._directory = directory
-        self._at = at
-        self._digest = sha256()
-        self._parts: list[bytes] = [header] if header else []
-        self._held = len(header)
-        self._spilled = 0
-        self._temporary: TemporaryFile | None = None
-        self._fresh = bool(header)
-        self.events = 0
-        self.seal = ""
+    offset: int
+    events: int
+    envelopes: bytes
+    bodies: bytes
+    lines: list[bytes]
 
-    def add(self, envelopes: list[bytes], bodies: list[bytes]) -> None:
-        """Events, in order."""
-        data = staging.encode_lines(envelopes, bodies)
-        self._digest.update(data)
-        self._parts.append(data)
-        self._held += len(data)
-        self.events += len(envelopes)
-        if self._held > _HELD:
-            self._spill()
-
-    def target(self) -> tuple[int, int]:
-        """(descriptor, offset) for another process to write the next event lines to; nothing may be added meanwhile."""
-        return self._spill().fd, self._spilled
-
-    def take(self, size: int, events: int) -> None:
-        """Take over the lines that another process wrote where `target` said. Raises OSError where they are not."""
-        fd, at = self.target()
-        end = at + size
-        while at < end:
-            data = read_at(fd, min(_CHUNK, end - at), at)
-            if not data:
-                raise OSError(errno.EIO, "lines are missing", NAME)
-            self._digest.update(data)
-            at += len(data)
-        os.lseek(fd, end, os.SEEK_SET)
-        self._spilled = end
-        self.events += events
-
-    def finish(self) -> int:
-        """Write the seal and make the section durable; where the seal ends. Its hash is `seal` then."""
-        self.seal = self._digest.hexdigest()
-        self._parts.append(staging.encode_seal(self.events, self.seal))
-        if self._fresh:
-            temporary = self._spill()
-            end = self._spilled
-            temporary.publish(NAME)
-        else:
-            end = self._append()
-        self.discard()
-        return end
-
-    def discard(self) -> None:
-        """Forget it, and what was written of it."""
-        if self._temporary is not None:
-            self._temporary.discard()
-            self._temporary = None
-
-    def _spill(self) -> TemporaryFile:
-        if self._temporary is None:
-            self._temporary = self._directory.temporary()
-        data = b"".join(self._parts)
-        self._temporary.write(data)
-        self._spilled += len(data)
-        self._parts, self._held = [], 0
-        return self._temporary
-
-    def _append(self) -> int:
-        fd = self._directory.open_write(NAME)
+    def pairs(self) -> list[tuple[bytes, bytes]]:
+        """(envelope, body) of each. Raises Corrupt naming the file."""
         try:
-            if os.fstat(fd).st_size > self._at:
-                os.ftruncate(fd, self._at)
-                sync_data(fd)
-            end = self._at
-            if self._temporary is not None:
-                while end - self._at < self._spilled:
-                    data = read_at(self._temporary.fd, _CHUNK, end - self._at)
-                    write_all(fd, data, end)
-                    end += len(data)
-            seal = self._parts.pop()
-            data = b"".join(self._parts)
-            if self._at // PAGE == (end + len(data)) // PAGE:
-                data += seal
-                seal = b""
-            write_all(fd, data, end)
-            sync_data(fd)
-            if seal:
-                # Only now: no reordering by the disk may leave a whole seal behind missing lines.
-                write_all(fd, seal, end + len(data))
-                sync_data(fd)
-            return end + len(data) + len(seal)
-        except BaseException:
-            os.ftruncate(fd, self._at)
-            raise
-        finally:
-            os.close(fd)
+            if self.lines:
+                return [staging.split_line(line) for line in self.lines]
+            self.check()
+            return list(zip(self.envelopes.split(b"\n")[:-1], self.bodies.split(b"\n")[:-1], strict=True))
+        except Corrupt as error:
+            raise _fault(self.offset, error.message) from None
+
+    def located(self) -> Iterator[tuple[int, bytes, bytes]]:
+        """(offset of its line in the file, envelope, body) of each event. Raises Corrupt naming the file."""
+        at = self.offset
+        for envelope, body in self.pairs():
+            yield at, envelope, body
+            at += len(envelope) + 1
+            if self.lines:
+                at += len(body) + len('{"envelope":,"body":}')
+
+    def check(self) -> None:
+        """Raise Corrupt unless there are as many lines as events."""
+        if (self.envelopes.count(b"\n"), self.bodies.count(b"\n")) != (self.events, self.events):
+            raise Corrupt("a block does not have as many lines as it says")
 
 
 def read_events(
     directory: Directory, size: int, *, batch: str | None = None, seals: str | None = None
-) -> Iterator[list[bytes]]:
-    """The event lines of all sections, in lists, without newlines; `size` is where the last seal ends.
+) -> Iterator[list[tuple[bytes, bytes]]]:
+    """`read_blocks`, each taken apart to (envelope, body)."""
+    for block in read_blocks(directory, size, batch=batch, seals=seals):
+        yield block.pairs()
 
-    A section's lines come before its hash has been compared: nothing may be made of them until this is exhausted.
+
+def read_blocks(
+    directory: Directory, size: int, *, batch: str | None = None, seals: str | None = None
+) -> Iterator[StagedBlock]:
+    """The events of all sections; `size` is where the last seal ends.
+
+    A section's events come before its hash has been compared: nothing may be made of them until this is exhausted.
     Raises Corrupt naming the byte before which a section is not what its seal says; ForeignBatch where the file is not
     of `batch`, and at the end EditedSeals where `seals` is given and the file says something else.
     """
@@ -208,9 +147,9 @@ def read_events(
         if batch is not None and f'"{batch}"'.encode() not in os.pread(fd, _HEADER_BYTES, 0).partition(b"\n")[0]:
             raise ForeignBatch(errno.ENOENT, "another batch is staged", NAME)
         last, found = 0, ""
-        for lines, sealed, seal in _sections(fd, size):
-            if lines:
-                yield lines
+        for block, sealed, seal in _sections(fd, size):
+            if block is not None:
+                yield block
             last = sealed or last
             if seal:
                 found = chain_seal(found, seal)
@@ -241,47 +180,90 @@ def scan_seals(directory: Directory) -> Seals:
         os.close(fd)
 
 
-def _sections(fd: int, end: int) -> Iterator[tuple[list[bytes], int, str]]:
-    """(event lines, 0, "") and ([], where a seal or the header ends, the hash in the seal).
+class _Window:
+    """A part of a file, moved forward. `at` is the offset of `data` in the file, `pos` where in it one reads on."""
 
-    A last line without newline or seal is passed over in silence.
+    def __init__(self, fd: int, end: int) -> None:
+        self._fd = fd
+        self._end = end
+        self.data = b""
+        self.at = 0
+        self.pos = 0
+
+    @property
+    def offset(self) -> int:
+        """Where in the file one reads on."""
+        return self.at + self.pos
+
+    def more(self, size: int = _CHUNK) -> bool:
+        """Have up to so many bytes more, and forget those before `pos`; False at the end."""
+        have = self.at + len(self.data)
+        data = read_at(self._fd, min(size, self._end - have), have) if have < self._end else b""
+        self.data = self.data[self.pos :] + data
+        self.at += self.pos
+        self.pos = 0
+        return bool(data)
+
+    def fits(self, size: int) -> bool:
+        """Whether so many bytes follow before the end; they are in `data` then."""
+        if self.offset + size > self._end:
+            return False
+        missing = self.pos + size - len(self.data)
+        if missing > 0:
+            self.more(max(missing, _CHUNK))
+        return self.pos + size <= len(self.data)
+
+
+def _sections(fd: int, end: int) -> Iterator[tuple[StagedBlock | None, int, str]]:
+    """(events, 0, "") and (None, where a seal or the header ends, the hash in the seal).
+
+    A tail without a seal is passed over in silence. What is no event, no block and no seal counts as an event: where a
+    seal follows it does not fit, or nobody can take the event apart.
     """
     digest = sha256()
-    count = at = 0
-    line_start = 0
-    rest = b""
+    count = size = 0
+    lines: list[bytes] = []
+    window = _Window(fd, end)
     first = True
-    while at < end:
-        data = read_at(fd, min(_CHUNK, end - at), at)
-        if not data:
-            break
-        at += len(data)
-        lines = (rest + data).split(b"\n")
-        rest = lines.pop()
-        if len(rest) > staging.MAX_LINE_BYTES:
-            # No event. If a seal follows it will not fit; if none does, this is what a power cut left of a write.
-            digest.update(rest)
-            line_start += len(rest)
-            rest = b""
-        start = 0
-        for number, line in enumerate(lines):
-            line_start += len(line) + 1
-            if first:
-                first, start = False, 1
-                yield [], line_start, ""
-            elif line.startswith(staging.SEAL_START):
-                part = lines[start:number]
-                if part:
-                    digest.update(b"\n".join(part) + b"\n")
-                    yield part, 0, ""
-                _check_seal(line, count + len(part), digest.hexdigest(), line_start)
-                yield [], line_start, digest.hexdigest()
-                digest, count, start = sha256(), 0, number + 1
-        part = lines[start:]
-        if part:
-            count += len(part)
-            digest.update(b"\n".join(part) + b"\n")
-            yield part, 0, ""
+    while True:
+        newline = window.data.find(b"\n", window.pos)
+        if newline < 0:
+            if len(window.data) - window.pos > staging.MAX_LINE_BYTES:
+                digest.update(window.data[window.pos :])
+                window.pos = len(window.data)
+            if not window.more():
+                return
+            continue
+        start = window.offset
+        line = window.data[window.pos : newline]
+        block = staging.find_block(line) if line.startswith(staging.BLOCK_START) and not first else None
+        is_seal = line.startswith(staging.SEAL_START) and not first
+        if lines and (block or is_seal or size >= _CHUNK):
+            yield StagedBlock(start - size, len(lines), b"", b"", lines), 0, ""
+            lines, size = [], 0
+        if block and window.fits(len(line) + 1 + block[0] + block[1]):
+            cut = window.pos + len(line) + 1
+            stop = cut + block[0] + block[1]
+            digest.update(memoryview(window.data)[window.pos : stop])
+            middle = cut + block[0]
+            count += block[2]
+            found = StagedBlock(start + len(line) + 1, block[2], window.data[cut:middle], window.data[middle:stop], [])
+            window.pos = stop
+            yield found, 0, ""
+            continue
+        window.pos += len(line) + 1
+        if first:
+            first = False
+            yield None, window.offset, ""
+        elif is_seal:
+            _check_seal(line, count, digest.hexdigest(), window.offset)
+            yield None, window.offset, digest.hexdigest()
+            digest, count = sha256(), 0
+        else:
+            digest.update(line + b"\n")
+            lines.append(line)
+            count += 1
+            size += len(line) + 1
 
 
 def _check_seal(line: bytes, count: int, sha: str, offset: int) -> None:

@@ -8,25 +8,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dbx.crypto.merkle import append, edge_root, leaf_hash
 from dbx.errors import Corrupt
-from dbx.formats import canonical, staging
+from dbx.formats import canonical
 from dbx.formats.envelope import Envelope, decode_body, decode_envelope
 from dbx.model.event import ARCHIVED, RESERVED
 from dbx.repo.check.blocks import describe, event_of
 from dbx.repo.check.finding import Findings
-from dbx.repo.check.frames import Source
 from dbx.store.indexlayout import IndexDamaged, Row
 from dbx.store.readindex import IndexSnapshot
-from dbx.store.staging import NAME, find_header, sealed_size
+from dbx.store.staging import NAME, find_header, read_blocks, sealed_size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from dbx.repo.check.chain import Log
     from dbx.repo.check.history import History
     from dbx.store.fs import Directory
 
 _INDEX = "index.db"
-_CHUNK = 1 << 20
 
 Note = tuple[str, int]
 """The batch that the index follows, and where its last section ends."""
@@ -110,7 +106,7 @@ def check_staging(
             findings.error("staging.batch", "its batch id is not the one under which its events were staged", NAME, 0)
         if history is None or end == header.size:
             return None
-        staged = _Sections(history, findings).read(directory, header.size, end)
+        staged = _Sections(history, findings).read(directory, end)
         return None if staged is None else Staged((header.batch, end), staged)
     except FileNotFoundError:
         return None  # committed or dropped meanwhile
@@ -136,16 +132,13 @@ class _Sections:
         self._moved = 0
         self._ids: dict[int, int] = {}
 
-    def read(self, directory: Directory, start: int, end: int) -> dict[str, _Staged] | None:
-        source = Source(directory, NAME)
-        try:
-            for offset, (at, line) in enumerate(_event_lines(source, start, end)):
-                try:
-                    self._add(line, offset, at)
-                except Corrupt as error:
-                    self._findings.error("staging.event", error.message, NAME, at)
-        finally:
-            source.close()
+    def read(self, directory: Directory, end: int) -> dict[str, _Staged] | None:
+        events = (event for block in read_blocks(directory, end) for event in block.located())
+        for offset, (at, envelope, body) in enumerate(events):
+            try:
+                self._add(envelope, body, offset, at)
+            except Corrupt as error:
+                self._findings.error("staging.event", error.message, NAME, at)
         self._check_ids()
         if self._moved:
             self._findings.warn(
@@ -154,8 +147,7 @@ class _Sections:
             return None
         return self._staged
 
-    def _add(self, line: bytes, offset: int, at: int) -> None:
-        envelope_line, body_line = staging.split_line(line)
+    def _add(self, envelope_line: bytes, body_line: bytes, offset: int, at: int) -> None:
         envelope = decode_envelope(envelope_line)
         if sha256(body_line).hexdigest() != envelope.body:
             raise Corrupt(f"the body of staged {describe(envelope)} is not the one its envelope names")
@@ -221,22 +213,6 @@ def _check_row(row: Any, staged: dict[str, _Staged], findings: Findings) -> None
     ):
         sentence = f"the staged row of aggregate '{kind}/{name}' is not what the staged events add up to"
         findings.error("index.staged", sentence, _INDEX, None, what)
-
-
-def _event_lines(source: Source, start: int, end: int) -> Iterator[tuple[int, bytes]]:
-    """(offset, line) of every event between two offsets; the sections have been compared with their seals."""
-    at = start
-    rest = b""
-    while at + len(rest) < end:
-        data = rest + source.get(at + len(rest), min(_CHUNK, end - at - len(rest)))
-        if len(data) == len(rest):
-            return
-        lines = data.split(b"\n")
-        rest = lines.pop()
-        for line in lines:
-            if not line.startswith(staging.SEAL_START):
-                yield at, line
-            at += len(line) + 1
 
 
 def _fold(staged: _Staged, envelope: Envelope, payload: dict[str, Any], metadata: dict[str, Any] | None) -> None:

@@ -167,3 +167,21 @@ def test_an_edge_of_the_wrong_length_is_corrupt(data: bytes, size: int) -> None:
 def test_an_edge_of_an_impossible_size_is_corrupt(size: int) -> None:
     with pytest.raises(Corrupt, match="is not between 0 and"):
         merkle.decode_edge(b"x" * 32, size)
+
+
+@pytest.mark.parametrize("before", [0, 1, 2, 3, 5, 7, 8, 13, 31, 64])
+def test_subtrees_made_elsewhere_grow_an_edge(before: int) -> None:
+    leaves = [merkle.leaf_hash(bytes([n])) for n in range(200)]
+    for count in (0, 1, 2, 3, 4, 5, 8, 9, 31, 33, 100):
+        edge: list[bytes] = []
+        merkle.extend(edge, 0, leaves[:before])
+        trees = merkle.subtrees(before, leaves[before : before + count])
+        assert len(trees) <= 2 * max(1, count).bit_length()
+        assert merkle.graft(edge, before, trees) == before + count
+        assert merkle.edge_root(edge) == merkle.root(leaves[: before + count])
+        assert len(edge) == (before + count).bit_count()
+
+
+def test_a_subtree_that_does_not_fit_is_refused() -> None:
+    with pytest.raises(ValueError, match="height 1 fits behind 1 leaves"):
+        merkle.graft([b"a" * 32], 1, [(1, b"b" * 32)])

@@ -24,8 +24,8 @@ from dbx.repo.commit import commit_staged
 from dbx.repo.domain import Domain
 from dbx.repo.query import get_aggregate, list_aggregates, verify_aggregate
 from dbx.repo.repository import Repository
-from dbx.repo.staging import StagedResult, find_batch, stage, staged_events
-from dbx.store.staging import Section
+from dbx.repo.staging import StagedResult, Tree, find_batch, stage, staged_events
+from dbx.store.section import Section
 
 NOW_US = 1_800_000_000_000_000
 ACTOR = Actor("100 %d", 'jane "%s"')
@@ -197,9 +197,9 @@ class Watched(bulk.SecondHalf):
 
     joined: object = "never asked"
 
-    def join(self, builder: Builder, section: Section) -> tuple[bytes, bytes] | None:
+    def join(self, builder: Builder, section: Section, tree: Tree) -> tuple[bytes, bytes] | None:
         """See there."""
-        self.joined = super().join(builder, section)
+        self.joined = super().join(builder, section, tree)
         return self.joined  # type: ignore[return-value]
 
 

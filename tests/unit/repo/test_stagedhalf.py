@@ -17,6 +17,7 @@ from dbx.repo.commit import check_staged, commit_staged
 from dbx.repo.domain import Domain
 from dbx.repo.staging import clear, find_batch, stage, staged_events
 from dbx.repo.writer import LARGE_BYTES
+from dbx.store.section import encode_events
 from tests.history import append, item, open_repository
 from tests.oracle import agrees
 
@@ -40,21 +41,29 @@ def edited(file: Path, edit: Callable[[list[dict[str, Any]]], list[dict[str, Any
     """Change the events of a section, each body's hash put right, and seal it anew."""
     header, *lines = file.read_bytes().splitlines(keepends=True)
     sections: list[list[bytes]] = [[]]
-    for line in lines:
+    while lines:
+        line = lines.pop(0)
         if line.startswith(b'{"count"'):
             sections.append([])
+        elif line.startswith(b'{"block"'):
+            count = json.loads(line)["block"]["events"]
+            block, lines = lines[: 2 * count], lines[2 * count :]
+            pairs = zip(block[:count], block[count:], strict=True)
+            sections[-1] += [b'{"envelope":%b,"body":%b}\n' % (one.strip(), other.strip()) for one, other in pairs]
         else:
             sections[-1].append(line)
     sections.pop()
-    changed = []
-    for event in edit([json.loads(line) for line in sections[section]]):
-        body = canonical(event["body"])
-        envelope = canonical(event["envelope"] | {"body": hashlib.sha256(body).hexdigest()})
-        changed.append(b'{"envelope":%b,"body":%b}\n' % (envelope, body))
-    sections[section] = changed
     data = header
-    for events in sections:
-        joined = b"".join(events)
+    for number, section_lines in enumerate(sections):
+        events = [json.loads(line) for line in section_lines]
+        if number == section:
+            events = edit(events)
+        envelopes, bodies = [], []
+        for event in events:
+            bodies.append(canonical(event["body"]))
+            sha = hashlib.sha256(bodies[-1]).hexdigest()
+            envelopes.append(canonical(event["envelope"] | {"body": sha}))
+        joined = encode_events(envelopes, bodies)
         data += joined + b'{"count":%d,"sha256":"%b"}\n' % (len(events), hashlib.sha256(joined).hexdigest().encode())
     file.write_bytes(data)
 

@@ -14,7 +14,8 @@ from dbx.formats.reflog import ReflogEntry
 from dbx.store.fs import PAGE, Directory
 from dbx.store.journal import Journal
 from dbx.store.reflog import Reflog
-from dbx.store.staging import NAME, Section, find_header, read_events, sealed_size
+from dbx.store.section import Section
+from dbx.store.staging import NAME, find_header, read_events, sealed_size
 
 UUID = "00112233-4455-4677-8899-aabbccddeeff"
 

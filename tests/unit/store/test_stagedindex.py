@@ -28,7 +28,7 @@ def row(n: int | None, name: str, version: int) -> Row:
 
 def test_the_batch(index: Index) -> None:
     assert stagedindex.get_batch(index) is None
-    batch = Batch("11111111-1111-4111-8111-111111111111", 900, 7, 2**60, "abc:def")
+    batch = Batch("11111111-1111-4111-8111-111111111111", 900, 7, 2**60, "abc:def", (b"a" * 32, b"b" * 32, b"c" * 32))
     with index.write(None):
         stagedindex.set_batch(index, batch)
     assert stagedindex.get_batch(index) == batch
@@ -106,7 +106,7 @@ def test_what_is_staged_becomes_the_latest(index: Index) -> None:
         index.put_runs([(10, 2, 0)])
         stagedindex.put_staged(index, [(row(1, "a", 4), 2, [0, 2]), (row(None, "b", 1), 0, [1])])
         stagedindex.put_staged_runs(index, [(20, 3, 0)])
-        stagedindex.set_batch(index, Batch("x", 1, 3, 22, ""))
+        stagedindex.set_batch(index, Batch("x", 1, 3, 22, "", (b"a" * 32, b"b" * 32)))
         stagedindex.adopt_staged(index, 2)
     assert index.find("order", "a") == row(1, "a", 4)
     found = index.find("order", "b")

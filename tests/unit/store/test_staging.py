@@ -10,7 +10,8 @@ import pytest
 from dbx.errors import Corrupt
 from dbx.formats import staging
 from dbx.store.fs import Directory
-from dbx.store.staging import NAME, Section, find_header, read_events, sealed_size
+from dbx.store.section import Section
+from dbx.store.staging import NAME, find_header, read_events, sealed_size
 
 BATCH = "11111111-1111-4111-8111-111111111111"
 DOMAIN = "01234567-89ab-4def-8123-456789abcdef"
@@ -33,8 +34,7 @@ def add(root: Directory, at: int, *names: bytes, body: bytes = b'{"payload":{}}'
 
 
 def names(root: Directory, size: int) -> list[str]:
-    lines = [line for part in read_events(root, size) for line in part]
-    return [staging.split_line(line)[0].split(b'"')[1].decode() for line in lines]
+    return [envelope.split(b'"')[1].decode() for part in read_events(root, size) for envelope, _ in part]
 
 
 def test_sections_are_read_in_order(root: Directory, tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_large_sections_are_spilled_and_read_with_little_memory(root: Directory,
     end = add(root, 0, b"a", body=b'{"payload":"%b"}' % (b"x" * 2_000_000))
     end = add(root, end, *[b"n%d" % n for n in range(9000)], body=b'{"payload":"%b"}' % (b"y" * 1000))
     assert len(names(root, end)) == 9001
-    assert max(sum(map(len, part)) for part in read_events(root, end)) < 5_000_000
+    assert max(sum(len(body) for _, body in part) for part in read_events(root, end)) < 5_000_000
     assert os.listdir(tmp_path) == [NAME]
 
 

@@ -1,0 +1,141 @@
+"""Writing staging.jsonl: sections are added at the end, each with its seal."""
+
+from __future__ import annotations
+
+import errno
+import os
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from dbx.formats import staging
+from dbx.store.fs import PAGE, read_at, sync_data, write_all
+from dbx.store.segments import BLOCK_BYTES, MOST_BYTES
+from dbx.store.staging import NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dbx.store.fs import Directory, TemporaryFile
+
+_CHUNK = 1024 * 1024
+_HELD = 4 * 1024 * 1024
+_BLOCKS_FROM = 64  # events
+
+
+def encode_events(envelopes: Sequence[bytes], bodies: Sequence[bytes]) -> bytes:
+    """Events as they are staged: few as lines, which people can read, many as blocks of the size that segments have."""
+    count = len(envelopes)
+    if count < _BLOCKS_FROM:
+        return staging.encode_lines(envelopes, bodies)
+    step = max(1, count * BLOCK_BYTES // max(sum(map(len, envelopes)), sum(map(len, bodies))))
+    return b"".join(
+        [
+            staging.encode_block(envelopes[at : at + step], bodies[at : at + step], MOST_BYTES)
+            for at in range(0, count, step)
+        ]
+    )
+
+
+class Section:
+    """A section being written: the first one makes the file, the others are added behind the seal that ends at `at`.
+
+    Nothing is visible until `finish`, and after a crash the section is there whole or not at all.
+    """
+
+    def __init__(self, directory: Directory, *, header: bytes = b"", at: int = 0) -> None:
+        self._directory = directory
+        self._at = at
+        self._digest = sha256()
+        self._parts: list[bytes] = [header] if header else []
+        self._held = len(header)
+        self._spilled = 0
+        self._temporary: TemporaryFile | None = None
+        self._fresh = bool(header)
+        self.events = 0
+        self.seal = ""
+
+    def add(self, envelopes: list[bytes], bodies: list[bytes]) -> None:
+        """Events, in order."""
+        data = encode_events(envelopes, bodies)
+        self._digest.update(data)
+        self._parts.append(data)
+        self._held += len(data)
+        self.events += len(envelopes)
+        if self._held > _HELD:
+            self._spill()
+
+    def target(self) -> tuple[int, int]:
+        """(descriptor, offset) for another process to write the next event lines to; nothing may be added meanwhile."""
+        return self._spill().fd, self._spilled
+
+    def take(self, size: int, events: int) -> None:
+        """Take over the lines that another process wrote where `target` said. Raises OSError where they are not."""
+        fd, at = self.target()
+        end = at + size
+        while at < end:
+            data = read_at(fd, min(_CHUNK, end - at), at)
+            if not data:
+                raise OSError(errno.EIO, "lines are missing", NAME)
+            self._digest.update(data)
+            at += len(data)
+        os.lseek(fd, end, os.SEEK_SET)
+        self._spilled = end
+        self.events += events
+
+    def finish(self) -> int:
+        """Write the seal and make the section durable; where the seal ends. Its hash is `seal` then."""
+        self.seal = self._digest.hexdigest()
+        self._parts.append(staging.encode_seal(self.events, self.seal))
+        if self._fresh:
+            temporary = self._spill()
+            end = self._spilled
+            temporary.publish(NAME)
+        else:
+            end = self._append()
+        self.discard()
+        return end
+
+    def discard(self) -> None:
+        """Forget it, and what was written of it."""
+        if self._temporary is not None:
+            self._temporary.discard()
+            self._temporary = None
+
+    def _spill(self) -> TemporaryFile:
+        if self._temporary is None:
+            self._temporary = self._directory.temporary()
+        data = b"".join(self._parts)
+        self._temporary.write(data)
+        self._spilled += len(data)
+        self._parts, self._held = [], 0
+        return self._temporary
+
+    def _append(self) -> int:
+        fd = self._directory.open_write(NAME)
+        try:
+            if os.fstat(fd).st_size > self._at:
+                os.ftruncate(fd, self._at)
+                sync_data(fd)
+            end = self._at
+            if self._temporary is not None:
+                while end - self._at < self._spilled:
+                    data = read_at(self._temporary.fd, _CHUNK, end - self._at)
+                    write_all(fd, data, end)
+                    end += len(data)
+            seal = self._parts.pop()
+            data = b"".join(self._parts)
+            if self._at // PAGE == (end + len(data)) // PAGE:
+                data += seal
+                seal = b""
+            write_all(fd, data, end)
+            sync_data(fd)
+            if seal:
+                # Only now: no reordering by the disk may leave a whole seal behind missing lines.
+                write_all(fd, seal, end + len(data))
+                sync_data(fd)
+            return end + len(data) + len(seal)
+        except BaseException:
+            os.ftruncate(fd, self._at)
+            raise
+        finally:
+            os.close(fd)
