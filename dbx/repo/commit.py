@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from dbx.crypto import merkle
-from dbx.crypto.indextree import TreeMismatch, leaf_hash
+from dbx.crypto.indextree import TreeMismatch
 from dbx.errors import Conflict, Corrupt, Invalid
 from dbx.formats.commit import Commit, CommitActor, encode_commit
 from dbx.model.time import format_time
@@ -173,9 +173,7 @@ def _commit(
     progress: Callable[[int], None] | None,
 ) -> tuple[Commit, str]:
     head = working.head
-    changes: dict[bytes, bytes | None] = {
-        key: leaf_hash(key, version, root) for key, version, root in stagedindex.staged_leaves(working.index)
-    }
+    changes: dict[bytes, bytes | None] = dict(stagedindex.staged_leaves(working.index))
     index_root = working.tree.update(changes).hex()
     now = format_time(domain.clock())
     schema = None if rules is None else rules.settle(actor=actor, now=now)

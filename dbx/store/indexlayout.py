@@ -35,7 +35,7 @@ CREATE TABLE commits (seq INTEGER PRIMARY KEY, file TEXT NOT NULL, offset INTEGE
 CREATE TABLE staged (n INTEGER PRIMARY KEY, aggregate INTEGER, type TEXT NOT NULL, id TEXT NOT NULL, key BLOB NOT NULL,
   base INTEGER NOT NULL, version INTEGER NOT NULL, root BLOB NOT NULL, edge BLOB NOT NULL, state BLOB NOT NULL,
   extensions BLOB NOT NULL, created_at TEXT NOT NULL, updated_at TEXT NOT NULL, archived INTEGER NOT NULL,
-  checksum BLOB NOT NULL, positions BLOB NOT NULL);
+  checksum BLOB NOT NULL, positions BLOB NOT NULL, leaf BLOB NOT NULL);
 CREATE UNIQUE INDEX staged_name ON staged (type, id);
 CREATE TABLE staged_run (first INTEGER PRIMARY KEY, count INTEGER NOT NULL, position INTEGER NOT NULL);
 """

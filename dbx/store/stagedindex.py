@@ -6,20 +6,23 @@ Derived from staging.jsonl. It makes staging one more event, and committing many
 from __future__ import annotations
 
 import struct
+from contextlib import suppress
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
+from dbx.crypto.indextree import leaf_hash
 from dbx.crypto.merkle import decode_edge
 from dbx.errors import Corrupt
 from dbx.store.index import IndexDamaged, Row
 from dbx.store.indexlayout import checked_row, unpack_positions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from dbx.store.index import Index
 
 _ROW = "type, id, key, version, root, edge, state, extensions, created_at, updated_at, archived"
+_GUARD_BYTES = 8
 _SET = "version, root, edge, state, extensions, updated_at, archived, checksum"
 
 
@@ -92,10 +95,18 @@ def find_staged(index: Index, aggregate_type: str, aggregate_id: str) -> tuple[R
 def put_staged(index: Index, rows: Iterable[tuple[Row, int, Sequence[int]]]) -> None:
     """(row, base version, offsets of its staged events) of aggregates, replacing what was staged; inside `write`."""
     index.many(
-        f"INSERT OR REPLACE INTO staged (aggregate, {_ROW}, checksum, base, positions)"
-        " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-        ((*row, row.checksum(), base, struct.pack(f"<{len(offsets)}I", *offsets)) for row, base, offsets in rows),
+        f"INSERT OR REPLACE INTO staged (aggregate, {_ROW}, checksum, base, positions, leaf)"
+        " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+        (
+            (*row, row.checksum(), base, struct.pack(f"<{len(offsets)}I", *offsets), _guarded_leaf(row))
+            for row, base, offsets in rows
+        ),
     )
+
+
+def _guarded_leaf(row: Row) -> bytes:
+    leaf = leaf_hash(row.key, row.version, row.root)
+    return leaf + sha256(row.key + leaf).digest()[:_GUARD_BYTES]
 
 
 def put_staged_runs(index: Index, runs: Iterable[tuple[int, int, int]]) -> None:
@@ -115,16 +126,15 @@ def moved_aggregates(index: Index, limit: int) -> list[tuple[str, str, int, int]
 
     Raises IndexDamaged where a staged row is not tied to the row of its aggregate.
     """
-    if index.one(
-        "SELECT 1 FROM staged s LEFT JOIN aggregate a ON a.type = s.type AND a.id = s.id"
-        " WHERE s.base = coalesce(a.version, 0) AND s.aggregate IS NOT a.n LIMIT 1"
-    ):
-        raise IndexDamaged("a staged row of the index belongs to another aggregate", hint="run 'dbx reindex'")
-    return index.all(
+    found = index.all(
         "SELECT s.type, s.id, s.base, coalesce(a.version, 0) FROM staged s LEFT JOIN aggregate a"
-        " ON a.type = s.type AND a.id = s.id WHERE s.base != coalesce(a.version, 0) ORDER BY s.type, s.id LIMIT ?",
-        limit,
+        " ON a.type = s.type AND a.id = s.id WHERE s.base != coalesce(a.version, 0) OR s.aggregate IS NOT a.n"
+        " ORDER BY s.type, s.id"
     )
+    moved = [row for row in found if row[2] != row[3]]
+    if found and not moved:
+        raise IndexDamaged("a staged row of the index belongs to another aggregate", hint="run 'dbx reindex'")
+    return moved[:limit]
 
 
 def taken_ids(index: Index, limit: int) -> list[int]:
@@ -148,11 +158,15 @@ def last_ids(index: Index) -> tuple[int, int]:
     return -1 if log is None else int(log), -1 if staged is None else int(staged)
 
 
-def staged_leaves(index: Index) -> Iterator[tuple[bytes, int, bytes]]:
-    """(key, version, root) of every staged aggregate. Raises IndexDamaged: what comes out becomes history."""
-    for found in index.all(f"SELECT aggregate, {_ROW}, checksum FROM staged"):
-        row = checked_row(found)
-        yield row.key, row.version, row.root
+def staged_leaves(index: Index) -> dict[bytes, bytes]:
+    """The leaf in the index tree, by its key, of every staged aggregate. Raises IndexDamaged: it becomes history."""
+    found = index.all("SELECT key, leaf FROM staged")
+    with suppress(TypeError):  # one bit makes a text of a blob
+        leaves = {key: guarded[:-_GUARD_BYTES] for key, guarded in found}
+        sums = [sha256(key + guarded[:-_GUARD_BYTES]).digest()[:_GUARD_BYTES] for key, guarded in found]
+        if sums == [guarded[-_GUARD_BYTES:] for _, guarded in found] and len(leaves) == len(found):
+            return leaves
+    raise IndexDamaged("the leaf of a staged aggregate is damaged in the index", hint="run 'dbx reindex'")
 
 
 def count_staged(index: Index) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dbx.crypto.indextree import key_of
+from dbx.crypto.indextree import key_of, leaf_hash
 from dbx.store import stagedindex
 from dbx.store.index import Index, IndexDamaged, Row
 from dbx.store.stagedindex import Batch
@@ -49,9 +49,10 @@ def test_staged_rows_are_kept_apart_and_replaced(index: Index) -> None:
     assert index.find("order", "b") is None
     assert index.has_type("order")
     assert stagedindex.count_staged(index) == 2
-    assert sorted(stagedindex.staged_leaves(index)) == sorted(
-        [(key_of("order", "a"), 4, b"r" * 32), (key_of("order", "b"), 1, b"r" * 32)]
-    )
+    assert stagedindex.staged_leaves(index) == {
+        key_of("order", name): leaf_hash(key_of("order", name), version, b"r" * 32)
+        for name, version in (("a", 4), ("b", 1))
+    }
     with index.write(None):
         stagedindex.clear_staged(index)
     assert (stagedindex.count_staged(index), stagedindex.get_batch(index)) == (0, None)
@@ -65,6 +66,13 @@ def test_a_changed_row_is_not_believed(index: Index) -> None:
     db.close()
     with pytest.raises(IndexDamaged, match="staged row of aggregate 'order/a'"):
         stagedindex.find_staged(index, "order", "a")
+    assert stagedindex.staged_leaves(index)
+    for damage in ("zeroblob(40)", "leaf || x'00'", "substr(leaf, 1, 39)", "''", "CAST('a' AS TEXT)", "x'00' || leaf"):
+        with sqlite3.connect(index.path) as db:
+            db.execute(f"UPDATE staged SET leaf = {damage}")
+        db.close()
+        with pytest.raises(IndexDamaged, match="leaf of a staged aggregate is damaged"):
+            stagedindex.staged_leaves(index)
 
 
 def test_aggregates_that_moved(index: Index) -> None:
