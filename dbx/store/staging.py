@@ -204,6 +204,17 @@ class _Window:
         self.pos = 0
         return bool(data)
 
+    def line(self) -> bytes:
+        """The next line with its newline, or as much of it as a line may have; b"" where none ends before the end."""
+        while True:
+            newline = self.data.find(b"\n", self.pos)
+            if newline >= 0:
+                return self.take(newline + 1 - self.pos)
+            if len(self.data) - self.pos > staging.MAX_LINE_BYTES:
+                return self.take(len(self.data) - self.pos)
+            if not self.more():
+                return b""
+
     def fits(self, size: int) -> bool:
         """Whether so many bytes follow before the end; they are in `data` then."""
         if self.offset + size > self._end:
@@ -212,6 +223,11 @@ class _Window:
         if missing > 0:
             self.more(max(missing, _CHUNK))
         return self.pos + size <= len(self.data)
+
+    def take(self, size: int) -> bytes:
+        """So many bytes, which are there."""
+        self.pos += size
+        return self.data[self.pos - size : self.pos]
 
 
 def _sections(fd: int, end: int) -> Iterator[tuple[StagedBlock | None, int, str]]:
@@ -224,46 +240,30 @@ def _sections(fd: int, end: int) -> Iterator[tuple[StagedBlock | None, int, str]
     count = size = 0
     lines: list[bytes] = []
     window = _Window(fd, end)
-    first = True
-    while True:
-        newline = window.data.find(b"\n", window.pos)
-        if newline < 0:
-            if len(window.data) - window.pos > staging.MAX_LINE_BYTES:
-                digest.update(window.data[window.pos :])
-                window.pos = len(window.data)
-            if not window.more():
-                return
-            continue
-        start = window.offset
-        line = window.data[window.pos : newline]
-        block = staging.find_block(line) if line.startswith(staging.BLOCK_START) and not first else None
-        is_seal = line.startswith(staging.SEAL_START) and not first
+    if window.line():
+        yield None, window.offset, ""
+    while line := window.line():
+        block = staging.find_block(line) if line.startswith(staging.BLOCK_START) else None
+        is_seal = line.startswith(staging.SEAL_START)
         if lines and (block or is_seal or size >= _CHUNK):
-            yield StagedBlock(start - size, len(lines), b"", b"", lines), 0, ""
+            yield StagedBlock(window.offset - len(line) - size, len(lines), b"", b"", lines), 0, ""
             lines, size = [], 0
-        if block and window.fits(len(line) + 1 + block[0] + block[1]):
-            cut = window.pos + len(line) + 1
-            stop = cut + block[0] + block[1]
-            digest.update(memoryview(window.data)[window.pos : stop])
-            middle = cut + block[0]
-            count += block[2]
-            found = StagedBlock(start + len(line) + 1, block[2], window.data[cut:middle], window.data[middle:stop], [])
-            window.pos = stop
-            yield found, 0, ""
-            continue
-        window.pos += len(line) + 1
-        if first:
-            first = False
-            yield None, window.offset, ""
-        elif is_seal:
+        if is_seal:
             _check_seal(line, count, digest.hexdigest(), window.offset)
             yield None, window.offset, digest.hexdigest()
             digest, count = sha256(), 0
+            continue
+        digest.update(line)
+        if block and window.fits(block[0] + block[1]):
+            found = StagedBlock(window.offset, block[2], window.take(block[0]), window.take(block[1]), [])
+            digest.update(found.envelopes)
+            digest.update(found.bodies)
+            count += found.events
+            yield found, 0, ""
         else:
-            digest.update(line + b"\n")
-            lines.append(line)
+            lines.append(line.removesuffix(b"\n"))
             count += 1
-            size += len(line) + 1
+            size += len(line)
 
 
 def _check_seal(line: bytes, count: int, sha: str, offset: int) -> None:
