@@ -84,7 +84,7 @@ def encode_block(envelopes: Sequence[bytes], bodies: Sequence[bytes], most_bytes
 def find_block(line: bytes) -> tuple[int, int, int] | None:
     """(bytes of envelopes, bytes of bodies, events) that follow a line; None if it says no such."""
     found = re.fullmatch(
-        rb'{"block":{"bodies":([1-9]\d{0,6}),"envelopes":([1-9]\d{0,6}),"events":([1-9]\d{0,6})}}', line
+        rb'{"block":{"bodies":([1-9]\d{0,6}),"envelopes":([1-9]\d{0,6}),"events":([1-9]\d{0,6})}}\n?', line
     )
     if found is None:
         return None
