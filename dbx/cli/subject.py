@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from dbx.cli import complete
+from dbx.cli import complete, params
 from dbx.cli.frame import path_of
 from dbx.errors import UsageError
 
@@ -31,6 +31,25 @@ def subject_options(metavar: str) -> Callable[[F], F]:
         return click.argument("words", nargs=-1, metavar=metavar, shell_complete=_complete)(function)
 
     return decorate
+
+
+def type_options(function: F) -> F:
+    """Decorator: the argument `aggregate_type`, and the option `named_type` that may replace it; for `take_type`."""
+    function = click.option(
+        "--aggregate",
+        "named_type",
+        metavar="TYPE",
+        type=params.TYPE,
+        help="The aggregates' type, instead of the argument.",
+    )(function)
+    return click.argument("aggregate_type", metavar="[TYPE]", type=params.TYPE, required=False)(function)
+
+
+def take_type(aggregate_type: str | None, named_type: str | None) -> str | None:
+    """The type that was given either way, None for none. Raises UsageError for two."""
+    if aggregate_type is not None and named_type is not None:
+        raise UsageError("the type is given twice, as an argument and with --aggregate")
+    return named_type if aggregate_type is None else aggregate_type
 
 
 def take_subject(

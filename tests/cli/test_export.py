@@ -75,6 +75,7 @@ def test_where_files_go(shop: Runner) -> None:
         "wrote deep/er/order.csv",
         "Exported 2 aggregate type(s) in CSV format",
     ]
+    assert export(shop, "--aggregate", "item", "--output", "one").splitlines()[0] == "wrote one/item.csv"
     (shop.cwd / "file").write_text("old")
     assert export(shop, "order", "--output", "file").splitlines()[0] == "wrote file"
     assert (shop.cwd / "file").read_text().startswith("__aggregate_id,")
@@ -128,6 +129,7 @@ def test_a_member_with_the_name_of_the_id_gives_way(shop: Runner) -> None:
         (["order"], 2),
         (["--output", "x"], 2),
         (["order", "--all", "--output", "x"], 2),
+        (["order", "--aggregate", "order", "--output", "x"], 2),
         (["order", "--output", ""], 2),
         (["order", "--output", "x", "--format", "xml"], 2),
         (["order", "--output", "x", "--pretty"], 2),

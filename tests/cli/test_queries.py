@@ -362,6 +362,12 @@ def test_what_is_far_too_much_is_not_too_much(shop: Runner) -> None:
     assert ids(shop, "--filter", "version < 99999999999999999999 AND version > -1e300") == ids(shop)
 
 
+def test_the_type_may_be_an_option(shop: Runner) -> None:
+    assert ids(shop, "--aggregate", "item") == ids(shop, "item") == ["i-1"]
+    assert shop("aggregate", "list", "item", "--aggregate", "item").status == 2
+    assert shop("aggregate", "list", "--aggregate", "Item").status == 5
+
+
 def test_what_is_no_text_is_refused(shop: Runner) -> None:
     outcome = shop("aggregate", "list", "--filter", b'aggregate_id = "\xff"'.decode("utf-8", "surrogateescape"))
     assert (outcome.status, "this is no character at column 17" in outcome.stderr) == (5, True)

@@ -6,17 +6,17 @@ from typing import Literal
 
 import click
 
-from dbx.cli import params
 from dbx.cli.context import Invocation, pass_invocation
 from dbx.cli.frame import define
 from dbx.cli.progress import progress
 from dbx.cli.render import emit, note
 from dbx.cli.session import session
+from dbx.cli.subject import take_type, type_options
 from dbx.errors import UsageError
 
 
 @define()
-@click.argument("aggregate_type", metavar="[TYPE]", type=params.TYPE, required=False)
+@type_options
 @click.option("--all", "every", is_flag=True, help="Every type, instead of one.")
 @click.option(
     "--output",
@@ -36,6 +36,7 @@ from dbx.errors import UsageError
 def command(
     invocation: Invocation,
     aggregate_type: str | None,
+    named_type: str | None,
     every: bool,
     output: str,
     style: Literal["csv", "json"],
@@ -45,6 +46,7 @@ def command(
 ) -> None:
     from dbx.ops.exportstates import ID, Style, export_aggregates
 
+    aggregate_type = take_type(aggregate_type, named_type)
     if (aggregate_type is None) is not every:
         raise UsageError("name a type, or say --all" if not every else "--all cannot be used together with a type")
     if pretty and style != "json":

@@ -20,11 +20,12 @@ from dbx.cli.listing import (
 from dbx.cli.render import emit_stream
 from dbx.cli.session import session
 from dbx.cli.shapes import aggregate_value
+from dbx.cli.subject import take_type, type_options
 from dbx.errors import UsageError
 
 
 @define()
-@click.argument("aggregate_type", metavar="[TYPE]", type=params.TYPE, required=False)
+@type_options
 @click.option("--stage", is_flag=True, help="List the staged events instead, in the order of staging.")
 @click.option("--at", metavar="REF", type=params.REF, help="As they were at that commit, tag or time.")
 @query_options
@@ -34,6 +35,7 @@ from dbx.errors import UsageError
 def command(
     invocation: Invocation,
     aggregate_type: str | None,
+    named_type: str | None,
     stage: bool,
     at: str | None,
     expression: str | None,
@@ -44,6 +46,7 @@ def command(
     cursor: str | None,
     jsonl: bool,
 ) -> None:
+    aggregate_type = take_type(aggregate_type, named_type)
     archived = archived_scope(include_archived, archived_only)
     if stage and at is not None:
         raise UsageError("--stage cannot be used together with --at")
