@@ -85,6 +85,12 @@ def walk_keys(index: Index, after: bytes, limit: int) -> list[tuple[bytes, str, 
     )
 
 
+def longest_histories(index: Index) -> list[tuple[str, int, str, int]]:
+    """(type, how many aggregates, id and version of the longest of them) of every type. Looks at every aggregate."""
+    # Of a query with a single max(), SQLite takes the other columns from the row that has it.
+    return index.all("SELECT type, count(*), id, max(version) FROM aggregate GROUP BY type ORDER BY type")
+
+
 def find_version(index: Index, aggregate_type: str, aggregate_id: str) -> int:
     """The latest version of an aggregate, 0 when there is none."""
     found = index.one("SELECT version FROM aggregate WHERE type = ? AND id = ?", aggregate_type, aggregate_id)

@@ -1,0 +1,70 @@
+"""`dbx lint`: what, where, why, and the command that mends it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cli.conftest import Runner
+
+
+@pytest.fixture
+def shop(run: Runner) -> Runner:
+    run.ok("init")
+    run.ok("aggregate", "create", "order", "o-1", "--event", "placed", "--field", "total:=12")
+    return run
+
+
+def test_nothing_to_say(shop: Runner) -> None:
+    assert shop.ok("lint").stdout == "no findings\n"
+    assert shop.ok("lint", "--strict", "--json").json == {
+        "domain": "default", "findings": [], "examined": 1, "events": 1,
+    }  # fmt: skip
+
+
+def test_findings(shop: Runner) -> None:
+    shop.ok("aggregate", "apply", "order", "o-1", "order_updated", "--payload", '{"total":"12","firstName":"Ann"}')
+    shop.ok("aggregate", "apply", "order", "o-1", "paid", "--stage", env={"DBX_NOW": "2026-01-01T00:00:00Z"})
+    later = {"DBX_NOW": "2026-01-09T00:00:00Z"}
+    found = shop.ok("lint", "--json", env=later).json["findings"]
+    assert [(one["rule"], one["where"]) for one in found] == [
+        ("crud-name", "order order_updated"),
+        ("field-type", "order.total"),
+        ("name-style", "order.firstName"),
+        ("old-staging", "default"),
+    ]
+    assert all(set(one) == {"rule", "where", "what", "why", "command"} for one in found)
+    text = shop.ok("lint", env=later).lines
+    assert len(text) == 12
+    assert (
+        text[0] == "order order_updated: 'order_updated' says that something was written, not what happened [crud-name]"
+    )
+    assert text[2] == "  fix: dbx schema add order WHAT_HAPPENED"
+    assert shop("lint", "--strict", env=later).status == 1
+    shop.ok("commit")
+    assert "old-staging" not in shop.ok("lint", env=later).stdout
+
+
+def test_schemas(shop: Runner) -> None:
+    shop.ok("schema", "create", "order", "--events", "placed")
+    shop.ok("schema", "publish", env={"DBX_NOW": "2026-01-01T00:00:00Z"})
+    found = shop.ok("lint", "--json", env={"DBX_NOW": "2026-06-01T00:00:00Z"}).json["findings"]
+    assert {one["rule"] for one in found} == {"no-allow-list", "no-rules", "restrict-default"}
+    shop.ok("schema", "field", "order", "total", "--type", "integer", "--required")
+    shop.ok("schema", "alter", "order", "placed", "--set", "total")
+    shop.ok("restrict", "strict")
+    assert shop.ok("lint", "--strict").stdout == "no findings\n"
+
+
+def test_hostile_names_cannot_steer_the_terminal(shop: Runner) -> None:
+    shop.ok("aggregate", "apply", "order", "o-1", "paid", "--payload", '{"a\\u001b[31mb\\nc":1}')
+    text = shop.ok("lint").stdout
+    assert "\x1b" not in text
+    assert len(text.splitlines()) == 3
+
+
+def test_bad_input(shop: Runner) -> None:
+    assert shop("lint", "x").status == 2
+    assert shop("lint", "-d", "nothing").status == 3
+    (shop.cwd / ".dbx" / "domains" / "default" / "schemas" / "order.yaml").write_text("aggregate: order\nevent: x\n")
+    done = shop("lint")
+    assert (done.status, "order.yaml" in done.stderr) == (5, True)
