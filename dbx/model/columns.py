@@ -59,11 +59,9 @@ class CompiledColumn:
         """Every fault of a value. A value of the wrong type has that fault alone."""
         for rule in self._rules:
             if not _passes(rule.test, value):
-                message = f"field {quote('.'.join(path))} must {rule.must}"
+                yield Fault(path, rule.word, kind_of(value), _sentence(path, rule, value))
                 if rule.word == "type":
-                    yield Fault(path, "type", kind_of(value), f"{message}, {_but(value)}")
                     return
-                yield Fault(path, rule.word, kind_of(value), message)
         if self._below:
             yield from explain_fields(self._below, self._required, value, path)
 
@@ -92,15 +90,11 @@ def _passes(test: Test, value: Any) -> bool:
         return False
 
 
-def _but(value: Any) -> str:
+def _sentence(path: tuple[str, ...], rule: Rule, value: Any) -> str:
+    """Names the field, the rule and the kind of the value, never the value."""
     kind = kind_of(value)
-    return {
-        "boolean": "not a boolean",
-        "number": "not this number",
-        "text": "not this text",
-        "array": "not an array",
-        "object": "not an object",
-    }.get(kind, "not null")
+    what = f"it must {rule.must}, not null" if kind == "null" else f"this {kind} must {rule.must}"
+    return f"field {quote('.'.join(path))} breaks '{rule.word}': {what}"
 
 
 def _rules(column: Column) -> Iterator[Rule]:

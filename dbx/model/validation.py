@@ -107,7 +107,7 @@ def refusal(schema: Schema, event_type: str, faults: Sequence[Fault]) -> Invalid
     first, more = faults[0], len(faults) - 1
     others = f" (and {more} more {'fault' if more == 1 else 'faults'})" if more else ""
     return Invalid(
-        f"event '{event_type}' breaks the schema of '{schema.aggregate}': {first.message}{others}",
+        f"event '{event_type}' is against the schema of '{schema.aggregate}': {first.message}{others}",
         hint=f"see 'dbx schema {schema.aggregate}'",
         details={
             "aggregate_type": schema.aggregate,

@@ -29,6 +29,7 @@ _COLUMNS: dict[str, Column] = {
     "date": Column("date", range=Bounds("2024-01-01", "2024-12-31")),
     "date, open": Column("date", range=Bounds(max="2024-12-31")),
     "json": Column("json"),
+    "boolean": Column("boolean"),
     "object": Column(
         "object",
         properties={
@@ -59,6 +60,7 @@ _GOOD: list[tuple[str, list[Any]]] = [
     ("date", ["2024-01-01", "2024-12-31", "2024-02-29"]),
     ("date, open", ["0001-01-01", "2024-12-31"]),
     ("json", [None, {"a": [1]}]),
+    ("boolean", [True, 0, "False"]),
     ("object", [{"city": "x"}, {"city": "x", "more": 1}, {"city": "x", "inner": {"n": "1"}}]),
 ]
 _BAD: list[tuple[str, list[tuple[Any, list[str]]]]] = [
@@ -81,6 +83,7 @@ _BAD: list[tuple[str, list[tuple[Any, list[str]]]]] = [
     ("large decimal", [("100000000000000000000.00", ["range"]), ("0.49", ["range"]), (0, ["range"])]),
     ("timestamp", [("2024-01-01T00:00:00+01:00", ["range"]), ("2024-01-01", ["type"]), (5, ["type"])]),
     ("date", [("2023-12-31", ["range"]), ("2025-01-01", ["range"]), ("2024-02-30", ["type"]), (5, ["type"])]),
+    ("boolean", [(2, ["type"]), (None, ["type"])]),
     ("date, open", [("2025-01-01", ["range"]), ("9999-12-31", ["range"])]),
     ("object", [
         ({}, ["required"]), ("x", ["type"]), ({"city": ""}, ["length"]), ({"city": 5, "inner": 5}, ["type", "type"]),
@@ -127,19 +130,20 @@ def test_required_on_creation_reaches_within_objects() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("length of text", "secret", "field 'f' must have 2 to 3 characters"),
-        ("length of binary", "QQ==", "field 'f' must have 2 to 3 bytes"),
-        ("length and format", "SECRET", "field 'f' must have at most 3 characters"),
-        ("integer", 77, "field 'f' must be at least -5 and at most 5"),
-        ("integer", None, "field 'f' must be an integer of 64 bits, not null"),
-        ("integer", "secret", "field 'f' must be an integer of 64 bits, not this text"),
-        ("country", "SECRET", "field 'f' must have the format country_code"),
-        ("regex", "ba", "field 'f' must match the pattern '^a'"),
-        ("contains", "a", "field 'f' must contain 'b'"),
-        ("does_not_contain", "sa", "field 'f' must not contain 'a'"),
-        ("object", [], "field 'f' must be an object, not an array"),
+        ("length of text", "secret", "'length': this text must have 2 to 3 characters"),
+        ("length of binary", "QQ==", "'length': this text must have 2 to 3 bytes"),
+        ("length and format", "SECRET", "'length': this text must have at most 3 characters"),
+        ("integer", 77, "'range': this number must be at least -5 and at most 5"),
+        ("integer", None, "'type': it must be an integer of 64 bits, not null"),
+        ("integer", "secret", "'type': this text must be an integer of 64 bits"),
+        ("country", "SECRET", "'format': this text must have the format country_code"),
+        ("regex", "ba", "'regex': this text must match the pattern '^a'"),
+        ("contains", "a", "'contains': this text must contain 'b'"),
+        ("does_not_contain", "sa", "'does_not_contain': this text must not contain 'a'"),
+        ("object", [], "'type': this array must be an object"),
+        ("boolean", 7, "'type': this number must be true or false"),
     ],
 )
 def test_messages_say_the_rule_and_never_the_value(name: str, value: Any, message: str) -> None:
     fault = next(CompiledColumn(_COLUMNS[name], first=False).explain(value, ("f",)))
-    assert fault.message == message
+    assert fault.message == f"field 'f' breaks {message}"

@@ -105,14 +105,14 @@ def test_the_error_tells_all_and_no_value() -> None:
     error = refusal(_SCHEMA, "person_created", faults)
     assert error.status == 5
     assert error.message == (
-        "event 'person_created' breaks the schema of 'person': field 'name' must have at least 1 character (and 2 more"
-        " faults)"
+        "event 'person_created' is against the schema of 'person': field 'name' breaks 'length': this text must have at"
+        " least 1 character (and 2 more faults)"
     )
     assert error.details["faults"][1] == {
         "field": "email",
         "rule": "format",
         "kind": "text",
-        "message": "field 'email' must have the format email",
+        "message": "field 'email' breaks 'format': this text must have the format email",
     }
     assert "canary" not in f"{error.message}{error.hint}{error.details}"
 
