@@ -24,13 +24,15 @@ if TYPE_CHECKING:
 
 SHORT_CHARS = 1000
 """Up to here Python's engine may try a pattern that is not tied to the start at every character."""
-_MAX_STEPS = 20_000
+# What one pattern may keep of what it has worked out: about 5 MB at the worst.
+_MAX_STEPS = 4_000
+_MAX_UNIONS = 16_384
 _MAX_FOLLOWERS = 20_000
 
 _START, _OTHER, _WORD = 0, 1, 2  # what stands before a place; after it, 0 is the end of the text
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def compile_pattern(text: str) -> Callable[[str], Any]:
     """A function that says (by a true value) whether a text holds a match of the pattern. Raises Invalid.
 
@@ -307,6 +309,8 @@ class Automaton:
                     for bit in range(8):
                         if byte >> bit & 1:
                             union |= self._closure(context, chunk * 8 + bit)
+                    if len(unions) >= _MAX_UNIONS:
+                        unions.clear()
                     unions[key] = union
                 reached |= union
         return reached
