@@ -62,14 +62,13 @@ class Aggregates:
     def blocks(self, parts: Parts) -> Iterator[BlockRows]:
         """Every block; the first run's while the other runs are still being checked. States are there at the end."""
         yield from self._take(parts.own())
-        later: list[Part] = []
-        numbers: list[list[int]] = []
-        for part in parts.others():
-            later.append(part)
-            numbers.append(self._merge_names(part))
-            yield from self._take(part, numbers[-1])
-        for part, mine in zip(parts.states(later), numbers, strict=True):
-            self._merge_states(part, mine)
+        numbers: dict[int, list[int]] = {}
+        for run, piece in parts.others():
+            mine = numbers.setdefault(run, [])
+            self._merge_names(piece, mine)
+            yield from self._take(piece, mine)
+        for run, part in enumerate(parts.states()):
+            self._merge_states(part, numbers[run])
 
     def _take(self, part: Part, new_numbers: list[int] | None = None) -> Iterator[BlockRows]:
         if new_numbers is None:
@@ -107,23 +106,18 @@ class Aggregates:
             )
             row = end
 
-    def _merge_names(self, part: Part) -> list[int]:
-        """The aggregates of a later run; its numbers in ours."""
+    def _merge_names(self, piece: Part, numbers: list[int]) -> None:
+        """Add our numbers of the aggregates that are new in a piece of a later run."""
         names = self.names
-        numbers: list[int] = []
-        for other, name in enumerate(part.names):
+        for name, created in zip(piece.names, piece.created, strict=True):
             number = names.get(name)
             if number is None:
                 number = names[name] = len(names)
                 self.states.append({})
                 self.extensions.append({})
-                self.created.append(part.created[other])
-                self.updated.append(part.updated[other])
-            else:
-                self.updated[number] = part.updated[other]
+                self.created.append(created)
+                self.updated.append(created)
             numbers.append(number)
-        part.names = {}
-        return numbers
 
     def _merge_states(self, part: Part, numbers: list[int]) -> None:
         """Fold a later run over what there is."""
@@ -137,4 +131,5 @@ class Aggregates:
             else:
                 state.update(part.state(other))
             extensions[number].update(part.extensions[other])
+            self.updated[number] = part.updated[other]
         part.states, part.extensions = [], []

@@ -1,6 +1,6 @@
 """Checking blocks on several cores. Almost nothing travels: joined leaf hashes, and what a run's events add up to.
 
-The hashes come first: they are followed here while the other processes still fold their events.
+The hashes come first, piece by piece: they are followed here while the other processes go on reading and folding.
 
 The work is cut into as many runs of blocks as there are processes; the first is this process's own. What comes out is
 the same, in the same order, for any number of them.
@@ -15,8 +15,9 @@ import signal
 from typing import TYPE_CHECKING
 
 from dbx.errors import Failure
+from dbx.repo.check.blocks import BlockReader
 from dbx.repo.check.frames import Vanished
-from dbx.repo.check.part import NotCanonical, Part, check_blocks
+from dbx.repo.check.part import NotCanonical, Part, add_blocks, check_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -27,14 +28,17 @@ if TYPE_CHECKING:
 
 _SMALL = 2 * 1024 * 1024
 """Stored bytes from which on a second process is worth its start."""
-_OWN_SHARE = 0.52
+_OWN_SHARE = 0.45
 """How much of an equal share this process takes: it also joins what the others found."""
+_PIECES = 4
 _WORD = 8
+_ROWS = b"R"
+_STATES = b"S"
 _VANISHED = 3
 
 
 class Again(Exception):  # noqa: N818 - not an error: begin again, and fold before anything is told
-    """A run turned out not to be canonical when the first half of what it holds was told already."""
+    """A run turned out not to be canonical when a part of what it holds was told already."""
 
 
 class Parts:
@@ -64,6 +68,7 @@ class Parts:
         self._children: list[tuple[int, int]] = []
         self._counters: mmap.mmap | None = None
         self._told = 0
+        self._states: list[bytearray] = []
 
     def __enter__(self) -> Parts:
         others = self._runs[1:]
@@ -84,21 +89,22 @@ class Parts:
         """The first run."""
         return check_blocks(self._runs[0], self._sources, self._progress)
 
-    def others(self) -> Iterator[Part]:
-        """The other runs without their states, in order; waits for each. Raises Failure when a process died, Vanished
-        as they did.
+    def others(self) -> Iterator[tuple[int, Part]]:
+        """The other runs without their states, in order and piece by piece: (the number of the run from 0, a piece).
+
+        Waits for each. Raises Failure when a process died, Vanished as they did, Again.
         """
         for n in range(len(self._children)):
-            yield Part.decode(self._receive(n))
-
-    def states(self, parts: Sequence[Part]) -> Iterator[Part]:
-        """The runs that `others` gave, with their states, in order. Raises as that does, and Again."""
-        for n, part in enumerate(parts):
-            data = self._receive(n)
+            while (data := self._receive(n))[:1] == _ROWS:
+                yield n, Part.decode(memoryview(data)[1:])
             if not data:
                 raise Again
-            part.take_states(data)
-            yield part
+            self._states.append(data)
+
+    def states(self) -> Iterator[Part]:
+        """What the events of the other runs add up to, in order, when `others` has come to its end."""
+        while self._states:
+            yield Part.decode_states(memoryview(self._states.pop(0))[1:])
 
     def _start(self, n: int, run: Sequence[Job]) -> tuple[int, int]:
         reading, writing = os.pipe()
@@ -110,19 +116,31 @@ class Parts:
         try:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted as well, and ends this process
             os.close(reading)
-            part = check_blocks(run, self._sources, self._counter(n), fold=self._careful)
-            _send(writing, part.encode())
-            try:
-                part.fold()
-                _send(writing, part.encode_states())
-            except NotCanonical:
-                _send(writing, b"")
+            self._tell_run(writing, run, self._counter(n))
             status = 0
         except Vanished:
             status = _VANISHED
         finally:
             # Nothing of the parent's may be cleaned up here, and a traceback would be told twice.
             os._exit(status)
+
+    def _tell_run(self, fd: int, run: Sequence[Job], progress: Callable[[int], None]) -> None:
+        """Check a run in a child, and send what it holds."""
+        if self._careful:
+            part = check_blocks(run, self._sources, progress)
+            _send(fd, _ROWS + part.encode())
+            _send(fd, _STATES + part.encode_states())
+            return
+        part, reader = Part(), BlockReader()
+        try:
+            size = -(-len(run) // _PIECES)
+            for at in range(0, len(run), size):
+                add_blocks(part, reader, run[at : at + size], self._sources, progress)
+                _send(fd, _ROWS + part.encode())
+            part.fold()
+            _send(fd, _STATES + part.encode_states())
+        except NotCanonical:
+            _send(fd, b"")
 
     def _counter(self, n: int) -> Callable[[int], None]:
         done = 0

@@ -51,7 +51,7 @@ class Part:
     """
 
     __slots__ = (
-        "_held", "_held_bytes", "_kinds", "_of", "_shapes", "_times", "blocks", "created", "extensions", "ids",
+        "_held", "_held_bytes", "_kinds", "_of", "_shapes", "_times", "_told", "blocks", "created", "extensions", "ids",
         "leaves", "names", "numbers", "specials", "states", "updated", "versions",
     )  # fmt: skip
 
@@ -62,6 +62,7 @@ class Part:
         self._held: list[bytes] = []
         self._kinds: list[str] = []
         self._times: dict[int, str] = {}
+        self._told = 0
         self._held_bytes = 0
         self.blocks: list[tuple[int, int, int, list[tuple[Any, ...]]]] = []
         self.numbers = array("I")
@@ -134,8 +135,13 @@ class Part:
         self.states[number] = marshal.dumps({**self.state(number), **later})
 
     def encode(self) -> bytes:
-        """All but states and extensions as bytes, for the process that asked."""
-        return marshal.dumps(
+        """What was added since this was last asked, but for states, as bytes for the process that asked.
+
+        It is forgotten here: rows count from 0 again, aggregates go on being numbered.
+        """
+        known = self._told
+        self._told = len(self.names)
+        data = marshal.dumps(
             (
                 self.blocks,
                 self.numbers.tobytes(),
@@ -143,39 +149,34 @@ class Part:
                 self.ids.tobytes(),
                 self.leaves,
                 self.specials,
-                list(self.names),
-                self.created,
-                [self._times.get(number, time) for number, time in enumerate(self.updated)],
+                list(self.names)[known:],
+                self.created[known:],
             )
         )
+        self.blocks, self.leaves, self.specials = [], [], []
+        self.numbers, self.versions, self.ids = array("I"), array("q"), array("q")
+        return data
 
     def encode_states(self) -> bytes:
-        """States and extensions as bytes, of a part that was folded to its end."""
-        return marshal.dumps((self.states, self.extensions))
-
-    def take_states(self, data: bytes | bytearray) -> None:
-        """What `encode_states` made in a process that this one started."""
-        self.states, self.extensions = marshal.loads(data)  # noqa: S302 - from our own child
+        """States, extensions and last times as bytes, of a part that was folded to its end."""
+        return marshal.dumps((self.states, self.extensions, self.updated))
 
     @staticmethod
-    def decode(data: bytes | bytearray) -> Part:
-        """What `encode` made in a process that this one started."""
+    def decode(data: memoryview) -> Part:
+        """What `encode` made in a process that this one started. `names` are the aggregates that are new in it."""
         part = Part()
-        (
-            part.blocks,
-            numbers,
-            versions,
-            ids,
-            part.leaves,
-            part.specials,
-            names,
-            part.created,
-            part.updated,
-        ) = marshal.loads(data)  # noqa: S302 - from our own child
+        (part.blocks, numbers, versions, ids, part.leaves, part.specials, names, part.created) = marshal.loads(data)  # noqa: S302 - from our own child
         part.numbers.frombytes(numbers)
         part.versions.frombytes(versions)
         part.ids.frombytes(ids)
-        part.names = {name: number for number, name in enumerate(names)}
+        part.names = dict.fromkeys(names, 0)
+        return part
+
+    @staticmethod
+    def decode_states(data: memoryview) -> Part:
+        """What `encode_states` made in a process that this one started."""
+        part = Part()
+        part.states, part.extensions, part.updated = marshal.loads(data)  # noqa: S302 - from our own child
         return part
 
     def _number(self, names: Sequence[str], times: Sequence[str]) -> list[int]:
@@ -227,13 +228,8 @@ def _erased_version(line: bytes | None) -> int:
     return version
 
 
-def check_blocks(
-    jobs: Sequence[Job], sources: Sequence[Source], progress: Callable[[int], None], *, fold: bool = True
-) -> Part:
-    """Read every block of a run. `progress` is told of events, and with a negative number when it begins again.
-
-    Without `fold` some bodies are left for the caller to fold, which may raise NotCanonical.
-    """
+def check_blocks(jobs: Sequence[Job], sources: Sequence[Source], progress: Callable[[int], None]) -> Part:
+    """Read every block of a run. `progress` is told of events, and with a negative number when it begins again."""
     told = 0
 
     def count(events: int) -> None:
@@ -241,23 +237,26 @@ def check_blocks(
         told += events
         progress(events)
 
+    part = Part()
     try:
-        part = _check_blocks(jobs, sources, count, slowly=False)
-        if fold:
-            part.fold()
-        return part
+        add_blocks(part, BlockReader(), jobs, sources, count)
+        part.fold()
     except NotCanonical:
         progress(-told)
-        part = _check_blocks(jobs, sources, progress, slowly=True)
+        part = Part()
+        add_blocks(part, None, jobs, sources, progress)
         part.fold()
-        return part
+    return part
 
 
-def _check_blocks(
-    jobs: Sequence[Job], sources: Sequence[Source], progress: Callable[[int], None], *, slowly: bool
-) -> Part:
-    reader = BlockReader()
-    part = Part()
+def add_blocks(
+    part: Part,
+    reader: BlockReader | None,
+    jobs: Sequence[Job],
+    sources: Sequence[Source],
+    progress: Callable[[int], None],
+) -> None:
+    """Read blocks into a part, event by event where there is no reader. Raises NotCanonical, as `Part.fold` may."""
     for number, kind, envelopes_at, bodies_at in jobs:
         source = sources[number]
         if kind == LOST:
@@ -268,10 +267,9 @@ def _check_blocks(
         except Corrupt as error:
             _add_lost(part, source, bodies_at, [Fault(-1, "frame", error.message, {})])
             continue
-        columns, sealed = _read(None if slowly else reader, source, envelopes, envelopes_at, bodies_at)
+        columns, sealed = _read(reader, source, envelopes, envelopes_at, bodies_at)
         part.add(columns, sealed)
         progress(len(columns.names))
-    return part
 
 
 def _read(
