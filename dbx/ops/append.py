@@ -10,6 +10,8 @@ from dbx.repo.rehearsal import rehearse
 from dbx.repo.writer import Append, Appender
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from dbx.model.event import Event
     from dbx.ops.session import Session
     from dbx.repo.build import Existence
@@ -23,16 +25,18 @@ def append_event(
     message: str | None = None,
     dry_run: bool = False,
     reserved: bool = False,
+    plan: Callable[[], list[dict[str, Any]]] | None = None,
 ) -> Event:
     """Append the event that `item` describes (members as in `apply --from`). Raises Invalid, Conflict, NotFound.
 
     With `dry_run` it is the event that would have been, its id and time included; nothing is written.
-    Types that are `reserved` are for dbx itself.
+    Types that are `reserved` are for dbx itself; `plan` gives, under the lock, what goes before it in the same commit.
     """
     request = Append([item], issued_by=session.actor, message=message, existence=existence, reserved=reserved)
+    request.plan = plan
     if dry_run:
-        return rehearse(session.domain, request)[0]
-    return Appender(session.domain).append(request).events()[0]
+        return rehearse(session.domain, request)[-1]
+    return Appender(session.domain).append(request).events()[-1]
 
 
 def create_aggregate(

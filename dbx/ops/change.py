@@ -6,14 +6,17 @@ first it is read and made again.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dbx.errors import Conflict, NotFound
 from dbx.model.event import ARCHIVED, RESTORED
 from dbx.model.jsonpatch import patched_payload
+from dbx.model.references import Reference
 from dbx.ops.append import append_event
 from dbx.ops.stage import stage_event
 from dbx.repo import query, staging
+from dbx.repo.referrers import plan_archive
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,7 +67,10 @@ def patch_aggregate(session: Session, item: dict[str, Any], patch: Any, manner: 
 def set_archived(
     session: Session, aggregate_type: str, aggregate_id: str, *, archived: bool, comment: str | None, manner: Manner
 ) -> Archived:
-    """Archive or restore an aggregate; where it is so already nothing is written. Raises NotFound, Conflict."""
+    """Archive or restore an aggregate; where it is so already nothing is written. Raises NotFound, Conflict.
+
+    Before it is archived, references to it are set to null where their columns say so, in the same commit.
+    """
     item: dict[str, Any] = {
         "aggregate_type": aggregate_type,
         "aggregate_id": aggregate_id,
@@ -77,7 +83,11 @@ def set_archived(
     def make(current: Aggregate) -> dict[str, Any] | None:
         return None if current.archived is archived else item
 
-    current, event = _change(session, aggregate_type, aggregate_id, make, manner, reserved=True)
+    plan = None
+    if archived:
+        target = Reference(session.domain.name, aggregate_type, aggregate_id)
+        plan = partial(plan_archive, session.domain, target)
+    current, event = _change(session, aggregate_type, aggregate_id, make, manner, reserved=True, plan=plan)
     version = current.version if event is None else event.version
     return Archived(aggregate_type, aggregate_id, version, archived, event)
 
@@ -95,6 +105,7 @@ def _change(
     manner: Manner,
     *,
     reserved: bool = False,
+    plan: Callable[[], list[dict[str, Any]]] | None = None,
 ) -> tuple[Aggregate, Event | None]:
     """(the aggregate as it was, the event that was written, None where `make` wants none)."""
     for left in range(_TRIES, 0, -1):
@@ -111,9 +122,9 @@ def _change(
         item = {**item, "expected_version": current.version}
         try:
             if manner.stage:
-                return current, stage_event(session, item, dry_run=manner.dry_run, reserved=reserved)
+                return current, stage_event(session, item, dry_run=manner.dry_run, reserved=reserved, plan=plan)
             return current, append_event(
-                session, item, message=manner.message, dry_run=manner.dry_run, reserved=reserved
+                session, item, message=manner.message, dry_run=manner.dry_run, reserved=reserved, plan=plan
             )
         except Conflict:
             now = _current(session, aggregate_type, aggregate_id, staged=manner.stage)

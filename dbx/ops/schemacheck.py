@@ -67,7 +67,7 @@ def validate_event(session: Session, aggregate: str, event_type: str, payload: A
     domain = session.domain
     with domain.mutex:
         rules = repo_rules.load_rules(domain, strict=_is_strict(session))
-        rules.check_of(aggregate, event_type)(payload, first)
+        rules.check_of(aggregate, event_type)(payload, first, rules.look_up_in(domain.sync().find))
 
 
 def validate_lines(

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 from dbx.repo import staging
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from dbx.model.event import Event
     from dbx.ops.session import Session
-    from dbx.repo.build import Existence
+    from dbx.repo.build import Builder, Existence
+    from dbx.repo.intake import Item
     from dbx.repo.staging import StagedResult
 
 
@@ -22,11 +23,19 @@ def stage_event(
     existence: Existence = "known",
     dry_run: bool = False,
     reserved: bool = False,
+    plan: Callable[[], list[dict[str, Any]]] | None = None,
 ) -> Event:
-    """Stage the event that `item` describes (members as in `apply --from`). Raises Invalid, Conflict, NotFound."""
+    """Stage the event that `item` describes (members as in `apply --from`). Raises Invalid, Conflict, NotFound.
+
+    `plan` gives, under the lock, what is staged before it.
+    """
+
+    def items(_builder: Builder) -> Iterable[Item]:
+        return [(0, one, None) for one in ([] if plan is None else plan())] + [(0, item, None)]
+
     done = staging.stage(
         session.domain,
-        [(0, item, None)],
+        items,
         issued_by=session.actor,
         existence=existence,
         dry_run=dry_run,

@@ -60,4 +60,4 @@ def build(
 
 def _passes(working: WorkingSet, rules: Rules, draft: Draft) -> bool:
     record = working.find(draft.type, draft.id)
-    return rules.passes(draft, 0 if record is None else record.version)
+    return rules.passes(draft, 0 if record is None else record.version, rules.look_up_in(working.find))

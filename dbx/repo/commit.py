@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from dbx.repo.domain import Domain
     from dbx.repo.rules import Rules
     from dbx.repo.working import WorkingSet
-    from dbx.store.index import Index
+    from dbx.store.index import Index, Row
     from dbx.store.segments import SegmentWriter
     from dbx.store.stagedindex import Batch
     from dbx.store.staging import StagedBlock
@@ -101,7 +101,7 @@ def _prepared(domain: Domain, rules: Rules | None, act: Callable[[WorkingSet, Ba
                 return None
             _check(working.index)
             if rules is not None and not was_checked(working.index, rules, batch):
-                _check_rules(domain, rules, batch)
+                _check_rules(domain, working.index, rules, batch)
             return act(working, batch)
         except EditedSeals:
             domain.reset()
@@ -135,16 +135,25 @@ def _check(index: Index) -> None:
         )
 
 
-def _check_rules(domain: Domain, rules: Rules, batch: Batch) -> None:
+def _find(index: Index, aggregate_type: str, aggregate_id: str) -> Row | None:
+    """An aggregate that is stored, or will be with what is staged."""
+    stored = index.find(aggregate_type, aggregate_id)
+    if stored is None and (staged := stagedindex.find_staged(index, aggregate_type, aggregate_id)) is not None:
+        return staged[0]
+    return stored
+
+
+def _check_rules(domain: Domain, index: Index, rules: Rules, batch: Batch) -> None:
     """Check staged events against rules that are not those they were staged under, or that nobody vouches for."""
     found: list[dict[str, object]] = []
     position = 0
+    look_up = rules.look_up_in(lambda kind, name: _find(index, kind, name))
     for block in _blocks(domain, batch):
         for envelope, body in block.pairs():
             event = decode_stored(Stored(position, envelope, body), -1)
             position += 1
             try:
-                rules.check_again(event)
+                rules.check_again(event, look_up)
             except Invalid as error:
                 found.append(
                     {

@@ -235,10 +235,10 @@ class _Half(Intake):
         check = rules.check_of(record.type, event_type)
         if record.n is None and rules.differs_when_first(record.type):
             try:
-                return check(payload, True)
+                return check(payload, True, None)
             except Invalid:
                 self._unlike_first.add((record.type, record.id))
-        return check(payload, False)
+        return check(payload, False, None)
 
     def add_fault(self, line: int, error: DbxError) -> None:
         """The first process says what is wrong, and in which line."""

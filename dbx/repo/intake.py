@@ -78,6 +78,7 @@ class Intake:
         max_faults: int = 100,
     ) -> None:
         self.rules = rules
+        self._look_up = None if rules is None else rules.look_up_in(self._known)
         self._find = find
         self._has_type = has_type
         self.now = now
@@ -226,6 +227,10 @@ class Intake:
         self._event_types[event_type] = stored  # type: ignore[index]
         return stored
 
+    def _known(self, aggregate_type: str, aggregate_id: str) -> Record:
+        by_id = self._by_type.get(aggregate_type)
+        return (by_id and by_id.get(aggregate_id)) or self._load(aggregate_type, aggregate_id)
+
     def _load(self, aggregate_type: str, aggregate_id: str) -> Record:
         by_id = self._by_type.get(aggregate_type)
         if by_id is None:
@@ -282,7 +287,7 @@ class Intake:
     def _keep_rules(self, record: Record, event_type: str, payload: dict[str, Any]) -> dict[str, Any]:
         """The payload as it is to be stored, when it keeps the schema's rules. Raises Invalid."""
         assert self.rules is not None  # noqa: S101 - asked before
-        return self.rules.check_of(record.type, event_type)(payload, not record.version)
+        return self.rules.check_of(record.type, event_type)(payload, not record.version, self._look_up)
 
     def _draw_salt(self) -> str:
         # One for a single event, many for a batch: a call costs more than the bytes.

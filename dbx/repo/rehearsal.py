@@ -25,6 +25,7 @@ def rehearse(domain: Domain, request: Append) -> list[Event]:
             rules = find_rules(domain)
             if rules is not None:
                 rules.prepare()
+            request.complete()
             working = domain.sync()
             now_us = domain.clock()
             worker, last = domain.draw_from(working.index, "append")

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from dbx.errors import DbxError, Invalid
 from dbx.formats import canonical
 from dbx.model.event import RESERVED
+from dbx.model.references import compile_references
+from dbx.model.resolve import Target, check_integrity
 from dbx.model.schemaparse import parse_schema
 from dbx.model.validation import compile_event, refusal
 from dbx.repo import published
@@ -24,14 +26,19 @@ if TYPE_CHECKING:
 
     from dbx.formats.envelope import Actor
     from dbx.model.event import Event
-    from dbx.model.schema import Schema
+    from dbx.model.references import Reference
+    from dbx.model.resolve import LookUp
+    from dbx.model.schema import Column, Schema
     from dbx.repo.domain import Domain
     from dbx.repo.single import Draft
 
-    Check = Callable[[dict[str, Any], bool], dict[str, Any]]
-    """Takes a payload and whether it is the aggregate's first; the payload to store. Raises Invalid."""
+    Check = Callable[[dict[str, Any], bool, LookUp | None], dict[str, Any]]
+    """Takes a payload, whether it is the aggregate's first, and a look-up of what it refers to (None: not asked). Gives
+    the payload to store, its references in their one spelling. Raises Invalid."""
 
 RECORDED = "recorded on commit"
+NULLIFIED = "ref_nullify"
+"""The event that `cascade: nullify` adds to who refers to an aggregate that is archived."""
 _MAX_CACHED_BYTES = 256 * 1024
 
 
@@ -46,6 +53,7 @@ class Rules:
         self._files = files
         self._head = head
         self._strict = strict
+        self.domain_name = domain.name
         self._schemas: dict[str, Schema] = {}
         self._checks: dict[tuple[str, str], Check] = {}
         self._is_checked = False
@@ -92,20 +100,32 @@ class Rules:
             found = self._checks[key] = self._make_check(aggregate_type, event_type)
         return found
 
-    def passes(self, draft: Draft, version: int) -> bool:
+    def passes(self, draft: Draft, version: int, look_up: LookUp) -> bool:
         """Whether a single event may be stored just as it is."""
         try:
-            return self.check_of(draft.type, draft.event_type)(draft.payload, not version) is draft.payload
+            return self.check_of(draft.type, draft.event_type)(draft.payload, not version, look_up) is draft.payload
         except DbxError:
             return False
 
-    def check_again(self, event: Event) -> None:
-        """Raise Invalid where a staged event breaks the rules."""
-        self.check_of(event.aggregate_type, event.event_type)(event.payload or {}, event.version == 1)
+    def check_again(self, event: Event, look_up: LookUp | None) -> None:
+        """Raise Invalid where an event that was written breaks the rules."""
+        self.check_of(event.aggregate_type, event.event_type)(event.payload or {}, event.version == 1, look_up)
 
     def asks_index(self, aggregate_type: str) -> bool:
         """Whether checking events of a type takes looking at other aggregates."""
-        return False
+        schema = self.find_schema(aggregate_type)
+        return schema is not None and _has_strong(schema.columns)
+
+    def look_up_in(self, find: Callable[[str, str], Any]) -> LookUp:
+        """A look-up of references by whatever finds aggregates: what it finds must tell its version, 0 for none."""
+
+        def look_up(reference: Reference) -> Target:
+            if reference.domain != self.domain_name:
+                return Target("forbidden")
+            found = find(reference.aggregate_type, reference.aggregate_id)
+            return Target("ok") if found is not None and found.version else Target("not_found")
+
+        return look_up
 
     def differs_when_first(self, aggregate_type: str) -> bool:
         """Whether the first event of an aggregate of this type must hold more than later ones."""
@@ -148,13 +168,22 @@ class Rules:
             if self._strict:
                 return _undeclared(aggregate_type)
             return _nothing
+        if event_type == NULLIFIED:
+            return _nullify_check(schema)
         first, later = (compile_event(schema, event_type, first=is_first) for is_first in (True, False))
+        canonicalise = compile_references(schema)
 
-        def check(payload: dict[str, Any], is_first: bool) -> dict[str, Any]:
+        def check(payload: dict[str, Any], is_first: bool, look_up: LookUp | None) -> dict[str, Any]:
             faults = first(payload) if is_first else later(payload)
             if faults:
                 raise refusal(schema, event_type, faults)
-            return payload
+            if canonicalise is None:
+                return payload
+            done = canonicalise(payload, self.domain_name)
+            faults = done.faults or (() if look_up is None else check_integrity(done.found, look_up))
+            if faults:
+                raise refusal(schema, event_type, faults)
+            return done.payload
 
         return check
 
@@ -187,12 +216,50 @@ def load_rules(domain: Domain, *, strict: bool) -> Rules:
     return Rules(domain, read_files(directory), version, strict)
 
 
-def _nothing(payload: dict[str, Any], _is_first: bool) -> dict[str, Any]:
+def load_version_rules(domain: Domain, version_id: str) -> Rules:
+    """The rules of a published version, for who checks events that were written under it. Raises Corrupt."""
+    version = published.read_version(domain.directory, version_id)
+    files = published.read_files(domain.directory, version)
+    return Rules(domain, files, published.Published(version_id, version), strict=False)
+
+
+def _nothing(payload: dict[str, Any], _is_first: bool, _look_up: LookUp | None) -> dict[str, Any]:
     return payload
 
 
+def _nullify_check(schema: Schema) -> Check:
+    """What `cascade: nullify` writes is no event of the schema; all it may do is to set references to null."""
+
+    def check(payload: dict[str, Any], _is_first: bool, _look_up: LookUp | None) -> dict[str, Any]:
+        if payload and all(_nullifies(schema.columns.get(name), value) for name, value in payload.items()):
+            return payload
+        raise Invalid(
+            f"event '{NULLIFIED}' may only set references of '{schema.aggregate}' to null that have 'cascade: nullify'",
+            hint="dbx writes it when a target is archived",
+        )
+
+    return check
+
+
+def _nullifies(column: Column | None, value: Any) -> bool:
+    if column is None:
+        return False
+    if column.reference is not None:
+        return value is None and column.reference.cascade == "nullify"
+    return isinstance(value, dict) and any(
+        below in value and _nullifies(inner, value[below]) for below, inner in column.properties.items()
+    )
+
+
+def _has_strong(columns: Mapping[str, Column]) -> bool:
+    return any(
+        (column.reference is not None and column.reference.integrity == "strong") or _has_strong(column.properties)
+        for column in columns.values()
+    )
+
+
 def _undeclared(aggregate_type: str) -> Check:
-    def check(_payload: dict[str, Any], _is_first: bool) -> dict[str, Any]:
+    def check(_payload: dict[str, Any], _is_first: bool, _look_up: LookUp | None) -> dict[str, Any]:
         raise Invalid(
             f"aggregate '{aggregate_type}' requires a schema before events can be appended when restrict=strict",
             hint=f"declare it with 'dbx schema create {aggregate_type} --events NAME'",

@@ -123,7 +123,7 @@ def _check(
         if event.payload is None or event.event_type in RESERVED:
             continue
         try:
-            rules.check_again(event)
+            rules.check_again(event, None)
         except DbxError as error:
             invalid += 1
             if len(found) < max_faults:

@@ -14,7 +14,7 @@ from dbx.repo.events import decode_own
 from dbx.repo.log import Stored
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from dbx.formats.commit import Commit
     from dbx.repo.build import Existence
@@ -63,10 +63,23 @@ def drafted_event(draft: Draft, issued_by: Actor | None, committed: Committed) -
 class Append:
     """One transaction to be: objects as `apply --from` takes them, who sends them, and what must hold.
 
-    `draft` is the same event once more, prepared for `build_single`, where there is only one and nothing odd about it.
+    `plan` gives, once the lock is held, the events that go before. `draft` is the same event once more, prepared for
+    `build_single`, where there is only one and nothing odd about it.
     """
 
-    __slots__ = ("actor", "done", "draft", "error", "existence", "issued_by", "items", "message", "reserved", "result")
+    __slots__ = (
+        "actor",
+        "done",
+        "draft",
+        "error",
+        "existence",
+        "issued_by",
+        "items",
+        "message",
+        "plan",
+        "reserved",
+        "result",
+    )
 
     def __init__(
         self,
@@ -86,6 +99,7 @@ class Append:
             issuer_text(issued_by)
         self.items = items
         self.draft: Draft | None = None
+        self.plan: Callable[[], list[dict[str, Any]]] | None = None
         self.issued_by = issued_by
         self.actor = None if issued_by is None else CommitActor(issued_by.group, issued_by.user)
         self.message = message or None
@@ -94,6 +108,12 @@ class Append:
         self.result: Committed | None = None
         self.error: BaseException | None = None
         self.done = False
+
+    def complete(self) -> None:
+        """Put what must go before in front. The writer's lock must be held."""
+        if self.plan is not None:
+            self.items = [*self.plan(), *self.items]
+            self.plan = None
 
 
 def reflog_entry(commit: Commit, commit_id: str, reason: str | None = None) -> ReflogEntry:

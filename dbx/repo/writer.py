@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from dbx.repo.domain import Domain
+    from dbx.repo.rules import Rules
     from dbx.repo.single import Single
     from dbx.repo.working import WorkingSet
     from dbx.store.index import Index
@@ -151,10 +152,18 @@ def write_group(domain: Domain, group: Sequence[Append]) -> None:
             after_commit(domain, done[0].commit.position, done)
 
 
-def _write_group(domain: Domain, group: Sequence[Append]) -> bool:
+def _prepare(domain: Domain, group: Sequence[Append]) -> Rules | None:
+    """The rules to keep, and whatever must be asked of the index before anything is built."""
     rules = find_rules(domain)
     if rules is not None:
         rules.prepare()
+    for request in group:
+        request.complete()
+    return rules
+
+
+def _write_group(domain: Domain, group: Sequence[Append]) -> bool:
+    rules = _prepare(domain, group)
     working = domain.sync()
     now_us = domain.clock()
     now = format_time(now_us)

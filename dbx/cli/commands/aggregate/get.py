@@ -8,6 +8,7 @@ from dbx.cli import params
 from dbx.cli.context import Invocation, pass_invocation
 from dbx.cli.frame import define
 from dbx.cli.render import emit, json_text
+from dbx.cli.resolving import check_resolve, resolve_options, tree_value
 from dbx.cli.session import session
 from dbx.cli.shapes import aggregate_value, event_value
 from dbx.cli.subject import refuse_rest, subject_options, take_subject
@@ -19,6 +20,7 @@ from dbx.errors import UsageError
 @click.option("--version", metavar="N", type=click.IntRange(min=1), help="As it was at version N.")
 @click.option("--at", metavar="REF", type=params.REF, help="As it was at that commit, tag or time.")
 @click.option("--include-events", is_flag=True, help="Its events as well.")
+@resolve_options
 @pass_invocation
 def command(
     invocation: Invocation,
@@ -28,12 +30,15 @@ def command(
     version: int | None,
     at: str | None,
     include_events: bool,
+    resolve: bool,
+    resolve_depth: int | None,
 ) -> None:
     from dbx.ops.aggregates import events_of, get_aggregate
     from dbx.ops.past import get_aggregate_at
 
     if version is not None and at is not None:
         raise UsageError("--version cannot be used together with --at")
+    check_resolve(resolve, resolve_depth)
     kind, name, rest = take_subject(words, aggregate_type, aggregate_id)
     refuse_rest(rest)
     with session(invocation) as opened:
@@ -41,4 +46,8 @@ def command(
         document = aggregate_value(found)
         if include_events:
             document["events"] = [event_value(event) for event in events_of(opened, found)]
+        if resolve:
+            from dbx.ops.references import make_resolver
+
+            document["resolved"] = tree_value(make_resolver(opened, resolve_depth)(found))
     emit(invocation, document, [json_text(document, pretty=True)])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import click
 
 from dbx.cli import params
@@ -18,10 +20,17 @@ from dbx.cli.listing import (
     show_staged,
 )
 from dbx.cli.render import emit_stream
+from dbx.cli.resolving import check_resolve, resolve_options, tree_value
 from dbx.cli.session import session
 from dbx.cli.shapes import aggregate_value
 from dbx.cli.subject import take_type, type_options
 from dbx.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dbx.model.event import Aggregate
+    from dbx.ops.session import Session
 
 
 @define()
@@ -31,6 +40,7 @@ from dbx.errors import UsageError
 @query_options
 @archived_options
 @listing_options
+@resolve_options
 @pass_invocation
 def command(
     invocation: Invocation,
@@ -45,9 +55,14 @@ def command(
     take: int | None,
     cursor: str | None,
     jsonl: bool,
+    resolve: bool,
+    resolve_depth: int | None,
 ) -> None:
     aggregate_type = take_type(aggregate_type, named_type)
     archived = archived_scope(include_archived, archived_only)
+    check_resolve(resolve, resolve_depth)
+    if resolve and (stage or not (invocation.json or jsonl)):
+        raise UsageError("--resolve needs --json, and goes without --stage")
     if stage and at is not None:
         raise UsageError("--stage cannot be used together with --at")
     if stage:
@@ -65,13 +80,21 @@ def command(
         listed = list_aggregates(opened, Wanted(aggregate_type, archived, expression, sort, cursor, more, at))
         found = Listing(listed.found, size)
         if invocation.json or jsonl:
-            emit_stream(invocation, map(aggregate_value, found), lambda _: "", jsonl=jsonl)
+            shape = _resolver(opened, resolve_depth) if resolve else aggregate_value
+            emit_stream(invocation, map(shape, found), lambda _: "", jsonl=jsonl)
         else:
             with_archived = listed.archived is not False
             emit_stream(
                 invocation, found, lambda a: aggregate_line(a, with_archived=with_archived), empty="no aggregates"
             )
         say_next(invocation, found, listed.cursor_of)
+
+
+def _resolver(opened: Session, depth: int | None) -> Callable[[Aggregate], dict[str, Any]]:
+    from dbx.ops.references import make_resolver
+
+    follow = make_resolver(opened, depth)
+    return lambda aggregate: tree_value(follow(aggregate))
 
 
 def _list_staged(invocation: Invocation, aggregate_type: str | None, take: int | None, *, jsonl: bool) -> None:
