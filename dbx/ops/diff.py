@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from dbx.errors import DbxError, Invalid, NotFound
@@ -12,6 +13,7 @@ from dbx.ops.source import parse_source
 from dbx.repo.compare.between import Wanted, compare, compare_commits, compare_staged, find_common, gather_staged
 from dbx.repo.compare.events import events_between
 from dbx.repo.compare.side import DomainSide
+from dbx.repo.compare.tracking import TrackingSide, find_tracked, tracked_events
 from dbx.repo.revision import resolve_revision
 from dbx.repo.rootfile import RootFile, find_commit_id, open_root_file
 from dbx.repo.staging import staged_events
@@ -19,6 +21,7 @@ from dbx.repo.staging import staged_events
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from dbx.formats.refs import Ref
     from dbx.model.event import Event
     from dbx.ops.session import Session
     from dbx.repo.compare.values import Common, Difference, Standing
@@ -33,7 +36,7 @@ _PATHS = ("/", "./", "../")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One side, as it was found: `kind` is "domain", "root_file" or "staged".
+    """One side, as it was found: `kind` is "domain", "remote", "root_file" or "staged".
 
     `name` is what the user calls it, `file` the path of a root file. `domain_id`, `commit` and `seq` are None where
     there is no commit; hashes are hex.
@@ -47,6 +50,7 @@ class Place:
     seq: int | None
     root: str | None
     file: str | None = None
+    track: Ref | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +68,13 @@ class Diff:
 
 
 class _Source(NamedTuple):
-    """Where a side is read from: a domain at a commit (None: its head), or a root file."""
+    """Where a side is read from: a domain at a commit (None: its head), what a remote showed of it, or a root file."""
 
     name: str
     domain: Domain | None = None
     seq: int | None = None
     file: RootFile | None = None
+    track: Ref | None = None
 
 
 def diff(find_session: Callable[[], Session], a: str | None, b: str | None, wanted: Wanted) -> Diff:
@@ -92,7 +97,7 @@ class Patch:
     def __init__(self, find_session: Callable[[], Session], found: Diff) -> None:
         self._find_session = find_session
         self._found = found
-        self._staged: dict[tuple[str, str], list[Event]] | None = None
+        self._grouped: dict[str, dict[tuple[str, str], list[Event]]] = {}
 
     def events(self, one: Difference) -> tuple[Iterator[Event], Iterator[Event]]:
         """The events that A has and B has not, and those that B has and A has not.
@@ -107,13 +112,23 @@ class Patch:
         if standing is None or place.domain is None:
             return iter(())
         domain = self._find_session().repository.domain(place.domain)
-        if place.kind != "staged":
+        if place.kind == "domain":
             return events_between(domain, one.type, one.id, common + 1, standing.version)
-        if self._staged is None:
-            self._staged = {}
-            for event in staged_events(domain):
-                self._staged.setdefault((event.aggregate_type, event.aggregate_id), []).append(event)
-        return iter(self._staged.get((one.type, one.id), ()))
+        events = staged_events(domain) if place.track is None else tracked_events(domain, place.track)
+        grouped = self._grouped.get(place.name)
+        if grouped is None:
+            grouped = self._grouped[place.name] = {}
+            for event in events:
+                grouped.setdefault((event.aggregate_type, event.aggregate_id), []).append(event)
+        theirs = (e for e in grouped.get((one.type, one.id), ()) if e.version > common)
+        first = next(theirs, None)
+        before: Iterator[Event] = iter(())
+        if place.track is not None:
+            # What both have of it, but the other side of the comparison has not, is ours.
+            last = standing.version if first is None else first.version - 1
+            if last > common:
+                before = events_between(domain, one.type, one.id, common + 1, last)
+        return chain(before, () if first is None else (first,), theirs)
 
 
 # -- what the arguments name -------------------------------------------------------------------------------------------
@@ -137,18 +152,25 @@ def _find_commit(session: Session, text: str) -> _Source:
     name, at, _ = text.partition("@")
     if name and (at or name in session.repository.domain_names()):
         _, ref = parse_source(text)
-        domain = session.repository.domain(name)
-        return _Source(text, domain, None if ref is None else resolve_revision(domain, ref).seq)
-    domain = session.domain
+        return _find_ref(session.repository.domain(name), text, ref)
     ref = text
     if at and not name:
         # '@2026-11-01' is a ref as it stands; before any other one the '@' may stand as in DOMAIN@REF.
         ref = parse_source(text)[1] or text
     try:
-        return _Source(text, domain, resolve_revision(domain, ref).seq)
+        return _find_ref(session.domain, text, ref)
     except NotFound as error:
         hint = f"there is no domain and no root file '{text}' either; see 'dbx domain list'"
         raise NotFound(error.message, hint=hint, details=error.details) from None
+
+
+def _find_ref(domain: Domain, text: str, ref: str | None) -> _Source:
+    if ref is None:
+        return _Source(text, domain)
+    track = find_tracked(domain, ref)
+    if track is not None:
+        return _Source(text, domain, track=track)
+    return _Source(text, domain, resolve_revision(domain, ref).seq)
 
 
 # -- comparing ---------------------------------------------------------------------------------------------------------
@@ -174,22 +196,32 @@ def _same_domain(domain: Domain, a: _Source, b: _Source, wanted: Wanted) -> Diff
     def query(working: WorkingSet, reader: LogReader) -> Diff:
         head = working.head.seq
         seq_a, seq_b = (head if one.seq is None else one.seq for one in (a, b))
-        found = _sorted(compare_commits(working, reader, seq_a, seq_b, wanted))
         low = min(seq_a, seq_b)
+        left = right = None
+        if a.track is None and b.track is None:
+            found = _sorted(compare_commits(working, reader, seq_a, seq_b, wanted))
+        else:
+            left, right = (_side(domain, working, reader, one) for one in (a, b))
+            found = _sorted(compare(left, right, wanted))
+            low = min(low, *(side.base for side in (left, right) if isinstance(side, TrackingSide)))
         common = None if low < 0 else (reader.commit(low).id.hex(), low)
-        return Diff(_place(domain, working, reader, a), _place(domain, working, reader, b), True, common, found)
+        first = _place(domain, working, reader, a, left)
+        return Diff(first, _place(domain, working, reader, b, right), True, common, found)
 
     return domain.read(query)
 
 
 def _two_domains(first: Domain, second: Domain, a: _Source, b: _Source, wanted: Wanted) -> Diff:
     def query(mine: WorkingSet, reader: LogReader, theirs: WorkingSet, other: LogReader) -> Diff:
-        left, right = DomainSide(mine, reader, a.seq), DomainSide(theirs, other, b.seq)
-        seqs = (w.head.seq if one.seq is None else one.seq for w, one in ((mine, a), (theirs, b)))
-        common: Common | None = find_common(mine, theirs, *seqs)
+        left, right = _side(first, mine, reader, a), _side(second, theirs, other, b)
+        seqs = [w.head.seq if one.seq is None else one.seq for w, one in ((mine, a), (theirs, b))]
+        bases = [
+            side.base if isinstance(side, TrackingSide) else seq for side, seq in zip((left, right), seqs, strict=True)
+        ]
+        common: Common | None = find_common(mine, theirs, *bases)
         return Diff(
-            _place(first, mine, reader, a),
-            _place(second, theirs, other, b),
+            _place(first, mine, reader, a, left),
+            _place(second, theirs, other, b, right),
             common is not None or first.id == second.id,
             None if common is None else (common.id.hex(), common.seq),
             _sorted(compare(left, right, wanted)),
@@ -205,8 +237,8 @@ def _with_file(
     other = _file_place(file, named.name)
 
     def query(working: WorkingSet, reader: LogReader) -> Diff:
-        side = DomainSide(working, reader, source.seq)
-        mine = _place(domain, working, reader, source)
+        side = _side(domain, working, reader, source)
+        mine = _place(domain, working, reader, source, side)
         related = other.domain_id == domain.id or (commit is not None and bool(working.index.find_commits(commit)))
         if is_file_first:
             return Diff(other, mine, related, None, _sorted(compare(file, side, wanted)))
@@ -225,7 +257,19 @@ def _diff_staged(domain: Domain, wanted: Wanted) -> Diff:
     return Diff(place, staged, True, common, found)
 
 
-def _place(domain: Domain, working: WorkingSet, reader: LogReader, source: _Source) -> Place:
+def _side(domain: Domain, working: WorkingSet, reader: LogReader, source: _Source) -> DomainSide:
+    if source.track is not None:
+        return TrackingSide(working, reader, domain.directory, source.track)
+    return DomainSide(working, reader, source.seq)
+
+
+def _place(
+    domain: Domain, working: WorkingSet, reader: LogReader, source: _Source, side: DomainSide | None = None
+) -> Place:
+    if source.track is not None:
+        ref = source.track
+        root = None if side is None else side.root.hex()
+        return Place("remote", source.name, domain.name, domain.id, ref.commit, ref.seq, root, track=ref)
     seq = working.head.seq if source.seq is None else source.seq
     if seq < 0:
         return Place("domain", source.name, domain.name, domain.id, None, None, working.head.root.hex())

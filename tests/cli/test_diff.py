@@ -157,6 +157,67 @@ def test_unrelated_domains_are_compared_and_called_so(shop: Runner) -> None:
     assert shop.ok("diff", "default", "other", "--json").json["related"] is True
 
 
+# -- what was fetched --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def clone(shop: Runner, tmp_path: Path) -> Runner:
+    """A clone of default in another repository; since then both went on, and it fetched."""
+    away = Runner(tmp_path / "away", shop.home)
+    away.cwd.mkdir()
+    away.ok("init")
+    away.ok("clone", str(shop.cwd), "mine")
+    away.ok("checkout", "mine")
+    for where, commits in (
+        (shop, (("all", "all"), ("o-0", "o-7"), ("all", "o-8", "all"))),
+        (away, (("all", "o-1", "o-9"),)),
+    ):
+        repository = open_repository(where.cwd)
+        for commit in commits:
+            append(repository.domain("mine" if where is away else "default"), *commit)
+        repository.close()
+    away.ok("fetch")
+    return away
+
+
+def test_a_remote_that_has_what_we_lack(clone: Runner, shop: Runner) -> None:
+    lines = clone.ok("diff", "origin/main", "HEAD").lines
+    assert [line.split()[:2] for line in lines] == [
+        ["diverged", "order/all"], ["behind", "order/o-0"], ["ahead", "order/o-1"], ["removed", "order/o-7"],
+        ["removed", "order/o-8"], ["added", "order/o-9"],
+    ]  # fmt: skip
+    assert clone.ok("diff", "origin/main").lines == lines
+    # As comparing with the whole of it, cloned beside.
+    clone.ok("clone", str(shop.cwd), "theirs")
+    whole = clone.ok("diff", "theirs", "mine", "--json").json
+    tracked = clone.ok("diff", "origin/main", "mine", "--json").json
+    assert tracked["aggregates"] == whole["aggregates"]
+    assert tracked["a"]["kind"] == "remote"
+    for member in ("commit", "seq", "root"):
+        assert tracked["a"][member] == whole["a"][member]
+    assert tracked["common"] == whole["common"]
+    patch = [line for line in clone.ok("diff", "origin/main", "-p").lines if line[0] in "+-"]
+    assert patch == [line for line in clone.ok("diff", "theirs", "mine", "-p").lines if line[0] in "+-"]
+    assert clone.ok("diff", "theirs", "origin/main").stdout == ""
+    older, beside = (clone.ok("diff", "mine@HEAD~3", other, "--json").json for other in ("origin/main", "theirs"))
+    assert older["aggregates"] == beside["aggregates"]
+    clone.ok("root", "export", "theirs.roots", "theirs")
+    assert clone.ok("diff", "origin/main", "theirs.roots", "--exit-code").stdout == ""
+
+
+def test_a_remote_whose_segment_is_gone_or_damaged(clone: Runner) -> None:
+    domain = clone.cwd / ".dbx" / "domains" / "mine"
+    manifest = (domain / "refs" / "remotes" / "origin" / "main").read_text().split()[-1]
+    last = (domain / "manifests" / manifest).read_text().splitlines()[-1].split()[0]
+    path = domain / "segments" / f"{last}.seg"
+    data = path.read_bytes()
+    path.unlink()
+    done = clone("diff", "origin/main")
+    assert (done.status, f"{last}.seg' is missing" in done.stderr) == (7, True)
+    path.write_bytes(data[:100] + bytes((data[100] ^ 1,)) + data[101:])
+    assert clone("diff", "origin/main").status == 7
+
+
 # -- root files --------------------------------------------------------------------------------------------------------
 
 
