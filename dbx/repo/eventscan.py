@@ -7,6 +7,7 @@ import sys
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from dbx.model.filter import aggregate_column
 from dbx.model.filtertext import And, Comparison
 from dbx.repo import query
 from dbx.store.scanindex import has_archived
@@ -40,8 +41,12 @@ class EventScan(NamedTuple):
 def iterate(domain: Domain, scan: EventScan) -> Iterator[Event]:
     """In the order of the log, in bounded memory. Raises NotFound for an aggregate that does not exist."""
     kind, name = scan.aggregate_type, scan.aggregate_id
-    if kind is None and scan.filter is not None:
-        kind = _type_of(scan.filter.tree)
+    if name is None and scan.filter is not None:
+        asked = _asked(scan.filter.tree)
+        kind = asked.get("aggregate_type") if kind is None else kind
+        wanted = asked.get("aggregate_id")
+        if kind is not None and wanted is not None and _exists(domain, kind, wanted):
+            name = wanted
     events = query.iterate_events(domain, kind, name, start=scan.start)
     if scan.filter is not None:
         events = filter(scan.filter.matches, events)
@@ -109,13 +114,19 @@ class _Reversed:
     __hash__ = None  # type: ignore[assignment]  # it is compared, never looked up
 
 
-def _type_of(tree: Tree) -> str | None:
-    """The type that a filter asks for, whatever else it asks for."""
+def _asked(tree: Tree) -> dict[str, str]:
+    """The type and the id that a filter asks for, whatever else it asks for."""
+    asked: dict[str, str] = {}
     for part in tree.parts if isinstance(tree, And) else (tree,):
-        if isinstance(part, Comparison) and part.op == "=" and part.field in ("aggregate_type", "aggregateType"):
-            value = part.values[0]
-            return value if isinstance(value, str) else None
-    return None
+        if isinstance(part, Comparison) and part.op == "=" and isinstance(part.values[0], str):
+            column = aggregate_column(part.field)
+            if column is not None:
+                asked.setdefault(column, part.values[0])
+    return asked
+
+
+def _exists(domain: Domain, aggregate_type: str, aggregate_id: str) -> bool:
+    return domain.read(lambda working, _: working.index.find(aggregate_type, aggregate_id)) is not None
 
 
 def _by_scope(domain: Domain, events: Iterable[Event], archived: bool) -> Iterator[Event]:

@@ -38,6 +38,7 @@ _PER_READ = 32 * _CHUNK
 # SQLite takes so many values and so deep a condition; what goes beyond, the filter decides.
 _MOST_VALUES = 500
 _MOST_PARTS = 16
+_ORDERED = frozenset(("=", "<", "<=", ">", ">="))
 _MOST_TAKEN = 2**62
 
 _COLUMNS = {
@@ -72,13 +73,12 @@ class Scan(NamedTuple):
 
 def iterate(domain: Domain, scan: Scan) -> Iterator[Aggregate]:
     """The aggregates that a scan takes. What is written meanwhile may or may not be seen."""
-    where = _where(scan)
     if not scan.sort:
-        return _by_key(domain, scan, where, ("type", "id"), descending=False)
+        return _by_key(domain, scan, ("type", "id"), descending=False)
     key = scan.sort[0]
     if len(scan.sort) == 1 and key.field == "updated_at":
-        return _by_key(domain, scan, where, ("updated_at", "type", "id"), descending=key.descending)
-    return _by_number(domain, scan, where)
+        return _by_key(domain, scan, ("updated_at", "type", "id"), descending=key.descending)
+    return _by_number(domain, scan)
 
 
 def find_active_types(domain: Domain) -> list[str]:
@@ -92,46 +92,56 @@ def find_time(domain: Domain, aggregate_type: str, aggregate_id: str, field: str
     return None if found is None else found[0] if field == "created_at" else found[1]
 
 
-def _where(scan: Scan) -> Where:
+def where_of(scan: Scan, index: tuple[str, ...] | None) -> Where:
+    """What SQLite is to decide. A page follows the index over the columns `index`, None where all is sorted at once.
+
+    SQLite must not take another index for a page, and sort: it would sort everything again for each. So the columns
+    that do not lead that index get a plus, which keeps SQLite from looking them up.
+    """
     where = Where()
-    by_time = len(scan.sort) == 1 and scan.sort[0].field == "updated_at"
+    leads = set(index[:2] if index and index[0] == "type" else index[:1] if index else _COLUMNS.values())
+
+    def name(column: str) -> str:
+        return column if column in leads else f"+{column}"
+
     if scan.aggregate_type is not None:
-        # The index over times holds the types too; the plus keeps SQLite from sorting all of a type instead.
-        where = where.and_("+type = ?" if by_time else "type = ?", scan.aggregate_type)
+        where = where.and_(f"{name('type')} = ?", scan.aggregate_type)
     if scan.archived is not None:
-        where = where.and_("archived" if scan.archived else "NOT archived")
+        # There is an index over the archived ones by type and id.
+        archived = "archived" if index is None or index[0] == "type" else "+archived"
+        where = where.and_(archived if scan.archived else f"NOT {archived}")
     if scan.filter is not None:
         tree = scan.filter.tree
         for part in tree.parts[:_MOST_PARTS] if isinstance(tree, And) else (tree,):
-            where = _narrow(where, part)
+            where = _narrow(where, part, name)
     return where
 
 
-def _narrow(where: Where, part: Tree) -> Where:
+def _narrow(where: Where, part: Tree, name: Callable[[str], str]) -> Where:
     """Add what SQLite can decide as well as the filter does. What it cannot, the filter decides alone."""
     column = aggregate_column(part.field) if isinstance(part, Comparison) else None
     if column is None or not isinstance(part, Comparison):
         return where
-    name, op, values = _COLUMNS[column], part.op, part.values
+    op, values = part.op, part.values
     value = values[0] if values else None
     if column in ("aggregate_type", "aggregate_id"):
         if op in ("=", "IN") and all(isinstance(each, str) for each in values) and 0 < len(values) <= _MOST_VALUES:
-            return where.and_(f"{name} IN ({','.join('?' * len(values))})", *values)
+            if len(values) == 1:
+                return where.and_(f"{name(_COLUMNS[column])} = ?", value)
+            return where.and_(f"+{_COLUMNS[column]} IN ({','.join('?' * len(values))})", *values)
     elif column == "version":
-        if op in ("=", "<", "<=", ">", ">=") and type(value) is int and abs(value) < 2**53:
-            return where.and_(f"{name} {op} ?", value)
-    elif column in ("created_at", "updated_at") and op in ("=", "<", "<=", ">", ">=") and isinstance(value, str):
+        if op in _ORDERED and type(value) is int and abs(value) < 2**53:
+            return where.and_(f"{name('version')} {op} ?", value)
+    elif column in ("created_at", "updated_at") and op in _ORDERED and isinstance(value, str):
         moment = find_moment(value)
         if moment is not None:
-            return where.and_(f"{name} {op} ?", format_time(moment))
+            return where.and_(f"{name(column)} {op} ?", format_time(moment))
     return where
 
 
-def _by_key(
-    domain: Domain, scan: Scan, where: Where, columns: tuple[str, ...], *, descending: bool
-) -> Iterator[Aggregate]:
+def _by_key(domain: Domain, scan: Scan, columns: tuple[str, ...], *, descending: bool) -> Iterator[Aggregate]:
     """By columns that an index has, page by page, each beginning behind the last row of the one before."""
-    after, left = scan.after, scan.take
+    after, left, where = scan.after, scan.take, where_of(scan, columns)
     while left is None or left > 0:
         page = partial(_page, scan.filter, where, columns, descending=descending, after=after, wanted=left)
         rows, after = domain.read(page)
@@ -174,13 +184,14 @@ def _page(
         size = min(size * 4, _CHUNK)
 
 
-def _by_number(domain: Domain, scan: Scan, where: Where) -> Iterator[Aggregate]:
+def _by_number(domain: Domain, scan: Scan) -> Iterator[Aggregate]:
     """By any columns: SQLite sorts the row numbers, eight bytes each; the rows are read as they are wanted."""
     keys = [(_COLUMNS[key.field], key.descending) for key in scan.sort]
     ties = len(keys) == 1 and keys[0][1] and scan.sort[0].field == "created_at"
     named = [column for column, _ in keys]
     keys += [(column, ties) for column in ("type", "id") if column not in named]
     order = ", ".join(f"{column} DESC" if descending else column for column, descending in keys)
+    where = where_of(scan, None)
     if scan.after is not None:
         where = where.and_(f"(created_at, type, id) {'<' if ties else '>'} (?, ?, ?)", *scan.after)
     limit = -1 if scan.take is None or scan.filter is not None else min(scan.take, _MOST_TAKEN)

@@ -59,6 +59,16 @@ def look(domain: Domain, wanted: EventScan) -> list[Event]:
     ]
 
 
+FILTERS = [
+    "n > 600",
+    "event_type LIKE 'made%'",
+    "aggregate_type = item AND version < 3",
+    "aggregateType = order AND aggregate_id = 'x-4'",
+    "aggregate_id = 'x-5' AND n >= 0",
+    "aggregate_type = order AND aggregate_id = 'x-5'",
+    "aggregate_type = order AND aggregate_type = item",
+    "x = 1",
+]
 SCANS = st.builds(
     EventScan,
     st.sampled_from([None, "order", "item"]),
@@ -66,9 +76,7 @@ SCANS = st.builds(
     st.sampled_from([None, True, False]),
     st.one_of(
         st.none(),
-        st.sampled_from(["n > 600", "event_type LIKE 'made%'", "aggregate_type = item AND version < 3", "x = 1"]).map(
-            parse_event_filter
-        ),
+        st.sampled_from(FILTERS).map(parse_event_filter),
     ),
     st.integers(0, 710),
 )
