@@ -137,6 +137,7 @@ class IndexCheck:
         self._manifest = manifest
         self._findings = findings
         self._numbers: dict[int, int] = {}
+        self._compared: set[int] = set()
         self._reader = MemoryReader()
         self.current = head.seq == len(log.ids) - 1
         # Aggregates with events that the index does not have yet.
@@ -166,6 +167,8 @@ class IndexCheck:
                 self._check_places("block", self._history.places, self._head.position)
                 self._check_places("commits", self._log.places, self._head.seq + 1)
         self._check_pages()
+        # Last, because what other processes fold may still be on its way.
+        self._check_states()
 
     def _error(self, code: str, sentence: str, number: int | None = None) -> None:
         what: dict[str, int | str] = {}
@@ -187,7 +190,7 @@ class IndexCheck:
                 seen.add(number)
                 self._numbers[row[0]] = number
                 if self._check_row(row, number):
-                    self._check_state(row, number)
+                    self._compared.add(number)
         if self._history.whole:
             known = seen if self.current else seen | self._moved
             expected = len(names) - (self._aggregates.unknown >= 0)
@@ -221,13 +224,20 @@ class IndexCheck:
             self._error("index.row", f"the times or the archive mark of aggregate '{name}' are wrong in it", number)
         return number not in self._history.unfolded and not self._history.sealed
 
-    def _check_state(self, row: Any, number: int) -> None:
-        aggregates, name = self._aggregates, f"{row[1]}/{row[2]}"
-        if aggregates.state(number) != row[_STATE]:
-            self._error("index.state", f"the state of aggregate '{name}' is not what its events add up to", number)
-        if aggregates.extension(number) != row[_EXTENSIONS]:
-            sentence = f"the extensions of aggregate '{name}' are not what its events add up to"
-            self._error("index.state", sentence, number)
+    def _check_states(self) -> None:
+        """The states of the rows that are as they should be otherwise."""
+        aggregates, compared = self._aggregates, self._compared
+        for rows in self._snapshot.rows("state"):
+            for n, kind, name, state, extensions in rows:
+                number = self._numbers.get(n, -1)
+                if number not in compared:
+                    continue
+                if aggregates.state(number) != state:
+                    sentence = f"the state of aggregate '{kind}/{name}' is not what its events add up to"
+                    self._error("index.state", sentence, number)
+                if aggregates.extension(number) != extensions:
+                    sentence = f"the extensions of aggregate '{kind}/{name}' are not what its events add up to"
+                    self._error("index.state", sentence, number)
 
     def _check_chains(self) -> None:
         by_position, end = self._aggregates.numbers, self._head.position

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from dbx.crypto import merkle
@@ -101,6 +102,7 @@ class _Check:
         self._name = name
         self._quick = quick
         self._careful = careful
+        self._stack = ExitStack()
         self.findings = Findings()
         self._sources: list[Source] = []
         self._walks: list[Walk] = []
@@ -114,7 +116,8 @@ class _Check:
         self._undone: set[str] = set()
 
     def close(self) -> None:
-        """Close every file."""
+        """Close every file, and end every process."""
+        self._stack.close()
         for source in self._sources:
             source.close()
         if self._snapshot is not None:
@@ -146,6 +149,7 @@ class _Check:
                 processes=processes,
                 progress=progress,
                 careful=self._careful,
+                stack=self._stack,
             )
         self._check_ends(log)
         self._check_owner(log, file)
@@ -160,6 +164,8 @@ class _Check:
         self._check_strays(own | kept, log)
         self._join(derived)
         self._check_derived(head, log, history, file)
+        if history is not None:
+            history.aggregates.settle()  # if nobody has asked for a state: a run may still turn out not to be canonical
         return self._report(log, history)
 
     # -- the log ---------------------------------------------------------------------------------------------------

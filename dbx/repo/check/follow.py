@@ -13,6 +13,7 @@ from dbx.repo.check.parallel import Parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from contextlib import ExitStack
 
     from dbx.repo.check.chain import Log
     from dbx.repo.check.finding import Findings
@@ -40,19 +41,23 @@ def follow(
     redacted: bool,
     processes: int,
     progress: Callable[[int], None],
-    careful: bool = False,
+    careful: bool,
+    stack: ExitStack,
 ) -> History:
-    """Commits and events. Raises Again unless it is told to be `careful`."""
+    """Commits and events. Raises Again unless it is told to be `careful`.
+
+    What the events add up to may still be on its way, until `stack` is closed: `Aggregates.settle` waits for it.
+    """
     jobs, sizes = _jobs(walks)
     aggregates = Aggregates()
     history = History(log, aggregates, findings, redacted=redacted)
     sources = [walked.source for walked in walks]
-    with Parts(jobs, sizes, sources, processes=processes, progress=progress, careful=careful) as parts:
-        rows = aggregates.blocks(parts)
-        for walked in walks:
-            _follow_file(walked, log, history, rows)
-        if next(rows, None) is not None:
-            raise AssertionError("a block is an item of no file")
+    parts = stack.enter_context(Parts(jobs, sizes, sources, processes=processes, progress=progress, careful=careful))
+    rows = aggregates.blocks(parts)
+    for walked in walks:
+        _follow_file(walked, log, history, rows)
+    if next(rows, None) is not None:
+        raise AssertionError("a block is an item of no file")
     history.finish()
     return history
 

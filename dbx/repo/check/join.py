@@ -35,7 +35,10 @@ class BlockRows(NamedTuple):
 class Aggregates:
     """What all events add up to, by the number of an aggregate; `numbers` and `ids` are by row of the log."""
 
-    __slots__ = ("_shapes", "created", "extensions", "ids", "names", "numbers", "parts", "states", "unknown", "updated")
+    __slots__ = (
+        "_shapes", "_waiting", "created", "extensions", "ids", "names", "numbers", "parts", "states", "unknown",
+        "updated",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self._shapes = Shapes()
@@ -47,34 +50,48 @@ class Aggregates:
         self.numbers = array("I")
         self.ids = array("q")
         self.parts: list[Part] = []
+        self._waiting: tuple[Parts, dict[int, list[int]]] | None = None
         self.unknown = -1
         """The number that stands for aggregates whose envelopes cannot be read; -1 for none."""
 
     def state(self, number: int) -> bytes:
         """The state of an aggregate, as canonical text."""
+        self.settle()
         return self._shapes.render(self.parts[0].state(number))
 
     def extension(self, number: int) -> bytes:
         """The extensions of an aggregate, as canonical text."""
+        self.settle()
         found = self.extensions[number]
         return self._shapes.render(found) if found else b"{}"
 
     def blocks(self, parts: Parts) -> Iterator[BlockRows]:
-        """Every block; the first run's while the other runs are still being checked. States are there at the end."""
+        """Every block; the first run's while the other runs are still being checked.
+
+        States follow when they are asked for, or `settle` is called; `parts` must be open until then.
+        """
         yield from self._take(parts.own())
         numbers: dict[int, list[int]] = {}
         for run, piece in parts.others():
             mine = numbers.setdefault(run, [])
             self._merge_names(piece, mine)
             yield from self._take(piece, mine)
-        for run, part in enumerate(parts.states()):
-            self._merge_states(part, numbers[run])
+        self._waiting = parts, numbers
+
+    def settle(self) -> None:
+        """Wait for the states of the other runs. Raises as `Parts.states`."""
+        if self._waiting is not None:
+            (parts, numbers), self._waiting = self._waiting, None
+            for run, part in enumerate(parts.states()):
+                self._merge_states(part, numbers[run])
 
     def _take(self, part: Part, new_numbers: list[int] | None = None) -> Iterator[BlockRows]:
         if new_numbers is None:
             self.parts.append(part)
             self.names, self.states, self.extensions = part.names, part.states, part.extensions
             self.created, self.updated = part.created, part.updated
+            for number, time in part.times.items():
+                self.updated[number] = time
             numbers = part.numbers
         else:
             numbers = array("I", [new_numbers[number] for number in part.numbers])
@@ -118,6 +135,8 @@ class Aggregates:
                 self.created.append(created)
                 self.updated.append(created)
             numbers.append(number)
+        for other, time in piece.times.items():
+            self.updated[numbers[other]] = time
 
     def _merge_states(self, part: Part, numbers: list[int]) -> None:
         """Fold a later run over what there is."""
@@ -131,5 +150,4 @@ class Aggregates:
             else:
                 state.update(part.state(other))
             extensions[number].update(part.extensions[other])
-            self.updated[number] = part.updated[other]
         part.states, part.extensions = [], []

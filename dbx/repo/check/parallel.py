@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
 _SMALL = 2 * 1024 * 1024
 """Stored bytes from which on a second process is worth its start."""
-_OWN_SHARE = 0.45
+_OWN_SHARE = 0.5
 """How much of an equal share this process takes: it also joins what the others found."""
 _PIECES = 4
 _WORD = 8
 _ROWS = b"R"
-_STATES = b"S"
+_LAST_ROWS = b"L"
 _VANISHED = 3
 
 
@@ -68,7 +68,6 @@ class Parts:
         self._children: list[tuple[int, int]] = []
         self._counters: mmap.mmap | None = None
         self._told = 0
-        self._states: list[bytearray] = []
 
     def __enter__(self) -> Parts:
         others = self._runs[1:]
@@ -95,16 +94,16 @@ class Parts:
         Waits for each. Raises Failure when a process died, Vanished as they did, Again.
         """
         for n in range(len(self._children)):
-            while (data := self._receive(n))[:1] == _ROWS:
+            kind = _ROWS
+            while kind != _LAST_ROWS:
+                data = self._receive(n)
+                kind = bytes(data[:1])
                 yield n, Part.decode(memoryview(data)[1:])
-            if not data:
-                raise Again
-            self._states.append(data)
 
     def states(self) -> Iterator[Part]:
-        """What the events of the other runs add up to, in order, when `others` has come to its end."""
-        while self._states:
-            yield Part.decode_states(memoryview(self._states.pop(0))[1:])
+        """What the events of the other runs add up to, in order, when `others` has come to its end. Raises as it."""
+        for n in range(len(self._children)):
+            yield Part.decode_states(memoryview(self._receive(n)))
 
     def _start(self, n: int, run: Sequence[Job]) -> tuple[int, int]:
         reading, writing = os.pipe()
@@ -128,17 +127,17 @@ class Parts:
         """Check a run in a child, and send what it holds."""
         if self._careful:
             part = check_blocks(run, self._sources, progress)
-            _send(fd, _ROWS + part.encode())
-            _send(fd, _STATES + part.encode_states())
+            _send(fd, _LAST_ROWS + part.encode())
+            _send(fd, part.encode_states())
             return
         part, reader = Part(), BlockReader()
         try:
             size = -(-len(run) // _PIECES)
             for at in range(0, len(run), size):
                 add_blocks(part, reader, run[at : at + size], self._sources, progress)
-                _send(fd, _ROWS + part.encode())
+                _send(fd, (_ROWS if at + size < len(run) else _LAST_ROWS) + part.encode())
             part.fold()
-            _send(fd, _STATES + part.encode_states())
+            _send(fd, part.encode_states())
         except NotCanonical:
             _send(fd, b"")
 
@@ -154,9 +153,11 @@ class Parts:
         return count
 
     def _receive(self, n: int) -> bytearray:
-        """The next message of a child."""
+        """The next message of a child. Raises Again where that is an empty one."""
         fd = self._children[n][1]
         size = int.from_bytes(self._read(n, fd, _WORD), "big")
+        if not size:
+            raise Again
         data = self._read(n, fd, size)
         self._tell()
         return data

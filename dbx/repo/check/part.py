@@ -51,18 +51,19 @@ class Part:
     """
 
     __slots__ = (
-        "_held", "_held_bytes", "_kinds", "_of", "_shapes", "_times", "_told", "blocks", "created", "extensions", "ids",
-        "leaves", "names", "numbers", "specials", "states", "updated", "versions",
+        "_held", "_held_bytes", "_kinds", "_of", "_shapes", "_told", "blocks", "created", "extensions", "ids",
+        "leaves", "names", "numbers", "specials", "states", "times", "updated", "versions",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self._shapes = Shapes()
-        # Of the events that are held back: their aggregates, bodies and types; and each aggregate's last time.
+        # Of the events that are held back: their aggregates, bodies and types.
         self._of: list[int] = []
         self._held: list[bytes] = []
         self._kinds: list[str] = []
-        self._times: dict[int, str] = {}
         self._told = 0
+        self.times: dict[int, str] = {}
+        """The time of each aggregate's last event, of those that are not in `updated` yet."""
         self._held_bytes = 0
         self.blocks: list[tuple[int, int, int, list[tuple[Any, ...]]]] = []
         self.numbers = array("I")
@@ -85,7 +86,7 @@ class Part:
         self.ids.extend(columns.ids)
         self.leaves.append(columns.leaves)
         self.blocks.append((len(numbers), 0, sealed, [tuple(fault) for fault in columns.faults]))
-        self._times.update(zip(numbers, columns.times, strict=True))
+        self.times.update(zip(numbers, columns.times, strict=True))
         if columns.faults or columns.empty or columns.unread or not RESERVED.isdisjoint(columns.kinds):
             self._hold_special(columns, numbers, first)
         else:
@@ -104,8 +105,6 @@ class Part:
         """Fold the bodies that are held back into the states. Raises NotCanonical."""
         states, extensions, pack = self.states, self.extensions, len(self.names) > _LIVE
         held, kinds, fold = self._held, self._kinds, self._shapes.fold
-        for number, time in self._times.items():
-            self.updated[number] = time
         # What belongs together is read together: this order keeps that of the events of each aggregate.
         order = sorted(range(len(held)), key=self._of.__getitem__)
         counts = Counter(self._of)
@@ -119,7 +118,7 @@ class Part:
                 states[number] = marshal.dumps(state) if pack else state
         except Corrupt:
             raise NotCanonical from None
-        self._of, self._held, self._kinds, self._times = [], [], [], {}
+        self._of, self._held, self._kinds = [], [], []
         self._held_bytes = 0
 
     def state(self, number: int) -> Tokens:
@@ -151,21 +150,23 @@ class Part:
                 self.specials,
                 list(self.names)[known:],
                 self.created[known:],
+                self.times,
             )
         )
         self.blocks, self.leaves, self.specials = [], [], []
-        self.numbers, self.versions, self.ids = array("I"), array("q"), array("q")
+        self.numbers, self.versions, self.ids, self.times = array("I"), array("q"), array("q"), {}
         return data
 
     def encode_states(self) -> bytes:
-        """States, extensions and last times as bytes, of a part that was folded to its end."""
-        return marshal.dumps((self.states, self.extensions, self.updated))
+        """States and extensions as bytes, of a part that was folded to its end."""
+        return marshal.dumps((self.states, self.extensions))
 
     @staticmethod
     def decode(data: memoryview) -> Part:
         """What `encode` made in a process that this one started. `names` are the aggregates that are new in it."""
         part = Part()
-        (part.blocks, numbers, versions, ids, part.leaves, part.specials, names, part.created) = marshal.loads(data)  # noqa: S302 - from our own child
+        found = marshal.loads(data)  # noqa: S302 - from our own child
+        part.blocks, numbers, versions, ids, part.leaves, part.specials, names, part.created, part.times = found
         part.numbers.frombytes(numbers)
         part.versions.frombytes(versions)
         part.ids.frombytes(ids)
@@ -176,7 +177,7 @@ class Part:
     def decode_states(data: memoryview) -> Part:
         """What `encode_states` made in a process that this one started."""
         part = Part()
-        part.states, part.extensions, part.updated = marshal.loads(data)  # noqa: S302 - from our own child
+        part.states, part.extensions = marshal.loads(data)  # noqa: S302 - from our own child
         return part
 
     def _number(self, names: Sequence[str], times: Sequence[str]) -> list[int]:
