@@ -7,6 +7,7 @@ import re
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dbx.errors import Invalid
 from dbx.model.ecmapattern import to_ecma
 from dbx.model.matcher import Automaton, compile_pattern, has_choices, to_python
 from dbx.model.pattern import parse_pattern
@@ -61,3 +62,23 @@ def test_without_choices_there_is_one_way_to_read(pattern: str) -> None:
     # A pattern that backtracks exponentially would not come back from these.
     for letter in "ab1-. ":
         expression.match(letter * 400 + "\n")
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    st.one_of(
+        st.text(st.sampled_from(r"()[]{}|*+?^$.\-:=!<>P#isa12,&~dwbzAZpxuU" + "é\n"), max_size=14),
+        st.text(max_size=10),
+    ),
+    st.text(max_size=8),
+)
+def test_any_text_is_a_pattern_or_is_refused(pattern: str, text: str) -> None:
+    try:
+        node = parse_pattern(pattern)
+    except Invalid:
+        return
+    find = compile_pattern(pattern)
+    assert bool(find(text)) == Automaton(node).search(text) == bool(re.search(to_python(node), text))
+    re.compile(to_ecma(node))
+    if pattern.isalnum():
+        assert bool(find(text)) == (pattern in text)
