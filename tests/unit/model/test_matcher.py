@@ -101,7 +101,9 @@ def test_ordinary_patterns_leave_no_choice(pattern: str) -> None:
     assert not has_choices(parse_pattern(pattern))
 
 
-@pytest.mark.parametrize("pattern", ["(a+)+", "(a*)*", "(a|a)", "a*a", "(a|ab)c", "(a?){3}", "(|)", "^.*x", "(|a|)b"])
+@pytest.mark.parametrize(
+    "pattern", ["(a+)+", "(a*)*", "(a|a)", "a*a", "(a|ab)c", "(a?){3}", "(|)", "^.*x", "(|a|)b", r"((\b)?){30}x"]
+)
 def test_patterns_with_choices(pattern: str) -> None:
     assert has_choices(parse_pattern(pattern))
 
