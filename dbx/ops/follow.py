@@ -26,6 +26,7 @@ def follow_events(session: Session, wanted: WantedEvents, *, check: Callable[[],
     `check` is called while there is nothing to show: it raises when nobody is there any more to see it.
     """
     domain = session.domain
+    list_events(session, wanted)  # which checks what was typed, before anything is waited for
     with CommitWatch(domain.directory.path) as watch:
         # From here on what is committed is noticed, so nothing falls between the first look and the second.
         end = domain.read(lambda working, _: working.head.position)

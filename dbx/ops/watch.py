@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from typing import TYPE_CHECKING
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
     from watchdog.events import FileSystemEvent
     from watchdog.observers.api import BaseObserver
+
+# It warns of changes that come while a watch is being closed. Without a handler logging would print that on stderr.
+logging.getLogger("watchdog").addHandler(logging.NullHandler())
 
 _CHANGES = frozenset((EVENT_TYPE_CREATED, EVENT_TYPE_MODIFIED, EVENT_TYPE_MOVED))
 _POLL_S = 0.5

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -70,3 +72,29 @@ def test_without_watches_it_says_to_look(monkeypatch: pytest.MonkeyPatch, tmp_pa
 
     monkeypatch.setattr(watch, "Observer", Full)
     assert wait_for_commit(str(tmp_path), 0.01)
+
+
+BUSY = """
+import sys, threading
+from pathlib import Path
+from dbx.ops.watch import wait_for_commit
+
+stop, journal = threading.Event(), Path(sys.argv[1]) / "journal-x"
+def write():
+    while not stop.is_set():
+        journal.write_text("x")
+writers = [threading.Thread(target=write) for _ in range(2)]
+for writer in writers:
+    writer.start()
+for _ in range(100):
+    wait_for_commit(sys.argv[1], 0.001)
+stop.set()
+for writer in writers:
+    writer.join()
+"""
+
+
+def test_closing_a_watch_among_writes_prints_nothing(tmp_path: Path) -> None:
+    # In a process of its own, where nobody has set up logging.
+    done = subprocess.run([sys.executable, "-c", BUSY, str(tmp_path)], check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
