@@ -39,18 +39,14 @@ class Rule(NamedTuple):
 
 
 class CompiledColumn:
-    """A column's tests. `test` is the quick one: it passes what has no fault, and nothing else.
+    """A column's tests. `test` is the quick one: it passes what has no fault, and nothing else."""
 
-    `type_test` looks at the type alone.
-    """
-
-    __slots__ = ("_below", "_required", "_rules", "test", "type_test")
+    __slots__ = ("_below", "_required", "_rules", "test")
 
     def __init__(self, column: Column, *, first: bool) -> None:
         self._rules = list(_rules(column))
         self._below = {name: CompiledColumn(below, first=first) for name, below in column.properties.items()}
         self._required = required_names(column.properties, first=first)
-        self.type_test = self._rules[0].test
         self.test = _join(column, self._rules)
         if self._below:
             self.test = _object_test({n: c.test for n, c in self._below.items()}, self._required)

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 Status = Literal["ok", "not_found", "forbidden", "cycle", "depth_exceeded"]
 """What became of a reference when it was followed."""
 
-DEFAULT_DEPTH = 2
 MAX_DEPTH = 5
 """How many references are followed one after the other."""
 MAX_TARGETS = 1000
@@ -116,13 +115,6 @@ def check_integrity(found: Iterable[Found], look_up: LookUp) -> list[Fault]:
             )
             faults.append(Fault(each.path, "reference", "text", message))
     return faults
-
-
-def difference(before: Iterable[Found], after: Iterable[Found]) -> tuple[list[Found], list[Found]]:
-    """(references that came, references that went) between two states of one aggregate: what an index has to learn."""
-    old, new = ({(each.path, each.reference): each for each in found} for found in (before, after))
-    came = [each for key, each in new.items() if key not in old or old[key].rule != each.rule]
-    return came, [each for key, each in old.items() if key not in new or new[key].rule != each.rule]
 
 
 def plan_removal(target: Reference, referrers: Sequence[Referrer]) -> dict[tuple[str, str], list[tuple[str, ...]]]:

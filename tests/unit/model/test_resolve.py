@@ -5,14 +5,13 @@ from typing import Any
 import pytest
 
 from dbx.errors import Conflict, Invalid
-from dbx.model.references import Found, Reference, parse_reference, references_of
+from dbx.model.references import Reference, parse_reference, references_of
 from dbx.model.resolve import (
     MAX_DEPTH,
     Referrer,
     Resolved,
     Target,
     check_integrity,
-    difference,
     migration_payload,
     nullified,
     plan_removal,
@@ -116,16 +115,6 @@ def test_strong_references_need_their_target() -> None:
     assert check_integrity(found, world.look_up) == []
     (fault,) = check_integrity([found[1]._replace(reference=_name("x#person#1"))], world.look_up)
     assert "cannot be reached" in fault.message
-
-
-def test_what_an_index_has_to_learn() -> None:
-    rule, other = ReferenceRule(), ReferenceRule(cascade="restrict")
-    a, b, c = (Found((name,), _name(f"#{name}"), rule) for name in "abc")
-    moved, stricter = a._replace(reference=_name("#z")), b._replace(rule=other)
-    assert difference([a, b], [a, b, c]) == ([c], [])
-    assert difference([a, b], [moved, b]) == ([moved], [a])
-    assert difference([a, b], [a, stricter]) == ([stricter], [b])
-    assert difference([a], []) == ([], [a])
 
 
 def test_what_happens_when_a_target_goes() -> None:
