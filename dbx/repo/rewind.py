@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from dbx.crypto import merkle
-from dbx.crypto.indextree import key_of, leaf_hash
+from dbx.crypto.indextree import BUCKET, key_of, leaf_hash
 from dbx.errors import Corrupt
 from dbx.model.event import ARCHIVED, RESTORED, fold
 from dbx.repo.events import decode_stored
@@ -94,6 +94,7 @@ def rewind(domain: Domain, held: HeldIndex, to: Point, added: Mapping[Name, Adva
         held.update_rows(record.row() for record, _ in kept)
         held.forget_commits(to.seq, to.position)
         held.put_pages(working.tree.take_pages())
+        held.drop_thin_pages((key for key, leaf in changes.items() if leaf is None), BUCKET)
         edge: list[bytes] = []
         merkle.extend(edge, 0, held.commit_ids())
         head = working.head

@@ -18,6 +18,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from dbx.errors import Conflict, Corrupt, DbxError, Failure
+from dbx.formats.bundle import Point
 from dbx.formats.reflog import ReflogEntry
 from dbx.formats.refs import encode_ref, encode_tag
 from dbx.model.time import format_time
@@ -26,15 +27,19 @@ from dbx.repo.fork import cut_segment
 from dbx.repo.log import MAIN, journals, read_manifest, read_ref
 from dbx.repo.replay import StaleIndex
 from dbx.repo.revision import MAX_TAG_BYTES, REMOTES, TAGS, parse_tag
+from dbx.repo.rewind import advances_since, rewind
 from dbx.repo.seal import move_ref, seal
 from dbx.repo.staging import find_batch, staging_locked
 from dbx.repo.undone import COMMITS, REDO, UNDO
 from dbx.repo.working import get_drawn
 from dbx.repo.writer import writing
+from dbx.store.heldindex import HeldIndex
 from dbx.store.reflog import LOGS, Reflog
 from dbx.store.segments import segment_name
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from dbx.formats.envelope import Actor
     from dbx.formats.manifest import ManifestEntry
     from dbx.formats.refs import Ref
@@ -74,20 +79,28 @@ class Step:
         return f"{COMMITS}/{self.old}" if self.kind == "commit" else None
 
 
-def plan_undo(domain: Domain) -> Step:
-    """What `undo` would do. Raises Failure where nothing can be taken back, Conflict where it may not be."""
+def plan_undo(domain: Domain, *, signed: Callable[[], int] = lambda: 0) -> Step:
+    """What `undo` would do. `signed` says how many commits the last signed checkpoint covers.
+
+    Raises Failure where nothing can be taken back, Conflict where it may not be.
+    """
     with domain.mutex:
         ref, entry = _last_move(domain)
-        return _plan_tag(domain, ref, entry) if ref != MAIN else _plan_branch(domain, entry)
+        if ref != MAIN:
+            return _plan_tag(domain, ref, entry)
+        step = _plan_branch(domain, entry)
+        if step.kind == "commit" and signed() > step.first:
+            raise _shared(step.first, "a signed checkpoint covers it")
+        return step
 
 
-def undo(domain: Domain, step: Step, *, actor: Actor) -> Step:
+def undo(domain: Domain, step: Step, *, actor: Actor, signed: Callable[[], int] = lambda: 0) -> Step:
     """Take back what `plan_undo` told. After a crash it is done, or nothing of it is.
 
     Raises Conflict where something has moved since, and what plan_undo raises.
     """
     with staging_locked(domain), writing(domain):
-        if plan_undo(domain) != step:
+        if plan_undo(domain, signed=signed) != step:
             raise Conflict("something was committed or tagged meanwhile", hint="look again, and repeat the command")
         if step.kind == "tag":
             _undo_tag(domain, step, actor)
@@ -197,18 +210,16 @@ def _refuse_shared(domain: Domain, first: int) -> None:
         ref = read_ref(domain.directory, name) if name.endswith("/main") else None
         if ref is not None and ref.seq >= first:
             remote = name.removeprefix(f"{REMOTES}/")
-            raise Conflict(
-                f"commit {first} is shared: '{remote}' has commits up to {ref.seq}",
-                hint="shared history stays as it is",
-            )
+            raise _shared(first, f"'{remote}' has commits up to {ref.seq}")
     for tag in tags.list_tags(domain):
         if tag.seq >= first:
             if tag.signed:
-                raise Conflict(
-                    f"commit {first} is shared: the signed checkpoint '{tag.name}' covers it",
-                    hint="shared history stays as it is",
-                )
+                raise _shared(first, f"the signed checkpoint '{tag.name}' covers it")
             raise Conflict(f"the tag '{tag.name}' names commit {tag.seq}", hint=f"run 'dbx tag -d {tag.name}' first")
+
+
+def _shared(seq: int, why: str) -> Conflict:
+    return Conflict(f"commit {seq} is shared: {why}", hint="shared history stays as it is")
 
 
 # -- doing it ----------------------------------------------------------------------------------------------------------
@@ -257,12 +268,18 @@ def _undo_branch(domain: Domain, step: Step, actor: Actor) -> None:
     directory.make(COMMITS)
     directory.write(f"{COMMITS}/{ref.commit}", encode_ref(ref))
     entries = _prefix(domain, ref, step.seq)
-    domain.reflog.append([_line(domain, step, actor, f"{UNDO}{_counted(step)}")], durable=True)
-    if entries:
-        move_ref(directory, entries)
-    else:
-        directory.remove(MAIN)
-    _follow(domain)
+    held = _rewound(domain, step)
+    try:
+        domain.reflog.append([_line(domain, step, actor, f"{UNDO}{_counted(step)}")], durable=True)
+        if entries:
+            move_ref(directory, entries)
+        else:
+            directory.remove(MAIN)
+        _follow(domain, held)
+    finally:
+        if held is not None:
+            held.close()
+        domain.reset()
 
 
 def _prefix(domain: Domain, ref: Ref, seq: int) -> list[ManifestEntry]:
@@ -285,16 +302,38 @@ def _counted(step: Step) -> str:
     return f"{commits} with {'1 event' if step.events == 1 else f'{step.events} events'}"
 
 
-def _follow(domain: Domain) -> None:
-    """Make the index anew. The ids that were drawn stay drawn. Whatever happens here, the log has moved."""
+def _rewound(domain: Domain, step: Step) -> HeldIndex | None:
+    """The index as it was at the commit that stays, which nobody sees yet; None where making it anew is less work."""
+    working = domain.sync()
+    end = working.head.position - step.events
+    if step.new is None or step.events > end or domain.in_memory:
+        return None
+    held = None
+    try:
+        added = advances_since(domain, end)
+        held = HeldIndex(working.index.path, working.indexed)
+        rewind(domain, held, Point(step.seq, step.new, end), added)
+    except (DbxError, OSError):  # the index is derived: it can be made anew
+        if held is not None:
+            held.close()
+        return None
+    return held
+
+
+def _follow(domain: Domain, held: HeldIndex | None) -> None:
+    """Bring the index to the commit that stays. Ids that were drawn stay drawn. Whatever happens, the log has moved."""
     with suppress(DbxError, OSError):
+        if held is not None:
+            held.keep()
+            domain.reset()
+            domain.sync()
+            return
         drawn = {kind: get_drawn(domain.index(), kind) for kind in ("append", "stage")}
         domain.rebuild(StaleIndex())
         working: WorkingSet = domain.sync()
         for kind, pair in drawn.items():
             if pair is not None:
                 working.index.set_meta(f"ids.{kind}", f"{pair[0]}|{pair[1]}")
-    domain.reset()
 
 
 def _last_position(domain: Domain, ref: Ref) -> int:

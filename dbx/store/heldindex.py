@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from dbx.store.index import Index, MovedIndex
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from dbx.store.indexlayout import Head
 
@@ -65,6 +65,8 @@ class HeldIndex(Index):
             execute("DELETE FROM block WHERE position >= ?", (position,))
             execute("DELETE FROM commits WHERE seq > ?", (seq,))
             execute("DELETE FROM run WHERE position >= ?", (position,))
+            # How many aggregates there are was noted while there were more.
+            execute("DELETE FROM meta WHERE name = 'counted'")
             # A run may begin before and reach beyond.
             execute("UPDATE run SET count = ? - position WHERE position + count > ?", (position, position))
 
@@ -79,6 +81,27 @@ class HeldIndex(Index):
         with self._guard():
             self._db.execute("DELETE FROM chain WHERE aggregate = ?", (n,))
             self.put_chains((n, at + 1, positions[at : at + 128]) for at in range(0, len(positions), 128))
+
+    def drop_thin_pages(self, keys: Iterable[bytes], most: int) -> None:
+        """Drop the pages of the index tree above these keys below which no more than `most` aggregates are left."""
+        with self._guard():
+            for key in keys:
+                nibbles = [n for byte in key for n in (byte >> 4, byte & 15)]
+                for depth in range(len(nibbles)):
+                    prefix = bytes(nibbles[:depth])
+                    if self.read_page(prefix) is None:
+                        break
+                    if self._leaves_below(prefix, most + 1) <= most:
+                        # Where few share the beginning of a prefix, fewer share more of it.
+                        self._db.execute("DELETE FROM page WHERE prefix BETWEEN ? AND ?", (prefix, prefix + b"\x10"))
+                        break
+
+    def _leaves_below(self, prefix: bytes, most: int) -> int:
+        """How many aggregates have a key that begins with these nibbles, counted up to `most`."""
+        text = "".join(f"{nibble:x}" for nibble in prefix)
+        low, high = bytes.fromhex(text.ljust(64, "0")), bytes.fromhex(text.ljust(64, "f"))
+        counted = "SELECT count(*) FROM (SELECT 1 FROM aggregate WHERE key BETWEEN ? AND ? LIMIT ?)"
+        return int(self.one(counted, low, high, most)[0])
 
     def commit_ids(self) -> Iterator[bytes]:
         """The ids of all commits, in order."""

@@ -33,12 +33,13 @@ class IndexSnapshot:
     """A read transaction on index.db. Raises IndexDamaged for whatever SQLite cannot make sense of.
 
     `is_unmade`: whoever made the file was interrupted before it had a table, and whoever opens it next will go on.
+    `is_old`: an earlier version of dbx made it; it is made anew when it is next opened.
     `damage` is what SQLite said when the file could not be opened as a database at all; then nothing can be asked.
     """
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self.is_unmade = False
+        self.is_unmade = self.is_old = False
         self.damage: str | None = None
         self._db: sqlite3.Connection | None = None
         for mode in _MODES:
@@ -51,7 +52,9 @@ class IndexSnapshot:
                     self.is_unmade = True
                     return
                 self._db.execute("SELECT count(*) FROM meta").fetchone()
-                if layout != LAYOUT:
+                if 0 < layout < LAYOUT:
+                    self.is_old = True
+                elif layout != LAYOUT:
                     self.damage = f"it has the layout {layout}, not {LAYOUT}"
                 return
             except sqlite3.OperationalError as error:

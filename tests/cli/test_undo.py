@@ -209,6 +209,19 @@ def test_what_a_tag_names_stays(shop: Runner) -> None:
     assert commit in shop.ok("log", "--json").stdout
 
 
+def test_what_a_signed_checkpoint_covers_stays(shop: Runner) -> None:
+    apply(shop, 0)
+    shop.ok("key", "generate")
+    shop.ok("checkpoint", "--sign")
+    refused = shop("undo", "--yes", "--json")
+    assert (refused.status, refused.error["message"]) == (4, "commit 0 is shared: a signed checkpoint covers it")
+    apply(shop, 1)
+    shop.ok("undo", "--yes")
+    assert listed(shop) == ["c0"]
+    shop.ok("undo", "--yes")
+    assert listed(shop) == ["c1", "c0"]
+
+
 def test_what_is_staged_upon_stays(shop: Runner) -> None:
     apply(shop, 0)
     shop.ok("aggregate", "apply", "order", "o-1", "later", "--stage")

@@ -66,6 +66,10 @@ def open_snapshot(directory: Directory, findings: Findings) -> tuple[IndexSnapsh
         snapshot.close()
         findings.note("index.missing", "it was never finished; it is made from the log when it is next needed", FILE)
         return None, None
+    if snapshot.is_old:
+        snapshot.close()
+        findings.note("index.old", "another version of dbx made it; it is made anew when it is next needed", FILE)
+        return None, None
     try:
         found = snapshot.head()
         return snapshot, IndexHead(*found) if found else IndexHead(f"-1||0|{EMPTY.hex()}|||0", b"")

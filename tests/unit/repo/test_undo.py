@@ -134,3 +134,35 @@ def test_a_log_that_is_cut_off_is_still_damage(tmp_path: Path) -> None:
     cut_journal(tmp_path / ".dbx/domains/default", 1)
     with pytest.raises(Corrupt, match="were indexed up to"):
         seqs(open_repository(tmp_path).domain())
+
+
+def test_the_index_goes_back_to_what_it_was(tmp_path: Path) -> None:
+    """Against one made anew, page by page: undoing adds, advances and archives, over many aggregates."""
+    from dbx.repo.check.domain import check_domain
+
+    domain = open_repository(tmp_path).domain()
+    append(domain, *(f"o-{n}" for n in range(300)))
+    append(domain, *(f"o-{n}" for n in range(0, 300, 3)))
+    for names in ([f"n-{n}" for n in range(200)], ["o-1", "o-1", "x", "o-299"], [f"o-{n}" for n in range(0, 40)]):
+        before = query.list_aggregates(domain, archived=None), seqs(domain)
+        append(domain, *names)
+        appended = domain.index().get_meta("ids.append")
+        take_back(domain)
+        assert (query.list_aggregates(domain, archived=None), seqs(domain)) == before
+        assert domain.index().get_meta("ids.append") == appended
+        domain.close()
+        report = check_domain(domain.directory, domain.name)
+        assert (report.errors, report.warnings) == (0, 0), report.findings
+        domain = open_repository(tmp_path).domain()
+    assert len(before[0]) == 300
+
+
+def test_little_is_made_anew_for_a_little(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    domain = open_repository(tmp_path).domain()
+    append(domain, *(f"o-{n}" for n in range(100)))
+    append(domain, "o-1")
+    rebuilt: list[Exception] = []
+    monkeypatch.setattr(Domain, "rebuild", lambda _, error: rebuilt.append(error))
+    take_back(domain)
+    assert rebuilt == []
+    assert seqs(domain) == [0]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from dbx.store.indexlayout import LAYOUT
 from tests.unit.repo.check.build import check, fill
 
 
@@ -31,3 +32,13 @@ def test_an_index_that_lost_a_table_is_damage(tmp_path: Path) -> None:
         index.execute("DROP TABLE meta")
         index.commit()
     assert not check(path).clean
+
+
+@pytest.mark.parametrize(("layout", "clean"), [(LAYOUT - 1, True), (LAYOUT + 1, False), (0, False)])
+def test_an_index_of_an_earlier_version_is_made_anew(tmp_path: Path, layout: int, clean: bool) -> None:
+    path = fill(tmp_path)
+    with closing(sqlite3.connect(path / "index.db")) as index:
+        index.execute(f"PRAGMA user_version={layout}")
+    report = check(path)
+    assert report.clean == clean
+    assert [f.code for f in report.findings if f.file == "index.db"] == ["index.old" if clean else "index"]
