@@ -55,7 +55,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Diff:
-    """What differs, by type and id. `related` is False where two domains share no commit that is known.
+    """What differs, by type and id. `related` is False where two sides share no commit and no history that is known.
 
     `common` is the last commit of two domains that both have: (id in hex, seq).
     """
@@ -188,8 +188,11 @@ def _compare(a: _Source, b: _Source, wanted: Wanted) -> Diff:
     assert a.file is not None  # noqa: S101 - every source is one of the two
     assert b.file is not None  # noqa: S101
     left, right = _file_place(a.file, a.name), _file_place(b.file, b.name)
-    related = left.domain_id == right.domain_id or left.commit == right.commit
-    return Diff(left, right, related, None, _sorted(compare(a.file, b.file, wanted)))
+    found = _sorted(compare(a.file, b.file, wanted))
+    related = (
+        left.domain_id == right.domain_id or left.commit == right.commit or _share(a.file, found, wanted, is_first=True)
+    )
+    return Diff(left, right, related, None, found)
 
 
 def _same_domain(domain: Domain, a: _Source, b: _Source, wanted: Wanted) -> Diff:
@@ -239,12 +242,21 @@ def _with_file(
     def query(working: WorkingSet, reader: LogReader) -> Diff:
         side = _side(domain, working, reader, source)
         mine = _place(domain, working, reader, source, side)
+        found = _sorted(compare(file, side, wanted) if is_file_first else compare(side, file, wanted))
         related = other.domain_id == domain.id or (commit is not None and bool(working.index.find_commits(commit)))
-        if is_file_first:
-            return Diff(other, mine, related, None, _sorted(compare(file, side, wanted)))
-        return Diff(mine, other, related, None, _sorted(compare(side, file, wanted)))
+        related = related or _share(file, found, wanted, is_first=is_file_first)
+        a, b = (other, mine) if is_file_first else (mine, other)
+        return Diff(a, b, related, None, found)
 
     return domain.read(query)
+
+
+def _share(file: RootFile, found: list[Difference], wanted: Wanted, *, is_first: bool) -> bool:
+    """Whether the other side has a whole history that a root file has, or its beginning: events have random salts."""
+    if any(one.certain and one.status in ("ahead", "behind") for one in found):
+        return True
+    differing = sum((one.a if is_first else one.b) is not None for one in found)
+    return wanted == Wanted() and file.header.aggregates > differing
 
 
 def _diff_staged(domain: Domain, wanted: Wanted) -> Diff:

@@ -155,6 +155,18 @@ def test_unrelated_domains_are_compared_and_called_so(shop: Runner) -> None:
     assert "'default' and 'stranger' are unrelated" in done.stderr
     assert shop.ok("diff", "default", "stranger", "--json").json["related"] is False
     assert shop.ok("diff", "default", "other", "--json").json["related"] is True
+    for name in ("default", "stranger", "other"):
+        shop.ok("root", "export", f"{name}.roots", name)
+    done = shop.ok("diff", "default.roots", "stranger.roots")
+    assert "'default.roots' and 'stranger.roots' are unrelated" in done.stderr
+    for one, other, related in (
+        ("default.roots", "stranger", False),
+        ("stranger", "other.roots", False),
+        ("default.roots", "other.roots", True),  # no commit is known that both have, but an aggregate is
+        ("other", "default.roots", True),
+        ("other.roots", "default@HEAD~1", True),
+    ):
+        assert shop.ok("diff", one, other, "--json").json["related"] is related
 
 
 # -- what was fetched --------------------------------------------------------------------------------------------------

@@ -68,7 +68,7 @@ def command(
         find_session = cache(lambda: stack.enter_context(session(invocation)))
         found = diff(find_session, a, b, Wanted(aggregate_type, aggregate_id))
         if not found.related:
-            why = "they are of different domains, and no commit is known that both have"
+            why = "they are of different domains, and nothing is known that both have"
             note(invocation, f"'{found.a.name}' and '{found.b.name}' are unrelated: {why}")
         events = Patch(find_session, found) if patch else None
         if invocation.json:
