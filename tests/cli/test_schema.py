@@ -439,3 +439,39 @@ def test_restrict_in_the_file_may_be_one_of_yamls_booleans(orders: Runner) -> No
         domain.write_text(text.replace("settings: {}", f"settings:\n  restrict: {spelled}"))
         outcome = orders("aggregate", "apply", "order", "1", "not_declared", "--create", "--dry-run")
         assert outcome.status == status, (spelled, outcome)
+
+
+def test_a_json_schema_goes_out_and_comes_back(orders: Runner) -> None:
+    orders.ok("schema", "field", "order", "total", "--type", "decimal(8,2)", "--range-min", "0")
+    orders.ok("schema", "field", "order", "email", "--type", "text", "--format", "email", "--required-on-create")
+    exported = orders.ok("schema", "export", "order")
+    assert exported.json["$id"] == "urn:dbx:aggregate:order"
+    assert exported.stdout == orders.ok("schema", "export", "order").stdout
+    assert orders.ok("schema", "export", "--json").json["$defs"]["order"] == exported.json
+    document = json.loads(exported.stdout.replace("urn:dbx:aggregate:order", "urn:dbx:aggregate:copy"))
+    imported = orders.ok("schema", "import", "copy", "-", "--json", stdin=json.dumps(document)).json
+    assert imported["unmapped"] == []
+    assert imported["columns"] == orders.ok("schema", "order", "--json").json["columns"]
+    assert list(imported["events"]) == ["placed", "order_paid", "closed"]
+    assert orders("schema", "import", "copy", "-", stdin=exported.stdout).status == 4
+    other = '{"type":"object","properties":{"a":{"type":"string","maxLength":3,"not":{}}}}'
+    again = orders.ok("schema", "import", "copy", "-", "--replace", stdin=other)
+    assert again.stdout == "schema=copy events=1 columns=1 unmapped=1\n"
+    assert "warning" in again.stderr
+
+
+def test_asyncapi_and_files(orders: Runner) -> None:
+    document = orders.ok("schema", "export", "--format", "asyncapi").json
+    assert document["asyncapi"].startswith("3.")
+    assert "order" in document["channels"]
+    orders.ok("schema", "export", "order", "--output", "out.json")
+    assert json.loads((orders.cwd / "out.json").read_text())["title"] == "order"
+    assert orders("schema", "export", "nope").status == 3
+    assert orders("schema", "export", "--output", "/no/such/dir/x").status == 1
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"a":1,"a":2}', "NaN", '{"type":"object","properties":5}'])
+def test_what_is_no_json_schema_is_refused(shop: Runner, text: str) -> None:
+    assert shop("schema", "import", "order", "-", stdin=text).status == 5
+    assert not file_of(shop).exists()
+    assert shop("schema", "import", "order", "/no/such/file").status == 1
