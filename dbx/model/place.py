@@ -11,13 +11,13 @@ _AFTER = 40
 def fault_at(what: str, text: str, at: int, reason: str, *, hint: str | None = None) -> Invalid:
     """An error about the character at offset `at` (0 to the length of `text`, which is its end).
 
-    `details` hold `text`, `column` (from 1, in characters) and `excerpt`: the text around the place, and a caret below.
+    `details` hold `column` (from 1, in characters) and `excerpt`: the text around the place, and a caret below.
     """
     at = max(0, min(at, len(text)))
     return Invalid(
         f"{what}: {reason} at column {at + 1}",
         hint=hint,
-        details={"text": text, "column": at + 1, "excerpt": excerpt(text, at)},
+        details={"column": at + 1, "excerpt": excerpt(text, at)},
     )
 
 

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dbx.errors import Conflict, NotFound
+from dbx.formats import canonical
 from dbx.model.event import ARCHIVED, RESTORED
 from dbx.model.jsonpatch import patched_payload
 from dbx.model.references import Reference
@@ -57,7 +58,9 @@ def patch_aggregate(session: Session, item: dict[str, Any], patch: Any, manner: 
     """
 
     def make(current: Aggregate) -> dict[str, Any]:
-        return {**item, "payload": patched_payload(current.state, patch)}
+        # State and patch were sound by themselves; put into one another they may nest too deeply.
+        payload = canonical.normalise(patched_payload(current.state, patch), what="the patched payload")
+        return {**item, "payload": payload}
 
     event = _change(session, item["aggregate_type"], item["aggregate_id"], make, manner)[1]
     assert event is not None  # noqa: S101 - `make` gives one

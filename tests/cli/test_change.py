@@ -107,6 +107,20 @@ def test_a_bad_patch_writes_nothing(shop: Runner, patch: str, status: int, says:
     assert position(shop) == before
 
 
+def test_patches_cannot_nest_a_state_deeper_than_json_may(shop: Runner) -> None:
+    deep: Any = None
+    for _ in range(50):
+        deep = {"a": deep}
+    shop.ok(*PATCH, json.dumps([{"op": "add", "path": "/deep", "value": deep}]))
+    before = position(shop)
+    for more in ([], ["--stage"], ["--dry-run"]):
+        outcome = shop(*PATCH, json.dumps([{"op": "add", "path": "/deep" + "/a" * 50, "value": deep}]), *more)
+        assert (outcome.status, "nests deeper than 64" in outcome.stderr) == (5, True)
+    assert position(shop) == before
+    shop.ok(*PATCH, json.dumps([{"op": "add", "path": "/deep" + "/a" * 50, "value": {"b": {"c": [1]}}}]))
+    assert shop.ok("fsck").status == 0
+
+
 def test_wrong_uses_of_patch(shop: Runner) -> None:
     assert shop("aggregate", "patch", "order", "o-1", "e").status == 2
     assert shop("aggregate", "patch", "order", "o-1", "--patch", "[]").status == 2
