@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from dbx.crypto.indextree import BUCKET
+from dbx.model import matcher, validation
 from dbx.repo import working, writer
 from dbx.store import fs, indexlayout, journal
 from tests.manual.examples import page
@@ -29,4 +30,7 @@ def test_numbers_are_those_of_the_code() -> None:
     assert f"another page of {fs.PAGE} bytes" in text
     assert f"more than {working._RECORDS:,}" in text
     assert {8: "eight"}[journal._OFTEN] + " appends" in text
+    assert f"Up to {validation._MAX_SHAPES} shapes" in text
+    assert f"texts of up to {matcher.SHORT_CHARS} characters" in text
+    assert f"keeps at most {matcher._MAX_STEPS} steps" in text
     assert {16: "sixteen"}[BUCKET] + " aggregates" in text
