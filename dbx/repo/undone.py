@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dbx.errors import Corrupt
+from dbx.formats.reflog import decode_entry
 from dbx.repo.log import MAIN
-from dbx.store.reflog import Reflog
+from dbx.store.reflog import MAX_BYTES, Reflog, is_lost
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,23 +21,60 @@ if TYPE_CHECKING:
 
 UNDO = "undo: "
 REDO = "redo: "
+_UNDO = b" undo: "
 COMMITS = "refs/undone/commits"
 """Refs, each named by the commit that it names: what was taken back, whole, as long as the ref is there."""
 
 
-def read_undone(directory: Directory) -> set[str]:
-    """The ids of the branch's commits that were taken back and not put back; none where the reflog cannot be read."""
+def read_undone(directory: Directory, since: int | None = None) -> set[str]:
+    """The ids of the branch's commits that were taken back and not put back; none where the reflog cannot be read.
+
+    With `since`, which `reflog_size` gave before, also those that were taken back at any moment from then on.
+    """
     try:
-        return undone_commits(Reflog(directory, MAIN).read())
+        data = directory.find(Reflog(directory, MAIN).name, MAX_BYTES) or b""
+        if _UNDO not in data:
+            return set()
+        taken = TakenBack()
+        found: set[str] = set()
+        end = 0
+        for line in data.split(b"\n")[:-1]:
+            if since is not None and end >= since:
+                found |= taken.ids()
+            end += len(line) + 1
+            if not is_lost(line):
+                taken.add(decode_entry(line + b"\n"))
+        return found | taken.ids()
     except Corrupt:
         return set()
 
 
+def reflog_size(directory: Directory) -> int:
+    """How long the branch's reflog is, in bytes."""
+    try:
+        return directory.size(Reflog(directory, MAIN).name)
+    except FileNotFoundError:
+        return 0
+
+
 def undone_commits(entries: Iterable[ReflogEntry]) -> set[str]:
-    """The same from the entries of the reflog, oldest first."""
-    line: list[tuple[str, int]] = []
-    gone: dict[str, list[tuple[str, int]]] = {}
+    """The ids of what was taken back and not put back, from the entries of the reflog, oldest first."""
+    taken = TakenBack()
     for entry in entries:
+        taken.add(entry)
+    return taken.ids()
+
+
+class TakenBack:
+    """Follows a reflog entry by entry."""
+
+    def __init__(self) -> None:
+        self._line: list[tuple[str, int]] = []
+        self._gone: dict[str, list[tuple[str, int]]] = {}
+
+    def add(self, entry: ReflogEntry) -> None:
+        """The next entry."""
+        line, gone = self._line, self._gone
         if entry.reason.startswith(UNDO):
             kept = -1 if entry.new is None else entry.seq
             taken: list[tuple[str, int]] = []
@@ -47,4 +85,7 @@ def undone_commits(entries: Iterable[ReflogEntry]) -> set[str]:
         elif entry.new is not None:
             line += reversed(gone.pop(entry.new, [])) if entry.reason.startswith(REDO) else ()
             line.append((entry.new, entry.seq))
-    return {commit for last, taken in gone.items() for commit in (last, *(each for each, _ in taken))}
+
+    def ids(self) -> set[str]:
+        """What is taken back now."""
+        return {commit for last, taken in self._gone.items() for commit in (last, *(each for each, _ in taken))}

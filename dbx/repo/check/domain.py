@@ -35,7 +35,7 @@ from dbx.repo.check.published import check_published
 from dbx.repo.check.staged import check_staged_rows, check_staging, read_note
 from dbx.repo.domainfile import NAME as DOMAIN_FILE
 from dbx.repo.log import MAIN, MANIFESTS, MAX_REF_BYTES
-from dbx.repo.undone import read_undone
+from dbx.repo.undone import read_undone, reflog_size
 from dbx.store.journal import journal_name
 from dbx.store.segments import segment_name
 
@@ -130,6 +130,7 @@ class _Check:
         derived = Findings()
         self._snapshot, head = open_snapshot(directory, derived)
         evidence = Findings()
+        since = reflog_size(directory)
         known = read_reflogs(directory, evidence)
         self._read_ref()
         log = Log(findings, -1 if head is None else head.seq)
@@ -159,7 +160,7 @@ class _Check:
         check_published(directory, log, findings)
         self._join(evidence)
         # Read again behind the log: what was taken back meanwhile is no damage either.
-        self._undone = read_undone(directory)
+        self._undone = read_undone(directory, since)
         check_reflog(known, log, self._journal, self._undone, findings)
         self._check_strays(own | kept, log)
         self._join(derived)

@@ -14,6 +14,7 @@ from dbx.formats.commit import (
     CommitActor,
     decode_commit,
     encode_commit,
+    time_of,
 )
 from dbx.formats.envelope import MAX_INTEGER
 
@@ -161,3 +162,12 @@ def test_what_is_no_commit_is_refused(line: bytes) -> None:
 def test_places_that_cannot_be_are_refused(parent: str | None, position: int, seq: int) -> None:
     with pytest.raises(Corrupt):
         decode_commit(encode_commit(replace(FULL, parent=parent, position=position, seq=seq)))
+
+
+def test_the_time_is_found_without_decoding_the_rest() -> None:
+    tricky = replace(FULL, message='"time":"2020-01-01T00:00:00.000000Z","v":1}')
+    for commit in (FULL, BARE, tricky):
+        assert time_of(encode_commit(commit)) == commit.time
+    for line in (b"", b"{}", encode_commit(FULL)[:-1], encode_commit(FULL).replace(b'"time"', b'"tame"')):
+        with pytest.raises(Corrupt):
+            time_of(line)

@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dbx.errors import Invalid
-from dbx.model.time import MAX_TIME_US, MIN_TIME_US, format_time, normalise_time, parse_duration, parse_time
+from dbx.model.time import (
+    MAX_TIME_US,
+    MIN_TIME_US,
+    format_time,
+    normalise_time,
+    parse_duration,
+    parse_moment,
+    parse_time,
+)
 
 MOMENTS = st.integers(MIN_TIME_US, MAX_TIME_US)
 
@@ -208,3 +216,29 @@ def test_an_offset_in_the_place_of_the_fraction(end: str) -> None:
         normalise_time(f"2026-11-23T07:42:00.{end}Z")
     with pytest.raises(Invalid):
         parse_time(f"2026-11-23T07:42:00.{end}Z")
+
+
+NOW_US = 1_795_419_720_123_456
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-11-23", "2026-11-23T00:00:00.000000Z"),
+        ("2026-11-23T08:42:00+01:00", "2026-11-23T07:42:00.000000Z"),
+        ("0", "2026-11-23T07:42:00.123456Z"),
+        ("60", "2026-11-23T07:41:00.123456Z"),
+        ("10m", "2026-11-23T07:32:00.123456Z"),
+        ("2w", "2026-11-09T07:42:00.123456Z"),
+    ],
+)
+def test_a_moment_as_people_give_it(text: str, moment: str) -> None:
+    assert format_time(parse_moment(text, NOW_US)) == moment
+
+
+@pytest.mark.parametrize(
+    "text", ["", "yesterday", "2026-11", "2026-02-30", "2026-11-23 10:00", "-1", "999999999w", "1y"]
+)
+def test_what_is_no_moment(text: str) -> None:
+    with pytest.raises(Invalid):
+        parse_moment(text, NOW_US)
