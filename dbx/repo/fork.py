@@ -122,14 +122,7 @@ def cut_segment(source: Directory, target: Directory, entry: ManifestEntry, seq:
         reader = FrameReader(fd, segment_name(entry.sha256))
         header, start = reader.header()
         with target.temporary(SEGMENTS) as temporary:
-            writer = SegmentWriter(
-                temporary,
-                domain=header.domain,
-                parent=header.parent,
-                position=header.position,
-                seq=header.seq,
-                pool=None,
-            )
+            writer = SegmentWriter.beginning_as(temporary, header)
             copier = Copier(writer)
             copier.copy(_until(reader.items(start), header.seq, seq))
             copier.flush()

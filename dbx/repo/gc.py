@@ -138,14 +138,7 @@ def _join(
                 reader = FrameReader(fd, name)
                 header, start = reader.header()
                 if writer is None:
-                    writer = SegmentWriter(
-                        temporary,
-                        domain=header.domain,
-                        parent=header.parent,
-                        position=header.position,
-                        seq=header.seq,
-                        pool=None,
-                    )
+                    writer = SegmentWriter.beginning_as(temporary, header)
                     copier = Copier(writer)
                 copier.copy(reader.items(start))
                 if progress:

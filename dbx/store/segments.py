@@ -213,6 +213,13 @@ class SegmentWriter:
         self._digest = sha256()
         self._write(segment.MAGIC + segment.encode_header_frame(domain, parent, position, seq))
 
+    @classmethod
+    def beginning_as(cls, file: TemporaryFile, header: segment.SegmentHeader) -> SegmentWriter:
+        """A segment that continues the same commit as another one does."""
+        return cls(
+            file, domain=header.domain, parent=header.parent, position=header.position, seq=header.seq, pool=None
+        )
+
     @property
     def position(self) -> int:
         """The position behind the last event that was written with its commit."""
