@@ -73,8 +73,7 @@ class Builder(Intake):
         self._free = self._id - 1
         self._existence = existence
         self._is_guarded = existence != "any"
-        by = "" if issued_by is None else f',"issued_by":{issuer_text(issued_by)}'
-        self.suffix = f'"{by},"version":'
+        self.attribute_to(issued_by)
         self._given: dict[int, int] = {}
         self._given_lanes: set[int] = set()
         self._given_runs: set[int] = set()
@@ -85,6 +84,11 @@ class Builder(Intake):
         self.count = 0
         self._held = bytearray()
         self._settled = 0
+
+    def attribute_to(self, issued_by: Actor | None) -> None:
+        """Who issued the events that come next. Of imports, who makes the items says so between two of them."""
+        by = "" if issued_by is None else f',"issued_by":{issuer_text(issued_by)}'
+        self.suffix = f'"{by},"version":'
 
     @property
     def given(self) -> int:
@@ -101,7 +105,7 @@ class Builder(Intake):
 
         Raises TooManyFaults.
         """
-        envelopes, bodies, leaves, suffix = self.envelopes, self.bodies, self.leaves, self.suffix
+        envelopes, bodies, leaves = self.envelopes, self.bodies, self.leaves
         digest, event_id, free, offset, run_start = sha256, self._id, self._free, self.count, self.count
         for record, event_type, shape, payload, keys, metadata, body, body_hash, created_at, given in self.check(items):
             version = record.version + 1
@@ -123,7 +127,7 @@ class Builder(Intake):
                     free = event_id - 1
             envelope = (
                 f'{record.prefix}{body_hash}","created_at":"{created_at}",'
-                f'"event_id":"{number}","event_type":"{event_type}{suffix}{version}}}'
+                f'"event_id":"{number}","event_type":"{event_type}{self.suffix}{version}}}'
             ).encode()
             envelopes.append(envelope)
             bodies.append(body)

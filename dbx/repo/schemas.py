@@ -181,7 +181,7 @@ def create(domain: Domain, document: dict[str, Any]) -> Working:
                 hint=f"change it with 'dbx schema edit {aggregate}'",
                 details={"file": path},
             )
-        _check_document(document, aggregate)
+        check_document(document, aggregate)
         data = yamledit.update(HEADER.encode(), document, name=path)
         made = load_working(data, aggregate, path)
         directory.write(file_of(aggregate), data)
@@ -196,7 +196,7 @@ def change(domain: Domain, aggregate: str, edit: Callable[[dict[str, Any]], None
         before = get_working(directory, aggregate)
         document = copy.deepcopy(before.document)
         edit(document)
-        _check_document(document, aggregate)
+        check_document(document, aggregate)
         path = directory.path_of(file_of(aggregate))
         data = yamledit.update(before.data, document, name=path)
         after = load_working(data, aggregate, path)
@@ -226,8 +226,11 @@ def write_guide(directory: Directory) -> None:
         directory.write(GUIDE, data)
 
 
-def _check_document(document: dict[str, Any], aggregate: str) -> None:
-    """Refuse a change in the words of the change: the lines of a file that was never written would help nobody."""
+def check_document(document: dict[str, Any], aggregate: str) -> None:
+    """Raise Invalid, with every problem there is, unless the document is a schema of this type.
+
+    In the words of the change: the lines of a file that was never written would help nobody.
+    """
     _, problems = parse_schema(document, aggregate=aggregate)
     if not problems:
         return
