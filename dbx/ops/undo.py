@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from dbx.repo import undo as repo_undo
-from dbx.repo.evidence.checkpoints import signed_size
+from dbx.repo.shared import find_shared
 from dbx.repo.undo import Step
 
 if TYPE_CHECKING:
@@ -18,10 +18,10 @@ __all__ = ["Step", "plan_undo", "undo"]
 def plan_undo(session: Session) -> tuple[str, Step]:
     """(domain, what `undo` would do). Raises Failure for nothing to take back, Conflict for what may not be."""
     domain = session.domain
-    return domain.name, repo_undo.plan_undo(domain, signed=partial(signed_size, session.repository, domain))
+    return domain.name, repo_undo.plan_undo(domain, find_shared=partial(find_shared, session.repository, domain))
 
 
 def undo(session: Session, step: Step) -> None:
     """Do what `plan_undo` told. Raises Conflict where something has moved since; Locked."""
     domain = session.domain
-    repo_undo.undo(domain, step, actor=session.actor, signed=partial(signed_size, session.repository, domain))
+    repo_undo.undo(domain, step, actor=session.actor, find_shared=partial(find_shared, session.repository, domain))

@@ -29,6 +29,7 @@ from dbx.repo.replay import StaleIndex
 from dbx.repo.revision import MAX_TAG_BYTES, REMOTES, TAGS, parse_tag
 from dbx.repo.rewind import advances_since, rewind
 from dbx.repo.seal import move_ref, seal
+from dbx.repo.shared import Shared
 from dbx.repo.staging import find_batch, staging_locked
 from dbx.repo.undone import COMMITS, REDO, UNDO
 from dbx.repo.working import get_drawn
@@ -46,7 +47,13 @@ if TYPE_CHECKING:
     from dbx.repo.domain import Domain
     from dbx.repo.working import WorkingSet
 
+    FindShared = Callable[[], Shared]
+
 _BUFFER = 1 << 20
+
+
+def _nothing() -> Shared:
+    return Shared(0, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +86,8 @@ class Step:
         return f"{COMMITS}/{self.old}" if self.kind == "commit" else None
 
 
-def plan_undo(domain: Domain, *, signed: Callable[[], int] = lambda: 0) -> Step:
-    """What `undo` would do. `signed` says how many commits the last signed checkpoint covers.
+def plan_undo(domain: Domain, *, find_shared: FindShared = _nothing) -> Step:
+    """What `undo` would do. `find_shared` says what the workspace knows to be shared.
 
     Raises Failure where nothing can be taken back, Conflict where it may not be.
     """
@@ -89,18 +96,20 @@ def plan_undo(domain: Domain, *, signed: Callable[[], int] = lambda: 0) -> Step:
         if ref != MAIN:
             return _plan_tag(domain, ref, entry)
         step = _plan_branch(domain, entry)
-        if step.kind == "commit" and signed() > step.first:
-            raise _shared(step.first, "a signed checkpoint covers it")
+        if step.kind == "commit":
+            shared = find_shared()
+            if shared.commits > step.first:
+                raise _shared(step.first, shared.why)
         return step
 
 
-def undo(domain: Domain, step: Step, *, actor: Actor, signed: Callable[[], int] = lambda: 0) -> Step:
+def undo(domain: Domain, step: Step, *, actor: Actor, find_shared: FindShared = _nothing) -> Step:
     """Take back what `plan_undo` told. After a crash it is done, or nothing of it is.
 
     Raises Conflict where something has moved since, and what plan_undo raises.
     """
     with staging_locked(domain), writing(domain):
-        if plan_undo(domain, signed=signed) != step:
+        if plan_undo(domain, find_shared=find_shared) != step:
             raise Conflict("something was committed or tagged meanwhile", hint="look again, and repeat the command")
         if step.kind == "tag":
             _undo_tag(domain, step, actor)

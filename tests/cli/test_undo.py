@@ -209,6 +209,21 @@ def test_what_a_tag_names_stays(shop: Runner) -> None:
     assert commit in shop.ok("log", "--json").stdout
 
 
+def test_what_a_remote_was_given_stays_also_when_its_ref_is_gone(shop: Runner) -> None:
+    apply(shop, 0)
+    (shop.cwd / "there").mkdir()
+    shop.ok("init", cwd=shop.cwd / "there")
+    shop.ok("remote", "add", "origin", str(shop.cwd / "there"))
+    shop.ok("push")
+    refused = shop("undo", "--yes", "--json")
+    assert (refused.status, "'origin" in refused.error["message"]) == (4, True)
+    (directory(shop) / "refs/remotes/origin/main").unlink(missing_ok=True)
+    refused = shop("undo", "--yes", "--json")
+    assert (refused.status, "'origin' had commits up to 0" in refused.error["message"]) == (4, True)
+    apply(shop, 1)
+    shop.ok("undo", "--yes")
+
+
 def test_what_a_signed_checkpoint_covers_stays(shop: Runner) -> None:
     apply(shop, 0)
     shop.ok("key", "generate")

@@ -28,7 +28,7 @@ _AT = 5
 
 def measure(bench: Bench) -> Iterator[Figure]:
     """The newest commits, those about an aggregate, those of a time, status, and an aggregate as it was."""
-    count = 2_000 if bench.quick else 100_000
+    count = 2_000 if bench.quick else 40_000
     small, large = _domain(bench, _SMALL), _domain(bench, count)
     order = workload.name_of(0)
     commands = {
