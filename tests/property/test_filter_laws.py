@@ -120,7 +120,7 @@ def regex(pattern: str) -> re.Pattern[str]:
     return re.compile("".join(wild.get(c) or re.escape(c) for c in pattern))
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(filters, st.lists(states, min_size=1, max_size=4))
 def test_a_filter_says_what_its_tree_means(text: str, some: list[dict[str, Any]]) -> None:
     parsed = parse_aggregate_filter(text)
@@ -129,7 +129,7 @@ def test_a_filter_says_what_its_tree_means(text: str, some: list[dict[str, Any]]
         assert parsed.matches(aggregate) is evaluate(parse_tree(text), state), (text, state)
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.text(st.sampled_from("ab\n%_*?"), max_size=8), st.text(st.sampled_from("ab\n%"), max_size=12))
 def test_like_is_the_regular_expression_that_it_stands_for(pattern: str, text: str) -> None:
     assert compile_like(pattern)(text) is (regex(pattern).fullmatch(text) is not None)
@@ -138,7 +138,7 @@ def test_like_is_the_regular_expression_that_it_stands_for(pattern: str, text: s
 words = st.sampled_from(["a", "=", "1", "' \"", "AND", "NOT", "(", ")", "[", "]", ",", "IN", "LIKE", "<", "2026-01-01"])
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.one_of(st.text(max_size=40), st.lists(words, max_size=12).map(" ".join)))
 def test_any_text_parses_or_is_refused_with_its_place(text: str) -> None:
     for parse in (parse_aggregate_filter, parse_event_filter):
