@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from dbx.formats.csvtext import cell_of, encode_row
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=8), min_size=1, max_size=4), max_size=4
