@@ -110,6 +110,8 @@ class SecondHalf:
             self._source, self._start, self._end, self._notes.fd, target, asks, answers,
             builder.now, builder.suffix, builder.entropy, builder.rules,
         )  # fmt: skip
+        if builder.rules is not None:
+            builder.rules.load_sound()  # the other process closes the index, which keeps them
         self._pid = os.fork()
         if not self._pid:
             half.run(work)

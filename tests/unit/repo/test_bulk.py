@@ -24,6 +24,7 @@ from dbx.repo.commit import commit_staged
 from dbx.repo.domain import Domain
 from dbx.repo.query import get_aggregate, list_aggregates, verify_aggregate
 from dbx.repo.repository import Repository
+from dbx.repo.schemas import file_of
 from dbx.repo.staging import StagedResult, Tree, find_batch, stage, staged_events
 from dbx.store.section import Section
 
@@ -228,6 +229,17 @@ def test_plain_lines_are_taken_over(tmp_path: Path) -> None:
     assert isinstance(result, StagedResult)
     assert result.events == 5000
     assert [event[-3] for event in found(domain)[1:]] == [{"n": n} for n in range(5000)]
+
+
+def test_a_schema_does_not_keep_the_second_process_out(tmp_path: Path) -> None:
+    directory = opened(tmp_path).domain().directory
+    directory.write(file_of("ticket"), b"columns: {n: {type: integer, required: create}}\nevents: {placed: {}}\n")
+    lines = [line_of("order", "o-1"), *(line_of("ticket", f"t-{n % 7}", payload={"n": n}) for n in range(500))]
+    second, domain, result = watch(tmp_path, lines)
+    assert second.joined
+    assert isinstance(result, StagedResult)
+    assert result.events == 501
+    assert not leftovers(domain)
 
 
 @pytest.mark.parametrize(
