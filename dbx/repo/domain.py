@@ -17,7 +17,6 @@ from dbx.model import snowflake
 from dbx.repo.identity import find_plain_id
 from dbx.repo.indexfile import IndexFile
 from dbx.repo.log import MAIN, Gone, LogReader, named_files
-from dbx.repo.refold import refold_record
 from dbx.repo.replay import Replayed, StaleIndex, replay
 from dbx.repo.working import WorkingSet, get_drawn
 from dbx.store.index import IndexDamaged, IndexUnavailable, MovedIndex
@@ -192,6 +191,8 @@ class Domain:
             return
         for record in working.touched.values():
             if record.refold:
+                from dbx.repo.refold import refold_record
+
                 refold_record(self, working, record)
 
     def reset(self) -> None:

@@ -5,12 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dbx.crypto import merkle
+from dbx.crypto.prefix import perfect_subtrees
 from dbx.errors import Corrupt
 from dbx.model.event import ARCHIVED, RESTORED, Aggregate, fold
 from dbx.repo.events import decode_stored
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from dbx.repo.log import Stored
+    from dbx.store.index import Row
+
+FEW = 16
+"""So few events are folded before anybody looks for a snapshot."""
 
 
 class Folding:
@@ -65,3 +72,12 @@ class Folding:
             self.updated_at,
             self.archived,
         )
+
+
+def edges_agree(edge: Sequence[bytes], size: int, row: Row) -> bool:
+    """Whether the right edge of an older version may be one of this aggregate: what both name in the tree is alike."""
+    if size > row.version:
+        return False
+    latest = dict(zip(perfect_subtrees(row.version), merkle.decode_edge(row.edge, row.version), strict=True))
+    older = zip(perfect_subtrees(size), edge, strict=True)
+    return all(latest.get(place, node) == node for place, node in older)

@@ -5,21 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dbx.crypto import merkle
-from dbx.crypto.prefix import perfect_subtrees
+from dbx.repo.folding import FEW, edges_agree
 from dbx.repo.snapshotfile import NAME, folding_of, snapshots_of
 from dbx.store.snapshots import SnapshotsDamaged, SnapshotsUnavailable, checked_snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from dbx.repo.domain import Domain
     from dbx.repo.folding import Folding
     from dbx.repo.log import LogReader
     from dbx.store.index import Index, Row
 
 _TRIED = 4
-_FEW = 16
-"""So few events are folded before anybody looks for a snapshot."""
 
 
 def find_start(domain: Domain, index: Index, reader: LogReader, row: Row, version: int) -> Folding | None:
@@ -28,7 +24,7 @@ def find_start(domain: Domain, index: Index, reader: LogReader, row: Row, versio
     A snapshot is believed when its checksum fits, its edge has its root, the edge agrees with what the index holds of
     the aggregate's tree, and the log has the very event that was its last. Any other is passed over.
     """
-    if version <= _FEW or (domain.snapshots is None and not domain.directory.exists(NAME)):
+    if version <= FEW or (domain.snapshots is None and not domain.directory.exists(NAME)):
         return None
     assert row.n is not None  # noqa: S101 - a stored row
     try:
@@ -48,12 +44,3 @@ def find_start(domain: Domain, index: Index, reader: LogReader, row: Row, versio
         if len(places) == 1 and all(merkle.leaf_hash(s.envelope) == folding.leaf for s in reader.events(places)):
             return folding
     return None
-
-
-def edges_agree(edge: Sequence[bytes], size: int, row: Row) -> bool:
-    """Whether the right edge of an older version may be one of this aggregate: what both name in the tree is alike."""
-    if size > row.version:
-        return False
-    latest = dict(zip(perfect_subtrees(row.version), merkle.decode_edge(row.edge, row.version), strict=True))
-    older = zip(perfect_subtrees(size), edge, strict=True)
-    return all(latest.get(place, node) == node for place, node in older)

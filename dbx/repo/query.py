@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from dbx.errors import Corrupt, NotFound
 from dbx.model.event import Aggregate
 from dbx.repo.events import decode_stored
-from dbx.repo.folding import Folding
-from dbx.repo.nearest import edges_agree, find_start
+from dbx.repo.folding import FEW, Folding, edges_agree
 from dbx.repo.record import parse
 from dbx.store.indexlayout import IndexDamaged
 from dbx.store.indexsurvey import find_seq_at
@@ -220,7 +219,11 @@ def fold_version(
     if not 0 < version <= row.version:
         raise NotFound(f"aggregate {name} has no version {version}, its latest is {row.version}")
     assert row.n is not None  # noqa: S101 - a stored row
-    start = None if afresh else find_start(domain, working.index, reader, row, version)
+    start = None
+    if not afresh and version > FEW:
+        from dbx.repo.nearest import find_start
+
+        start = find_start(domain, working.index, reader, row, version)
     folding = start or Folding(aggregate_type, aggregate_id)
     for stored in reader.events(working.index.positions(row.n, folding.count + 1, version)):
         folding.add(stored)

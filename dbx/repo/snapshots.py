@@ -8,8 +8,8 @@ from dbx.errors import Corrupt, NotFound
 from dbx.model.snapshot import Outline, Policy, Snapshot
 from dbx.model.time import format_time, parse_time
 from dbx.repo.autosnapshot import draw_ids, take_due
-from dbx.repo.folding import Folding
-from dbx.repo.nearest import edges_agree, find_start
+from dbx.repo.folding import Folding, edges_agree
+from dbx.repo.nearest import find_start
 from dbx.repo.query import get_row
 from dbx.repo.snapshotfile import row_of, snapshot_of, snapshots_of
 from dbx.repo.thresholds import has_thresholds

@@ -36,6 +36,8 @@ _COLUMNS = (
 )
 _SIZE = "length(state) + length(extensions) + length(edge) + length(coalesce(comment, '')) + 256"
 _DELETED_AT_ONCE = 500
+# With rw the last one to close leaves no files behind; a read-only disk allows ro, or the file alone.
+_READING = ("mode=rw", "mode=ro", "immutable=1")
 
 
 class SnapshotsDamaged(Corrupt):
@@ -79,14 +81,23 @@ class SnapshotRow(NamedTuple):
 
 
 class Snapshots:
-    """A connection to snapshots.db. Every sqlite3 error comes out as one of the two above."""
+    """A connection to snapshots.db. Every sqlite3 error comes out as one of the two above.
 
-    def __init__(self, path: str, *, timeout_s: float = 10.0) -> None:
+    With `read_only` the file must be there and is not changed, whatever is in it.
+    """
+
+    def __init__(self, path: str, *, timeout_s: float = 10.0, read_only: bool = False) -> None:
         self.path = path
         with self._guard():
-            self._db = sqlite3.connect(path, timeout=timeout_s, isolation_level=None, check_same_thread=False)
+            if read_only:
+                self._db = _open_reading(path, timeout_s)
+            else:
+                self._db = sqlite3.connect(path, timeout=timeout_s, isolation_level=None, check_same_thread=False)
             try:
-                self._prepare()
+                if read_only:
+                    self._check_layout(self._db.execute("PRAGMA user_version").fetchone()[0])
+                else:
+                    self._prepare()
             except BaseException:
                 self._db.close()
                 raise
@@ -114,8 +125,14 @@ class Snapshots:
             except BaseException:
                 execute("ROLLBACK")
                 raise
-        elif layout != LAYOUT:
+        else:
+            self._check_layout(layout)
+
+    def _check_layout(self, layout: int) -> None:
+        if layout > LAYOUT:
             raise SnapshotsDamaged(f"'{self.path}' was written by a newer dbx", hint="upgrade dbx")
+        if layout < LAYOUT:
+            raise self._damaged("it has no tables")
 
     @contextmanager
     def _guard(self) -> Iterator[None]:
@@ -245,10 +262,44 @@ class Snapshots:
                 part = ids[at : at + _DELETED_AT_ONCE]
                 self._db.execute(f"DELETE FROM snapshot WHERE id IN ({','.join('?' * len(part))})", part)
 
+    def complaints(self) -> list[str]:
+        """What SQLite's own check finds, nothing when all is well."""
+        return [found[0] for found in self._all("PRAGMA integrity_check(20)") if found[0] != "ok"]
+
+    def stored(self) -> Iterator[tuple[Any, ...]]:
+        """Every snapshot that was not emptied, unchecked, in pages."""
+        last = -1
+        while page := self._all(
+            f"SELECT {_COLUMNS}, checksum FROM snapshot WHERE emptied = 0 AND id > ? ORDER BY id LIMIT 100", last
+        ):
+            yield from page
+            last = page[-1][0]
+
     def shrink(self) -> None:
         """Give the room of what was deleted back to the file system, and leave nothing of it in the log of writes."""
         with self._guard():
             self._db.executescript("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE)").close()
+
+
+def _open_reading(path: str, timeout_s: float) -> sqlite3.Connection:
+    """A connection that writes nothing. Raises what sqlite3 raises."""
+    from urllib.parse import quote
+
+    for mode in _READING:
+        database = sqlite3.connect(f"file:{quote(path)}?{mode}", uri=True, isolation_level=None, timeout=timeout_s)
+        try:
+            database.execute("PRAGMA query_only=ON").close()
+            database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except sqlite3.OperationalError:
+            database.close()
+            if mode == _READING[-1]:
+                raise
+        except BaseException:
+            database.close()
+            raise
+        else:
+            return database
+    raise ValueError(f"no way to open '{path}'")  # pragma: no cover - the last one raises
 
 
 def checked_snapshot(values: Sequence[Any]) -> SnapshotRow:

@@ -32,6 +32,7 @@ from dbx.repo.check.follow import count_events, follow, follow_commits
 from dbx.repo.check.frames import Source, Vanished, walk
 from dbx.repo.check.parallel import Again
 from dbx.repo.check.published import check_published
+from dbx.repo.check.snapshots import check_snapshots
 from dbx.repo.check.staged import check_staged_rows, check_staging, read_note
 from dbx.repo.domainfile import NAME as DOMAIN_FILE
 from dbx.repo.log import MAIN, MANIFESTS, MAX_REF_BYTES
@@ -162,6 +163,7 @@ class _Check:
         # Read again behind the log: what was taken back meanwhile is no damage either.
         self._undone = read_undone(directory, since)
         check_reflog(known, log, self._journal, self._undone, findings)
+        check_snapshots(directory, findings, quick=self._quick)
         self._check_strays(own | kept, log)
         self._join(derived)
         self._check_derived(head, log, history, file)
