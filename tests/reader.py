@@ -149,7 +149,9 @@ def read(directory: str | pathlib.Path) -> Log:
     journal = root / f"journal-{tip_seq + 1}-{tip[:16] if tip else '0' * 16}"
     if journal.exists():
         files.append((journal.name, journal.read_bytes()))
-    return _log(files, journal.name)
+    log = _log(files, journal.name)
+    _schemas(root, log)
+    return log
 
 
 def _log(files: list[tuple[str, bytes]], journal: str) -> Log:
@@ -195,6 +197,27 @@ def _log(files: list[tuple[str, bytes]], journal: str) -> Log:
                     _commit(log, commit, line, taken, header["domain"], leaves, ids, batches)
                 assert not pending, (name, at)
     return log._replace(index=log.commits[-1]["index"] if log.commits else sha(b"").hex(), torn=torn)
+
+
+def _schemas(root: pathlib.Path, log: Log) -> None:
+    """Published schemas: every file has its hash for a name, and what a version, the ref or a commit names is there."""
+    versions: dict[str, dict[str, Any]] = {}
+    for file in (root / "schemas/versions").glob("[0-9a-f]*.yaml"):
+        data = file.read_bytes()
+        assert sha(data).hex() == file.stem
+        version = versions[file.stem] = canonical(data)
+        assert sorted(version) == ["actor", "labels", "parent", "published_at", "reason", "schemas"]
+        assert TIME.fullmatch(version["published_at"])
+        for kind, name in version["schemas"].items():
+            assert re.fullmatch(r"[a-z][a-z0-9_]{0,63}", kind)
+            assert sha((root / f"schemas/objects/{name}.yaml").read_bytes()).hex() == name
+    assert all(version["parent"] is None or version["parent"] in versions for version in versions.values())
+    if (root / "refs/schemas/main").exists():
+        head = (root / "refs/schemas/main").read_bytes()
+        assert head.endswith(b"\n")
+        assert head[:-1].decode() in versions
+    for commit in log.commits:
+        assert commit["schema"] is None or commit["schema"] in versions
 
 
 def _commit(

@@ -27,19 +27,18 @@ def create_schema(
     if snapshot_threshold is None:
         snapshot_threshold = config.get(session.repository, session.domain, "snapshot_threshold")
     document = schemachange.new_document(aggregate, events, snapshot_threshold)
-    made = schemas.create(session.domain, document)
     schemas.write_guide(session.repository.directory)
-    return made
+    return schemas.create(session.domain, document)
 
 
 def get_schema(session: Session, aggregate: str) -> Working:
     """The working schema of a type. Raises NotFound, and Invalid with everything that is wrong with its file."""
-    return schemas.get_working(session.domain.directory, check_type(aggregate))
+    return schemas.get_working(schemas.settled(session.domain), check_type(aggregate))
 
 
 def list_schemas(session: Session) -> list[Working]:
     """Every working schema, by type. Raises Invalid for the first file that has a fault."""
-    return schemas.list_working(session.domain.directory)
+    return schemas.list_working(schemas.settled(session.domain))
 
 
 def add_events(session: Session, aggregate: str, events: Sequence[str]) -> Working:
@@ -103,12 +102,12 @@ def replace_schema(session: Session, aggregate: str, data: bytes, *, expected: b
 
 def read_text(session: Session, aggregate: str) -> tuple[bytes, str]:
     """The bytes of a schema file, sound or not, and its path. Raises NotFound."""
-    return schemas.read_text(session.domain.directory, check_type(aggregate))
+    return schemas.read_text(schemas.settled(session.domain), check_type(aggregate))
 
 
 def find_aggregates(session: Session) -> list[str]:
     """The types that have a schema file."""
-    return schemas.find_types(session.domain.directory)
+    return schemas.find_types(schemas.settled(session.domain))
 
 
 def _mark(session: Session, aggregate: str, field: str | None, listed: str, flag: str, on: bool) -> Working:

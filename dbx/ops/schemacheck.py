@@ -41,7 +41,7 @@ class Checked(NamedTuple):
 def lint_schemas(session: Session, aggregate: str | None = None) -> list[dict[str, Any]]:
     """Every finding on the schemas, of one type or of all, as JSON."""
     domain = session.domain
-    directory = domain.directory
+    directory = schemas.settled(domain)
     names = [aggregate] if aggregate is not None else schemas.find_types(directory)
     found: list[dict[str, Any]] = []
     sound: dict[str, Working] = {}

@@ -28,7 +28,7 @@ def export_schemas(session: Session, aggregates: Sequence[str], kind: str) -> di
 
     A JSON Schema of one type stands alone, those of several under `$defs`. Raises NotFound, Invalid.
     """
-    directory = session.domain.directory
+    directory = schemas.settled(session.domain)
     names = [check_type(name) for name in aggregates] or schemas.find_types(directory)
     if not names:
         raise NotFound("there are no schemas to export", hint="make one with 'dbx schema create'")
@@ -59,7 +59,7 @@ def import_schema(
         told = schemas.sentence_of(problems[0])
         raise Invalid(f"nothing in the JSON Schema maps: {told}", hint="a schema is made of an object's properties")
     made: Working
-    if replace and session.domain.directory.exists(schemas.file_of(kind)):
+    if replace and schemas.settled(session.domain).exists(schemas.file_of(kind)):
 
         def put(old: dict[str, Any]) -> None:
             old.clear()
@@ -67,8 +67,8 @@ def import_schema(
 
         made = schemas.change(session.domain, kind, put)
     else:
-        made = schemas.create(session.domain, document)
         schemas.write_guide(session.repository.directory)
+        made = schemas.create(session.domain, document)
     return made.schema, [(schemas.path_text(one.path), schemas.sentence_of(one)) for one in problems]
 
 
@@ -76,5 +76,5 @@ def _version(session: Session) -> str:
     """The id of the newest published version, as short as listings have it; 0 before the first."""
     from dbx.repo.published import find_head
 
-    head = find_head(session.domain.directory)
+    head = find_head(schemas.settled(session.domain))
     return "0" if head is None else head[:12]

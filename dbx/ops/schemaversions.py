@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dbx.formats import yamltext
 from dbx.model.jsondiff import diff
-from dbx.repo import published, publishing
+from dbx.repo import published, publishing, schemas
 from dbx.repo.schemas import read_files
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def activate_version(
     force: bool = False,
 ) -> tuple[Published, Publication]:
     """Publish again what a version says, the newest by default: (that version, what was published)."""
-    target = published.get_version(session.domain.directory, spelled or "latest")
+    target = published.get_version(schemas.settled(session.domain), spelled or "latest")
     return target, _restore(session, target, "activate", reason, actor, force)
 
 
@@ -74,30 +74,30 @@ def roll_back(
     force: bool = False,
 ) -> tuple[Published, Publication]:
     """As activate_version, by default for the version before the one that is in force."""
-    directory = session.domain.directory
+    directory = schemas.settled(session.domain)
     target = publishing.find_previous(directory) if spelled is None else published.get_version(directory, spelled)
     return target, _restore(session, target, "rollback", reason, actor, force)
 
 
 def list_versions(session: Session) -> list[Entry]:
     """Every version, the newest first, which is the one in force."""
-    moves = published.moves(session.domain.directory)
+    moves = published.moves(schemas.settled(session.domain))
     return [
         Entry(version, n == 0, moves.get(version.id))
-        for n, version in enumerate(published.chain(session.domain.directory))
+        for n, version in enumerate(published.chain(schemas.settled(session.domain)))
     ]
 
 
 def get_version(session: Session, spelled: str) -> tuple[Published, dict[str, Any]]:
     """A version and the documents of its schemas, by type. Raises NotFound, Corrupt."""
-    found = published.get_version(session.domain.directory, spelled)
-    files = published.read_files(session.domain.directory, found.version)
+    found = published.get_version(schemas.settled(session.domain), spelled)
+    files = published.read_files(schemas.settled(session.domain), found.version)
     return found, {name: yamltext.load(data, name=name) for name, data in files.items()}
 
 
 def get_status(session: Session) -> Status:
     """How the working schemas differ from the version in force."""
-    return publishing.status(session.domain.directory)
+    return publishing.status(schemas.settled(session.domain))
 
 
 def compare_versions(session: Session, old: str, new: str) -> Difference:
@@ -112,11 +112,11 @@ def compare_versions(session: Session, old: str, new: str) -> Difference:
 
 def version_ids(session: Session) -> list[str]:
     """The ids of all versions, the newest first."""
-    return [version.id for version in published.chain(session.domain.directory)]
+    return [version.id for version in published.chain(schemas.settled(session.domain))]
 
 
 def _files(session: Session, spelled: str) -> tuple[str, dict[str, bytes]]:
-    directory = session.domain.directory
+    directory = schemas.settled(session.domain)
     if spelled == WORKING:
         return WORKING, read_files(directory)
     found = published.get_version(directory, spelled)

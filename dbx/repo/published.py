@@ -139,11 +139,11 @@ def keep(directory: Directory, made: Draft) -> None:
 
 
 def move(directory: Directory, to: Published, *, what: str) -> None:
-    """Put a version that is kept in force."""
-    if find_head(directory) == to.id:
-        return
-    directory.write(REF, f"{to.id}\n".encode())
-    note(directory, to, what)
+    """Put a version that is kept in force, or finish what was interrupted at that."""
+    if find_head(directory) != to.id:
+        directory.write(REF, f"{to.id}\n".encode())
+    if to.id not in moves(directory):
+        note(directory, to, what)
 
 
 def note(directory: Directory, to: Published, what: str) -> None:
@@ -166,8 +166,14 @@ def note(directory: Directory, to: Published, what: str) -> None:
 
 
 def moves(directory: Directory) -> dict[str, str]:
-    """What the reflog says of each version that it knows: `publish`, `activate <id>`, `rollback <id>`, and reasons."""
-    return {entry.new: entry.reason for entry in Reflog(directory, REF).read() if entry.new is not None}
+    """What the reflog says of each version that it knows: `publish`, `activate <id>`, `rollback <id>`, and reasons.
+
+    It is evidence: one that is damaged says nothing, and is for fsck to tell.
+    """
+    try:
+        return {entry.new: entry.reason for entry in Reflog(directory, REF).read() if entry.new is not None}
+    except Corrupt:
+        return {}
 
 
 def _write_once(directory: Directory, file: str, data: bytes) -> None:

@@ -168,6 +168,14 @@ def complete(domain: Domain) -> None:
         domain.rules = None
 
 
+def settled(domain: Domain) -> Directory:
+    """The domain's directory, its schema files whole: an activation that was interrupted is finished first."""
+    if domain.directory.exists(PENDING):
+        with changing(domain):
+            pass  # which finishes it
+    return domain.directory
+
+
 def create(domain: Domain, document: dict[str, Any]) -> Working:
     """A new working schema. Raises Conflict when the type has one, Invalid for what may not be."""
     from dbx.formats import yamledit

@@ -133,6 +133,38 @@ def _made_not_switched(before: State, after: State, found: State) -> bool:
     return (found.shape[1:], found.active) == (after.shape[1:], before.active)
 
 
+def _unpublished_schema(where: Path) -> None:
+    _few(where)
+    _write_schemas(where, {"order": "placed", "item": "made"})
+
+
+def _two_versions(where: Path) -> None:
+    from contextlib import closing
+
+    from dbx.repo.publishing import publish
+
+    _few(where)
+    for files in ({"order": "placed", "item": "made"}, {"order": "paid", "parcel": "sent"}):
+        _write_schemas(where, files)
+        with closing(world.open_repository(where)) as repository:
+            publish(repository.domain(), actor=None)
+
+
+def _write_schemas(where: Path, files: dict[str, str]) -> None:
+    folder = where / "work" / ".dbx" / "domains" / "default" / "schemas"
+    folder.mkdir(exist_ok=True)
+    for old in folder.glob("*.yaml"):
+        old.unlink()
+    for name, event in files.items():
+        (folder / f"{name}.yaml").write_text(f"events: {{{event}: {{}}, order_paid: {{}}}}\n")
+
+
+def _published_not_committed(before: State, after: State, found: State) -> bool:
+    """A version without a commit that names it: what is there is published, and nothing is half."""
+    mine, theirs = found.domains["default"], after.domains["default"]
+    return (mine.events, mine.schemas) == (before.domains["default"].events, theirs.schemas)
+
+
 def _apply(*more: str) -> tuple[str, ...]:
     return ("aggregate", "apply", "order", "o-1", "order_paid", "--field", "sum=12", *more)
 
@@ -170,6 +202,11 @@ SCENARIOS = (
     Scenario("checkout-delete", ("checkout", "other", "--delete", "--force", "--yes"), _other_domain, frozenset({3})),
     Scenario("checkout-switch", ("checkout", "other"), _other_domain),
     Scenario("domain-rename", ("domain", "rename", "other", "third"), _other_active, frozenset({3})),
+    Scenario("schema-create", ("schema", "create", "farm", "-e", "opened"), _unpublished_schema, CONFLICT),
+    Scenario("schema-field", ("schema", "field", "order", "n", "--type", "text"), _unpublished_schema),
+    Scenario("schema-publish", ("schema", "publish"), _unpublished_schema),
+    Scenario("schema-rollback", ("schema", "rollback"), _two_versions, frozenset({3})),
+    Scenario("apply-publishes", _apply(), _unpublished_schema, repeats=True, between=_published_not_committed),
     Scenario("config-set", ("config", "page_limit", "77"), _few),
     Scenario("reindex", ("reindex",), _stale_index),
 )

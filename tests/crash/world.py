@@ -15,7 +15,7 @@ from typing import Any
 from zlib import crc32
 
 from dbx.formats.envelope import Actor
-from dbx.repo import query
+from dbx.repo import published, query, schemas
 from dbx.repo.commit import commit_staged
 from dbx.repo.domain import Domain
 from dbx.repo.gc import collect
@@ -92,11 +92,12 @@ class DomainState:
     log: tuple[str, ...]
     commits: tuple[str, ...]
     roots: tuple[str, ...]
+    schemas: tuple[Any, ...] = ()
 
     @property
     def shape(self) -> tuple[Any, ...]:
         """The same for two runs of one command, whatever ids, times and salts they drew."""
-        return self.events, self.staged, len(self.commits)
+        return self.events, self.staged, len(self.commits), self.schemas
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,16 @@ def observe_domain(domain: Domain) -> DomainState:
         tuple(event.hash for event in events),
         tuple(sorted(commits)),
         tuple(f"{one.aggregate_type}/{one.aggregate_id}@{one.version} {one.root}" for one in aggregates),
+        observe_schemas(domain),
     )
+
+
+def observe_schemas(domain: Domain) -> tuple[Any, ...]:
+    """The files, and what each published version says, the newest first: all but ids and times."""
+    directory = schemas.settled(domain)
+    versions = [sorted(one.version.schemas.items()) for one in published.chain(directory)]
+    files = sorted((name, data.decode()) for name, data in schemas.read_files(directory).items())
+    return json.dumps([versions, files]), len(versions)
 
 
 def _shape(event: Any) -> str:
