@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Existence = Literal["any", "new", "known"]
 
 DRAIN = 2048
-_HELD_BYTES = 8 * 1024 * 1024
+_HELD_BYTES = 4 * 1024 * 1024
 _SEQUENCE_BITS = 12
 _SEQUENCE = (1 << _SEQUENCE_BITS) - 1
 _NEXT_MS = (1 << 22) - _SEQUENCE
@@ -126,7 +126,8 @@ class Builder(Intake):
                 if event_id <= number <= free:
                     free = event_id - 1
             envelope = (
-                f'{record.prefix}{body_hash}","created_at":"{created_at}",'
+                f'{{"aggregate_id":"{record.id}","aggregate_type":"{record.type}","body":"{body_hash}",'
+                f'"created_at":"{created_at}",'
                 f'"event_id":"{number}","event_type":"{event_type}{self.suffix}{version}}}'
             ).encode()
             envelopes.append(envelope)

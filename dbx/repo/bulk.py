@@ -31,14 +31,14 @@ if TYPE_CHECKING:
     from dbx.repo.build import Builder
     from dbx.repo.domain import Domain
     from dbx.repo.intake import Item
-    from dbx.repo.record import Record
+    from dbx.repo.record import Record, Shape
     from dbx.repo.staging import StagedResult, Tree
     from dbx.store.fs import TemporaryFile
     from dbx.store.section import Section
 
 LARGE_BYTES = 8 * 1024 * 1024
 """From here on a second process is worth its start."""
-_OWN_SHARE = 0.42
+_OWN_SHARE = 0.4
 """Of the bytes: this process also writes the index at the end."""
 _AT_ONCE = 256 * 1024
 _LEAF_BYTES = 32
@@ -194,14 +194,7 @@ class SecondHalf:
         ):
             record.created_at = record.created_at or created_at
             record.updated_at = updated_at
-        shapes, payloads, metadata = self._receive(3)
-        for record, states, extensions in zip(
-            records, half.decode_layers(shapes, payloads), half.decode_layers(shapes, metadata), strict=True
-        ):
-            for layer in states:
-                record.lay(*layer)
-            for layer in extensions:
-                record.lay_metadata(*layer)
+        self._lay(records)
         size, leaves_at, envelope, body, trees = self._receive(5)
         section.take(int(size), len(numbers))
         tree.graft(half.decode_trees(trees))
@@ -209,6 +202,22 @@ class SecondHalf:
         if self._progress is not None:
             self._progress(self._end - self._start)
         return envelope, body
+
+    def _lay(self, records: list[Record]) -> None:
+        shapes: list[Shape] = []
+        for start in range(0, len(records), half.PIECE):
+            fresh, payloads, metadata = self._receive(3)
+            shapes += half.decode_shapes(fresh)
+            for record, states, extensions in zip(
+                records[start : start + half.PIECE],
+                half.decode_layers(shapes, payloads),
+                half.decode_layers(shapes, metadata),
+                strict=True,
+            ):
+                for layer in states:
+                    record.lay(*layer)
+                for layer in extensions:
+                    record.lay_metadata(*layer)
 
     def _receive(self, count: int) -> list[bytes]:
         if half.read_exactly(self._reading, 1) != half.SAYS:

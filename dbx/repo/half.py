@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from dbx.repo.rules import Rules
 
 AT_ONCE = 2048
+PIECE = 4096
 GIVES_UP = b"U"
 SAYS = b"M"
 _WORD = 8
@@ -109,9 +110,13 @@ def read_exactly(fd: int, size: int) -> bytes:
     return bytes(data)
 
 
-def decode_layers(shapes: bytes, lines: bytes) -> Iterator[list[tuple[Shape, str]]]:
+def decode_shapes(data: bytes) -> list[Shape]:
+    """Shapes that had not been met before."""
+    return [tuple(shape) for shape in json.loads(data)]
+
+
+def decode_layers(known: list[Shape], lines: bytes) -> Iterator[list[tuple[Shape, str]]]:
     """What `_encode_layers` wrote, aggregate by aggregate."""
-    known: list[Shape] = [tuple(shape) for shape in json.loads(shapes)]
     for line in lines.decode().split("\n"):
         words = line.split("\t")
         yield [(known[int(words[at])], words[at + 1]) for at in range(0, len(words) - 1, 2)]
@@ -162,31 +167,44 @@ class _Half(Intake):
         order = self._order
         if not order:
             raise Undecided
-        shapes: dict[Shape, int] = {}
-        layers = [record.layers() for record in order]
-        payloads = [_encode_layers(shapes, states) for states, _ in layers]
-        metadata = [_encode_layers(shapes, extensions) for _, extensions in layers]
-        send(
-            work.writing,
+        about = (
             "\n".join([f"{record.type} {record.id}" for record in order]).encode(),
             "\n".join([record.created_at for record in order]).encode(),
             "\n".join([record.updated_at for record in order]).encode(),
             self._numbers.tobytes(),
             bytes((record.type, record.id) in self._unlike_first for record in order),
         )
+        pieces = list(self._pieces())
+        send(work.writing, *about)
         if read_exactly(work.reading, 1) != SAYS:
             raise EOFError
         versions, runs, at = receive(work.reading, 3)
-        send(
-            work.writing,
-            json.dumps([list(shape) for shape in shapes]).encode(),
-            "\n".join(payloads).encode(),
-            "\n".join(metadata).encode(),
-        )
+        for piece in pieces:
+            send(work.writing, *piece)
+        del about, pieces
         target, first = map(int, at.split())
         ids = chain.from_iterable([range(first, first + count) for first, count, _ in json.loads(runs)])
         size, last, trees = self._finish(array("Q", versions), ids, target, first)
         send(work.writing, str(size).encode(), str(sum(self._sizes)).encode(), *last, trees)
+
+    def _pieces(self) -> Iterator[tuple[bytes, bytes, bytes]]:
+        """Shapes that are new, layers of payloads, layers of metadata, PIECE aggregates at a time, which it forgets.
+
+        By now the first process holds many as well, and the memory of both counts.
+        """
+        order = self._order
+        shapes: dict[Shape, int] = {}
+        self._by_type.clear()
+        for start in range(0, len(order), PIECE):
+            before = len(shapes)
+            layers = [record.layers() for record in order[start : start + PIECE]]
+            payloads = "\n".join([_encode_layers(shapes, states) for states, _ in layers])
+            metadata = "\n".join([_encode_layers(shapes, extensions) for _, extensions in layers])
+            for record in order[start : start + PIECE]:
+                record.payloads, record.metadata = {}, {}
+            fresh = json.dumps([list(shape) for shape in shapes][before:])
+            yield fresh.encode(), payloads.encode(), metadata.encode()
+        order.clear()
 
     def _prepare(self) -> None:
         """Everything but versions, event ids and what hangs on them."""
@@ -198,7 +216,8 @@ class _Half(Intake):
         ):
             templates.append(
                 (
-                    f'{record.prefix}{body_hash}","created_at":"{created_at}",'
+                    f'{{"aggregate_id":"{record.id}","aggregate_type":"{record.type}","body":"{body_hash}",'
+                    f'"created_at":"{created_at}",'
                     f'"event_id":"%d","event_type":"{event_type}{suffix}%d}}'
                 ).encode()
             )

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dbx.crypto import merkle
 from dbx.crypto.indextree import key_of
 from dbx.formats import canonical
 from dbx.store.index import Row
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 Shape = tuple[str, ...]
 """The keys of an object, in the order they came."""
 Layers = dict[Shape, str]
+Folded = dict[str, Any] | bytes
+"""A state or extensions: parsed, or as the index stores it; b"" for {}."""
 
 _MOST_LAYERS = 16
 
@@ -22,16 +27,16 @@ class Record:
     `edge` is the right edge of the aggregate's tree. `added` are the offsets of events that were built but not taken
     over yet, `fresh` the positions of events that the index does not have yet, `staged` the offsets of events that
     were staged before.
-    `prefix` is the start of every envelope of this aggregate, up to the body's hash.
 
     `payloads` and `metadata` are canonical texts that are to be folded into the state and the extensions. Of those with
     the same keys only the last counts, so they are kept by their keys, the latest last: most often there is one, and
-    that is the state. A text costs a third of what is parsed from it, which lies scattered in memory.
+    that is the state. A text costs a third of what is parsed from it, which lies scattered in memory; so what they are
+    folded into is not parsed either until it must be.
     """
 
     __slots__ = (
         "_extensions", "_state", "added", "archived", "base", "created_at", "edge", "fresh", "id", "key", "metadata",
-        "n", "payloads", "prefix", "refold", "staged", "type", "updated_at", "version",
+        "n", "payloads", "refold", "staged", "type", "updated_at", "version",
     )  # fmt: skip
 
     def __init__(self, aggregate_type: str, aggregate_id: str) -> None:
@@ -42,8 +47,8 @@ class Record:
         self.base = 0
         self.version = 0
         self.edge: list[bytes] = []
-        self._state: dict[str, Any] = {}
-        self._extensions: dict[str, Any] = {}
+        self._state: Folded = b""
+        self._extensions: Folded = b""
         self.payloads: Layers = {}
         self.metadata: Layers = {}
         self.created_at = ""
@@ -52,15 +57,14 @@ class Record:
         self.added: list[int] = []
         self.fresh: list[int] = []
         self.refold = False
-        self.staged: list[int] = []
-        self.prefix = f'{{"aggregate_id":"{aggregate_id}","aggregate_type":"{aggregate_type}","body":"'
+        self.staged: Sequence[int] = ()
 
     @property
     def state(self) -> dict[str, Any]:
         """The state, to be changed in place."""
-        if self.payloads:
-            _fold(self._state, self.payloads)
-        return self._state
+        folded = self._state = _parsed(self._state)
+        _fold(folded, self.payloads)
+        return folded
 
     @state.setter
     def state(self, value: dict[str, Any]) -> None:
@@ -70,22 +74,28 @@ class Record:
     @property
     def extensions(self) -> dict[str, Any]:
         """The extensions, to be changed in place."""
-        if self.metadata:
-            _fold(self._extensions, self.metadata)
-        return self._extensions
+        folded = self._extensions = _parsed(self._extensions)
+        _fold(folded, self.metadata)
+        return folded
 
     @extensions.setter
     def extensions(self, value: dict[str, Any]) -> None:
         self._extensions = value
         self.metadata.clear()
 
+    def load(self, state: bytes, extensions: bytes) -> None:
+        """Take over the stored texts of state and extensions."""
+        self._state, self._extensions = state, extensions
+
     def lay(self, shape: Shape, payload: str) -> None:
         """A payload and its keys, to be folded into the state."""
-        _lay(self._state, self.payloads, shape, payload)
+        if _lay(self.payloads, shape, payload):
+            _ = self.state
 
     def lay_metadata(self, shape: Shape, metadata: str) -> None:
         """An event's metadata and its keys, to be folded into the extensions."""
-        _lay(self._extensions, self.metadata, shape, metadata)
+        if _lay(self.metadata, shape, metadata):
+            _ = self.extensions
 
     def layers(self) -> tuple[Layers, Layers]:
         """What `lay` and `lay_metadata` would have to be given, in order, to make the state and the extensions."""
@@ -97,6 +107,9 @@ class Record:
 
     def row(self) -> Row:
         """The row of the index that holds this record."""
+        # What was folded is kept as the text that it is in the row.
+        state = self._state = _whole(self._state, self.payloads)
+        extensions = self._extensions = _whole(self._extensions, self.metadata)
         return Row(
             self.n,
             self.type,
@@ -105,8 +118,8 @@ class Record:
             self.version,
             merkle.edge_root(self.edge),
             b"".join(self.edge),
-            _whole(self._state, self.payloads).encode(),
-            _whole(self._extensions, self.metadata).encode(),
+            state,
+            extensions,
             self.created_at,
             self.updated_at,
             int(self.archived),
@@ -120,20 +133,24 @@ def record_of(row: Row) -> Record:
     record.key = row.key
     record.base = record.version = row.version
     record.edge = merkle.decode_edge(row.edge, row.version)
-    record.state = parse(row.state)
-    record.extensions = parse(row.extensions)
+    record.load(row.state, row.extensions)
     record.created_at = row.created_at
     record.updated_at = row.updated_at
     record.archived = bool(row.archived)
     return record
 
 
-def _lay(folded: dict[str, Any], layers: Layers, shape: Shape, text: str) -> None:
-    if shape in layers:
-        del layers[shape]
-    elif len(layers) >= _MOST_LAYERS:
-        _fold(folded, layers)
+def _lay(layers: Layers, shape: Shape, text: str) -> bool:
+    """Add a layer; whether they are so many that they should be folded."""
+    layers.pop(shape, None)
     layers[shape] = text
+    return len(layers) > _MOST_LAYERS
+
+
+def _parsed(folded: Folded) -> dict[str, Any]:
+    if isinstance(folded, dict):
+        return folded
+    return parse(folded) if folded else {}
 
 
 def _fold(folded: dict[str, Any], layers: Layers) -> None:
@@ -142,23 +159,28 @@ def _fold(folded: dict[str, Any], layers: Layers) -> None:
     layers.clear()
 
 
-def _layers(folded: dict[str, Any], layers: Layers) -> Layers:
+def _layers(folded: Folded, layers: Layers) -> Layers:
     if not folded:
         return layers
-    _fold(folded, layers)
-    return {tuple(folded): canonical.encode_scanned(folded)}
+    whole = dict(_parsed(folded))
+    _fold(whole, dict(layers))
+    return {tuple(whole): canonical.encode_scanned(whole)}
 
 
-def _whole(folded: dict[str, Any], layers: Layers) -> str:
-    """The canonical text of all of it: that of the last layer, where it has every key of the others."""
-    if layers:
-        keys, text = next(reversed(layers.items()))
-        if len(layers) == 1 and not folded:
-            return text
-        if set(keys) >= folded.keys() | set().union(*layers):
-            return text
-        _fold(folded, layers)
-    return canonical.encode_scanned(folded)
+def _whole(folded: Folded, layers: Layers) -> bytes:
+    """The canonical text of all of it: that of the last layer, where it has every key of the others. No layer stays."""
+    if not layers:
+        if isinstance(folded, bytes):
+            return folded or b"{}"
+        return canonical.encode_scanned(folded).encode()
+    keys, text = next(reversed(layers.items()))
+    if len(layers) > 1 or folded:
+        whole = _parsed(folded)
+        if not set(keys) >= whole.keys() | set().union(*layers):
+            _fold(whole, layers)
+            text = canonical.encode_scanned(whole)
+    layers.clear()
+    return text.encode()
 
 
 def parse(text: bytes) -> dict[str, Any]:

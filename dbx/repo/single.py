@@ -155,7 +155,8 @@ def build_single(
     body = f'{{{begin}"payload":{draft.payload_text},"salt":"{salt}"}}'.encode()
     by = "" if issued_by is None else f',"issued_by":{issuer_text(issued_by)}'
     envelope = (
-        f'{record.prefix}{sha256(body).hexdigest()}","created_at":"{now}",'
+        f'{{"aggregate_id":"{record.id}","aggregate_type":"{record.type}","body":"{sha256(body).hexdigest()}",'
+        f'"created_at":"{now}",'
         f'"event_id":"{event_id}","event_type":"{draft.event_type}"{by},"version":{version + 1}}}'
     ).encode()
     leaf = node = sha256(b"\x00" + envelope).digest()

@@ -142,6 +142,8 @@ def stage(
             rules=rules,
             max_faults=max_faults,
         )
+        if second is not None:
+            stagedindex.spare_memory(ground.index)
         header = b""
         if batch is None:
             header = staging.encode_header(new_uuid(domain.entropy(16)), domain.id)

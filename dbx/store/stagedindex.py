@@ -114,6 +114,11 @@ def put_staged_runs(index: Index, runs: Iterable[tuple[int, int, int]]) -> None:
     index.many("INSERT INTO staged_run VALUES (?, ?, ?)", runs)
 
 
+def spare_memory(index: Index) -> None:
+    """Keep less of the index in memory from now on: a large import needs each aggregate once, and holds them all."""
+    index.one("PRAGMA cache_size=-8000")
+
+
 def clear_staged(index: Index) -> None:
     """Forget all that is staged, inside `write`."""
     index.many("DELETE FROM staged", [()])
