@@ -66,12 +66,16 @@ class HttpTransport:
 
     def describe(self) -> Description:
         """Where the server's domain stands."""
-        return Description(*wire.decode_description(self._small("GET", "describe", {})))
+        data = self._small("GET", "describe", {})
+        with _foreign():
+            return Description(*wire.decode_description(data))
 
     def commit_ids(self, seqs: Sequence[int]) -> list[str | None]:
         """Ids by seqs."""
         query = {"seqs": ",".join(map(str, seqs))}
-        return wire.decode_ids(self._small("GET", "commits", query), len(seqs))
+        data = self._small("GET", "commits", query)
+        with _foreign():
+            return wire.decode_ids(data, len(seqs))
 
     def fetch(self, directory: Directory, base: Point, schemas: str | None) -> Arrived:
         """Ask for a bundle and take it into quarantine as it comes."""
@@ -84,20 +88,22 @@ class HttpTransport:
 
     def send(self, offer: Offer) -> None:
         """Send a bundle; the answer comes once the server has it in its history."""
-        with self._answer("POST", "bundle", {}, offer.blocks(), offer.size) as read:
+        with self._answer("POST", "bundle", {}, offer.blocks(), offer.size) as read, _foreign():
             wire.decode_description(_whole(read, wire.MAX_BYTES))
 
     def roots(self, aggregate_type: str | None, aggregate_id: str | None) -> list[Root]:
         """Aggregates with versions and roots."""
         query = {key: text for key, text in (("type", aggregate_type), ("id", aggregate_id)) if text is not None}
-        with self._answer("GET", "roots", query) as read:
+        with self._answer("GET", "roots", query) as read, _foreign():
             lines = split(_pieces(read, MAX_ROOTS_BYTES), max_bytes=wire.MAX_BYTES)
             return [Root(*wire.decode_root(line)) for line in wire.until_end(lines)]
 
     def prefix_roots(self, wanted: Sequence[Wanted]) -> list[str | None]:
         """Roots at versions."""
         body = wire.encode_wanted(wanted)
-        return wire.decode_ids(self._small("POST", "prefixes", {}, body), len(wanted))
+        data = self._small("POST", "prefixes", {}, body)
+        with _foreign():
+            return wire.decode_ids(data, len(wanted))
 
     @contextmanager
     def histories(self, wanted: Sequence[Wanted]) -> Iterator[Iterator[bytes]]:
@@ -120,7 +126,7 @@ class HttpTransport:
             size = spool.tell()
             spool.seek(0)
             pieces = iter(lambda: spool.read(_AT_ONCE), b"")
-            with self._answer("POST", "events", {}, pieces, size) as read:
+            with self._answer("POST", "events", {}, pieces, size) as read, _foreign():
                 return wire.decode_count(_whole(read, wire.MAX_BYTES))
 
     def close(self) -> None:
@@ -255,6 +261,16 @@ class HttpTransport:
                 f"cannot reach '{self._url}': {_reason(error)}",
                 hint="see whether the server runs, and the address is right",
             ) from None
+
+
+@contextmanager
+def _foreign() -> Iterator[None]:
+    """What cannot be read came from the other side: it is no damage here."""
+    try:
+        yield
+    except Corrupt as error:
+        error.details["received"] = True
+        raise
 
 
 def _reason(error: BaseException) -> str:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     """Looks at a commit, its envelopes and its bodies, and raises what speaks against them."""
 
 _FLUSH_EVENTS = 100_000
-_MANY_RECORDS = 20_000
+_MANY_RECORDS = 30_000
 _MANY_CHANGES = 512
 _AT_ONCE = 64
 
