@@ -165,6 +165,51 @@ def _published_not_committed(before: State, after: State, found: State) -> bool:
     return (mine.events, mine.schemas) == (before.domains["default"].events, theirs.schemas)
 
 
+def _cloned(where: Path) -> None:
+    """`default` is a clone of `other`, a domain beside it: trials are copied, so the address is relative."""
+    from contextlib import closing
+
+    from dbx.ops.clone import clone
+    from dbx.ops.link import Access
+    from dbx.ops.session import Session, Who
+    from dbx.repo.remoteconfig import RemoteSetting, put_remote
+
+    make(where)
+    with closing(world.open_repository(where)) as repository:
+        repository.create_domain("other")
+    append(where, [item(n) for n in range(5)], domain="other")
+    with closing(world.open_repository(where)) as repository:
+        session = Session(repository, None, Who(None, "jane", "jane"))
+        clone(session, f"{where / 'work'}#other", "default", Access())
+        put_remote(repository.domain("default"), RemoteSetting("origin", ".#other", None), new=False)
+
+
+def _to_pull(where: Path) -> None:
+    _cloned(where)
+    append(where, [item(n) for n in range(5, 9)], domain="other")
+
+
+def _to_push(where: Path) -> None:
+    _cloned(where)
+    append(where, [item(n) for n in range(5, 9)])
+
+
+def _to_merge(where: Path) -> None:
+    _to_pull(where)
+    append(where, [item(n, "o-mine") for n in range(10, 12)])
+
+
+def _bundled(where: Path) -> None:
+    from contextlib import closing
+
+    from dbx.ops.bundle import create
+    from dbx.ops.session import Session, Who
+
+    _to_pull(where)
+    with closing(world.open_repository(where)) as repository:
+        create(Session(repository, "other", Who(None, "jane", "jane")), str(where / "work" / "all.bundle"), None)
+
+
 def _apply(*more: str) -> tuple[str, ...]:
     return ("aggregate", "apply", "order", "o-1", "order_paid", "--field", "sum=12", *more)
 
@@ -209,4 +254,10 @@ SCENARIOS = (
     Scenario("apply-publishes", _apply(), _unpublished_schema, repeats=True, between=_published_not_committed),
     Scenario("config-set", ("config", "page_limit", "77"), _few),
     Scenario("reindex", ("reindex",), _stale_index),
+    Scenario("clone", ("clone", ".#other", "new"), _to_pull, CONFLICT, sampled=24),
+    Scenario("fetch", ("fetch",), _to_pull, sampled=24),
+    Scenario("pull", ("pull",), _to_pull, sampled=24),
+    Scenario("push", ("push",), _to_push, sampled=24),
+    Scenario("merge", ("merge", "--from", "other"), _to_merge, sampled=24),
+    Scenario("bundle-apply", ("bundle", "apply", "all.bundle"), _bundled, sampled=24),
 )
