@@ -277,10 +277,12 @@ def _events(domain: Domain, request: Request, grant: Grant, stack: ExitStack) ->
 
 def _wanted(request: Request) -> list[Wanted]:
     data = b"".join(iter(lambda: request.read(wire.MAX_BYTES + 1), b""))
-    return [
-        Wanted(names.check_type(kind), names.check_id(name), version)
-        for kind, name, version in wire.decode_wanted(data)
-    ]
+    try:
+        wanted = wire.decode_wanted(data)
+    except Corrupt as error:
+        error.details["received"] = True
+        raise
+    return [Wanted(names.check_type(kind), names.check_id(name), version) for kind, name, version in wanted]
 
 
 _VERBS: dict[tuple[str, str], Callable[[Domain, Request, Grant, ExitStack], Answer]] = {
