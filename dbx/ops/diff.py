@@ -78,13 +78,16 @@ class _Source(NamedTuple):
 
 
 def diff(find_session: Callable[[], Session], a: str | None, b: str | None, wanted: Wanted) -> Diff:
-    """Compare A with B. Without B: A with the head. Without both: the head with what is staged.
+    """Compare A with B. Without B: A with the head, or both ends of `A..B`. Without both: the head with what is staged.
 
     `find_session` opens the repository; it is not asked where two root files are compared. Raises NotFound, Invalid,
     and Corrupt naming the line of a root file that was changed.
     """
     if a is None:
         return _diff_staged(find_session().domain, wanted)
+    if b is None and ".." in a and not a.startswith(_PATHS) and not os.path.exists(a):
+        first_text, _, second_text = a.partition("..")
+        a, b = first_text or "HEAD", second_text or "HEAD"
     with ExitStack() as stack:
         first = _find_source(find_session, a, stack)
         second = _Source("HEAD", find_session().domain) if b is None else _find_source(find_session, b, stack)

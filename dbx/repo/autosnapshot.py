@@ -121,7 +121,11 @@ def draw_ids(domain: Domain, snapshots: Snapshots, count: int) -> list[int]:
 
 
 def _is_due(domain: Domain, committed: Sequence[Committed]) -> bool:
-    thresholds = Thresholds(domain)
+    file = snapshots_of(domain)
+    # has_thresholds has just looked whether the rules in force are still the same.
+    if file.thresholds is None or file.thresholds[0] is not domain.thresholds:
+        file.thresholds = domain.thresholds, Thresholds(domain)
+    thresholds = file.thresholds[1]
     for one in committed:
         for envelope in one.envelopes:
             aggregate_type, _, version = _place(envelope)

@@ -15,6 +15,7 @@ from dbx.repo.record import parse
 from dbx.store.snapshots import SnapshotRow, Snapshots
 
 if TYPE_CHECKING:
+    from dbx.repo.autosnapshot import Thresholds
     from dbx.repo.domain import Domain
     from dbx.store.fs import Directory
 
@@ -25,7 +26,8 @@ class SnapshotFile:
     """The snapshots of one open domain.
 
     `done` is the position up to which this process knows that automatic snapshots are taken, `noted` the one that the
-    file has; None before it asked. `is_trusted` says that reads may begin with them.
+    file has; None before it asked. `is_trusted` says that reads may begin with them. `thresholds` are those that were
+    found when the first of the two was in force.
     """
 
     def __init__(self, directory: Directory) -> None:
@@ -35,6 +37,7 @@ class SnapshotFile:
         self.done: int | None = None
         self.noted: int | None = None
         self.is_trusted = True
+        self.thresholds: tuple[object, Thresholds] | None = None
 
     def find(self) -> Snapshots | None:
         """The database; None when no snapshot was ever taken here."""

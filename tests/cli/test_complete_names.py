@@ -34,6 +34,8 @@ def test_the_shell_is_answered(shop: Runner) -> None:
     assert ask(shop, "dbx root def") == ["default"]
     assert ask(shop, "dbx root default@") == ["default@HEAD"]
     assert ask(shop, "dbx root @H") == ["@HEAD"]
+    assert ask(shop, "dbx diff HE") == ["HEAD"]
+    assert ask(shop, "dbx diff HEAD o") == ["orders"]
     assert ask(shop, "dbx config user.") == ["user.group", "user.name"]
 
 

@@ -83,6 +83,9 @@ def test_refs(shop: Runner) -> None:
         "all": "behind", "mine": "removed", "o-0": "behind",
     }  # fmt: skip
     assert shop.ok("diff", "HEAD~2", "default@HEAD~2").stdout == ""
+    for spelled in ("HEAD~1..HEAD", "HEAD~1..", "default@HEAD~1..default"):
+        assert shop.ok("diff", spelled, "--name-only").stdout == shop.ok("diff", "HEAD~1", "--name-only").stdout
+    assert shop.ok("diff", "..other").lines == shop.ok("diff", "HEAD", "other").lines
     assert len(shop.ok("diff", "HEAD~1", "other@HEAD~1").lines) == 0
     assert statuses(shop.ok("-d", "other", "diff", "HEAD~1", "--json").json) == {
         "all": "ahead", "o-1": "ahead", "theirs": "added",
@@ -311,6 +314,8 @@ def _refused(shop: Runner, text: str) -> str:
         (("HEAD~9",), 3, "before the first commit"),
         (("",), 5, "names nothing"),
         (("@",), 5, "names no commit"),
+        (("HEAD..nothing",), 3, "nothing"),
+        (("HEAD...HEAD",), 5, "is not a ref"),
         (("default@",), 5, "names no commit"),
         (("./none.roots",), 3, "there is no root file"),
         (("HEAD", "HEAD", "HEAD"), 2, "unexpected argument"),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dbx.cli.complete import complete_source
+from dbx.cli.complete import complete_ref, complete_source
 from dbx.cli.context import Invocation, pass_invocation
 from dbx.cli.frame import define
 from dbx.cli.params import ID, TYPE
@@ -34,7 +34,10 @@ def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> li
     from click.shell_completion import CompletionItem
 
     files = [CompletionItem(incomplete, type="file")] if os.sep in incomplete or "." in incomplete else []
-    return [*complete_source(ctx, param, incomplete), *files]
+    names = {
+        item.value: item for item in complete_ref(ctx, param, incomplete) + complete_source(ctx, param, incomplete)
+    }
+    return [*names.values(), *files]
 
 
 @define()
