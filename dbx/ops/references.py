@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from dbx.model.event import Aggregate
-    from dbx.model.resolve import LookUp, Referrer, Resolved
+    from dbx.model.resolve import LookUp, Referrer, Resolved, Target
     from dbx.model.schema import Schema
     from dbx.ops.session import Session
 
@@ -56,15 +56,27 @@ def list_referrers(session: Session, aggregate_type: str, aggregate_id: str) -> 
     return referrers.find_referrers(domain, Reference(domain.name, aggregate_type, aggregate_id))
 
 
-def make_resolver(session: Session, depth: int | None) -> Callable[[Aggregate], Tree]:
-    """What follows the references of aggregates, `depth` times: the setting's by default, never above its maximum."""
+def make_resolver(
+    session: Session, depth: int | None, cover: Callable[[Aggregate], Aggregate]
+) -> Callable[[Aggregate], Tree]:
+    """What follows the references of aggregates, `depth` times: the setting's by default, never above its maximum.
+
+    `cover` takes out of each aggregate what may not be seen.
+    """
     domain = session.domain
     most = int(config.get(session.repository, domain, "reference_max_depth"))
     if depth is None:
         depth = int(config.get(session.repository, domain, "reference_default_depth"))
     depth = min(depth, most)
-    look_up: LookUp = referrers.look_up_of(domain)
+    find: LookUp = referrers.look_up_of(domain)
     known: dict[str, Schema | None] = {}
+
+    def look_up(reference: Reference) -> Target:
+        target = find(reference)
+        if target.status != "ok":
+            return target
+        covered = cover(target.extra)
+        return target._replace(state=covered.state, extra=covered)
 
     def follow(aggregate: Aggregate) -> Tree:
         holder = Reference(domain.name, aggregate.aggregate_type, aggregate.aggregate_id)

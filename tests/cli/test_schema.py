@@ -475,3 +475,25 @@ def test_what_is_no_json_schema_is_refused(shop: Runner, text: str) -> None:
     assert shop("schema", "import", "order", "-", stdin=text).status == 5
     assert not file_of(shop).exists()
     assert shop("schema", "import", "order", "/no/such/file").status == 1
+
+
+def test_what_is_hidden_is_not_shown_with_state(orders: Runner) -> None:
+    add(orders, "total=1", "margin=9")
+    orders.ok("schema", "hide", "order", "margin")
+    assert orders.ok("aggregate", "get", "order", "o-1", "--json").json["state"] == {"total": "1"}
+    assert orders.ok("aggregate", "list", "--json").json[0]["state"] == {"total": "1"}
+    assert orders.ok("aggregate", "select", "order", "o-1", "margin", "--json").json["selection"] == {"margin": None}
+    whole = {"total": "1", "margin": "9"}
+    assert orders.ok("aggregate", "get", "order", "o-1", "--include-hidden", "--json").json["state"] == whole
+    tree = orders.ok("aggregate", "get", "order", "o-1", "--resolve").json["resolved"]
+    assert tree["aggregate"]["state"] == {"total": "1"}
+    orders.ok("aggregate", "create", "free", "f-1", "--event", "x")
+    orders.ok("schema", "hide", "order")
+    listed = orders.ok("aggregate", "list", "--json", "--take", "1").json
+    assert [one["aggregate_type"] for one in listed] == ["free"]
+    assert orders.ok("aggregate", "list", "order", "--json").json == []
+    assert len(orders.ok("aggregate", "list", "--include-hidden", "--json").json) == 2
+    orders.ok("schema", "publish")
+    file_of(orders).write_text("events: [")
+    assert orders.ok("aggregate", "get", "order", "o-1", "--json").json["state"] == {"total": "1"}
+    orders.ok("aggregate", "verify", "order", "o-1")

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from dbx.model.event import Aggregate
     from dbx.ops.session import Session
+    from dbx.ops.veil import Veil
 
 
 @define()
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 @query_options
 @archived_options
 @listing_options
+@click.option("--include-hidden", is_flag=True, help="Also what the schema hides.")
 @resolve_options
 @pass_invocation
 def command(
@@ -55,6 +57,7 @@ def command(
     take: int | None,
     cursor: str | None,
     jsonl: bool,
+    include_hidden: bool,
     resolve: bool,
     resolve_depth: int | None,
 ) -> None:
@@ -73,14 +76,17 @@ def command(
         _list_staged(invocation, aggregate_type, take, jsonl=jsonl)
         return
     from dbx.ops.listing import Wanted, list_aggregates, page_size
+    from dbx.ops.veil import Veil
 
     with session(invocation) as opened:
         size = page_size(opened, take)
-        more = None if size is None else size + 1  # one is looked at to know whether there is more
+        veil = Veil(opened, lifted=include_hidden)
+        # One is looked at to know whether there is more; how many are hidden nobody knows before.
+        more = None if size is None or veil.hides_types else size + 1
         listed = list_aggregates(opened, Wanted(aggregate_type, archived, expression, sort, cursor, more, at))
-        found = Listing(listed.found, size)
+        found = Listing(veil.pass_visible(iter(listed.found)), size)
         if invocation.json or jsonl:
-            shape = _resolver(opened, resolve_depth) if resolve else aggregate_value
+            shape = _resolver(opened, resolve_depth, veil) if resolve else aggregate_value
             emit_stream(invocation, map(shape, found), lambda _: "", jsonl=jsonl)
         else:
             with_archived = listed.archived is not False
@@ -90,10 +96,10 @@ def command(
         say_next(invocation, found, listed.cursor_of)
 
 
-def _resolver(opened: Session, depth: int | None) -> Callable[[Aggregate], dict[str, Any]]:
+def _resolver(opened: Session, depth: int | None, veil: Veil) -> Callable[[Aggregate], dict[str, Any]]:
     from dbx.ops.references import make_resolver
 
-    follow = make_resolver(opened, depth)
+    follow = make_resolver(opened, depth, veil.cover)
     return lambda aggregate: tree_value(follow(aggregate))
 
 
