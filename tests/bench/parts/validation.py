@@ -10,9 +10,10 @@ import json
 import random
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.bench.figures import Figure, median, slower
+from tests.bench.figures import Figure, faster, median, slower
 from tests.bench.harness import in_turn
 
 if TYPE_CHECKING:
@@ -39,12 +40,35 @@ _DOCUMENT: dict[str, Any] = {
 
 
 def measure(bench: Bench) -> Iterator[Figure]:
-    """A batch, and the first event of a process."""
+    """A batch, the first event of a process, and a whole import."""
     count, rounds = (2_000, 3) if bench.quick else (20_000, 11)
     took = bench.worker(__name__, str(count), str(rounds))
     parse, check = ([seconds / count for seconds in took[name]] for name in ("parse", "check"))
     yield slower("check an event, ten columns", check, parse, beside="parse its line", most=1.5)
     yield Figure("compile the checks of an event", median(took["compile"]), "s")
+    yield from _imports(bench)
+
+
+def _imports(bench: Bench) -> Iterator[Figure]:
+    """The same events staged by the command, with and without the schema."""
+    count, rounds = (5_000, 2) if bench.quick else (100_000, 5)
+    path = Path(bench.path("people.jsonl"))
+    path.write_text("".join(f"{line}\n" for line in _lines(count)))
+    made = 0
+
+    def stage(*, with_schema: bool) -> float:
+        nonlocal made
+        made += 1
+        where = bench.fresh_repository(f"validation-{made}")
+        if with_schema:
+            schemas = Path(where, ".dbx", "domains", "default", "schemas")
+            schemas.mkdir(exist_ok=True)
+            # JSON is YAML.
+            (schemas / "person.yaml").write_text(json.dumps(_DOCUMENT))
+        return bench.dbx("aggregate", "apply", "--stage", "--from", str(path), cwd=where).seconds
+
+    took = in_turn(rounds, {"with": lambda: stage(with_schema=True), "without": lambda: stage(with_schema=False)})
+    yield faster("stage with the schema", took["with"], took["without"], beside="without", least=0.6)
 
 
 def _lines(count: int) -> list[str]:
