@@ -35,6 +35,7 @@ _FIRST = 64
 _CHUNK = 1024
 _ENOUGH = 512
 _PER_READ = 32 * _CHUNK
+_HELD_BYTES = 8 * 1024 * 1024
 # SQLite takes so many values and so deep a condition; what goes beyond, the filter decides.
 _MOST_VALUES = 500
 _MOST_PARTS = 16
@@ -141,10 +142,10 @@ def _narrow(where: Where, part: Tree, name: Callable[[str], str]) -> Where:
 
 def _by_key(domain: Domain, scan: Scan, columns: tuple[str, ...], *, descending: bool) -> Iterator[Aggregate]:
     """By columns that an index has, page by page, each beginning behind the last row of the one before."""
-    after, left, where = scan.after, scan.take, where_of(scan, columns)
+    pages = _Pages(scan, columns, descending=descending)
+    after, left = scan.after, scan.take
     while left is None or left > 0:
-        page = partial(_page, scan.filter, where, columns, descending=descending, after=after, wanted=left)
-        rows, after = domain.read(page)
+        rows, after = domain.read(partial(pages.read, after=after, wanted=left))
         for row in rows:
             yield aggregate_of(row)
         if after is None:
@@ -153,35 +154,57 @@ def _by_key(domain: Domain, scan: Scan, columns: tuple[str, ...], *, descending:
             left -= len(rows)
 
 
-def _page(
-    chosen: Filter[Aggregate] | None,
-    where: Where,
-    columns: tuple[str, ...],
-    working: WorkingSet,
-    _: LogReader,
-    *,
-    descending: bool,
-    after: tuple[str, ...] | None,
-    wanted: int | None,
-) -> tuple[list[Row], tuple[str, ...] | None]:
-    """(rows, the place behind which to go on, None at the end)."""
-    index = working.index
-    order = ", ".join(f"{column} DESC" if descending else column for column in columns)
-    beyond = f"({', '.join(columns)}) {'<' if descending else '>'} ({', '.join('?' * len(columns))})"
-    size = _FIRST if chosen is not None else _ENOUGH if wanted is None else min(wanted, _ENOUGH)
-    numbers: list[int] = []
-    matches = None if chosen is None else _matcher(chosen, 1 + len(columns))
-    read = ("n", *columns, *(() if chosen is None else _needs(chosen)))
-    scanned = 0
-    while True:
-        bounded = where if after is None else where.and_(beyond, *after)
-        found = read_columns(index, read, bounded, order, size)
-        numbers += [row[0] for row in found] if matches is None else [row[0] for row in found if matches(row)]
-        scanned += len(found)
-        after = tuple(found[-1][1 : 1 + len(columns)]) if len(found) == size else None
-        if after is None or matches is None or len(numbers) >= min(_ENOUGH, wanted or _ENOUGH) or scanned >= _PER_READ:
-            return read_rows(index, numbers if wanted is None else numbers[:wanted]), after
-        size = min(size * 4, _CHUNK)
+class _Pace:
+    """How many rows to read at once: more and more, as long as they are small."""
+
+    def __init__(self, most: int) -> None:
+        self.rows = _FIRST
+        self._most = most
+
+    def learn(self, count: int, size_bytes: int) -> None:
+        """So many rows had so many bytes."""
+        fits = max(1, _HELD_BYTES * count // size_bytes) if size_bytes else self._most
+        self.rows = min(self.rows * 4, fits, self._most)
+
+
+class _Pages:
+    """Reads the pages of a scan. What it holds at a time is bounded, however large the states are."""
+
+    def __init__(self, scan: Scan, columns: tuple[str, ...], *, descending: bool) -> None:
+        self._where = where_of(scan, columns)
+        self._keys = slice(1, 1 + len(columns))
+        self._order = ", ".join(f"{column} DESC" if descending else column for column in columns)
+        self._beyond = f"({', '.join(columns)}) {'<' if descending else '>'} ({', '.join('?' * len(columns))})"
+        needs = [] if scan.filter is None else _needs(scan.filter)
+        self._read = ("n", *columns, *needs)
+        self._reads_state = "state" in needs  # then it is the last column
+        self._matches = None if scan.filter is None else _matcher(scan.filter, 1 + len(columns))
+        self._scanning = _Pace(_CHUNK)
+        self._showing = _Pace(_ENOUGH)
+
+    def read(
+        self, working: WorkingSet, _: LogReader, *, after: tuple[str, ...] | None, wanted: int | None
+    ) -> tuple[list[Row], tuple[str, ...] | None]:
+        """(rows, the place behind which to go on, None at the end)."""
+        most = self._showing.rows if wanted is None else min(wanted, self._showing.rows)
+        taken: list[Sequence[Any]] = []
+        scanned = 0
+        while True:
+            size = most if self._matches is None else self._scanning.rows
+            where = self._where if after is None else self._where.and_(self._beyond, *after)
+            found = read_columns(working.index, self._read, where, self._order, size)
+            taken += found if self._matches is None else filter(self._matches, found)
+            scanned += len(found)
+            after = tuple(found[-1][self._keys]) if len(found) == size else None
+            self._scanning.learn(len(found), sum(len(row[-1]) for row in found) if self._reads_state else 0)
+            if after is None or len(taken) >= most or scanned >= _PER_READ:
+                break
+        if len(taken) > most:
+            taken = taken[:most]
+            after = tuple(taken[-1][self._keys])
+        rows = read_rows(working.index, [row[0] for row in taken])
+        self._showing.learn(len(rows), sum(len(row.state) + len(row.extensions) for row in rows))
+        return rows, after
 
 
 def _by_number(domain: Domain, scan: Scan) -> Iterator[Aggregate]:
@@ -196,9 +219,13 @@ def _by_number(domain: Domain, scan: Scan) -> Iterator[Aggregate]:
         where = where.and_(f"(created_at, type, id) {'<' if ties else '>'} (?, ?, ?)", *scan.after)
     limit = -1 if scan.take is None or scan.filter is not None else min(scan.take, _MOST_TAKEN)
     numbers = domain.read(lambda working, _: read_numbers(working.index, where, order, limit))
-    for at in range(0, len(numbers), _ENOUGH):
-        part = numbers[at : at + _ENOUGH]
-        for row in domain.read(lambda working, _, part=part: read_rows(working.index, part)):  # type: ignore[misc]
+    at, pace = 0, _Pace(_ENOUGH)
+    while at < len(numbers):
+        part = numbers[at : at + pace.rows]
+        at += len(part)
+        rows = domain.read(lambda working, _, part=part: read_rows(working.index, part))  # type: ignore[misc]
+        pace.learn(len(rows), sum(len(row.state) + len(row.extensions) for row in rows))
+        for row in rows:
             aggregate = aggregate_of(row)
             if scan.filter is None or scan.filter.matches(aggregate):
                 yield aggregate

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -166,3 +167,27 @@ def test_a_damaged_row_is_not_shown_but_made_anew(tmp_path: Path, column: str) -
     except Corrupt:
         pytest.fail("the index can be made anew from the log")
     assert [each.state for each in found] == [{"n": 1}]
+
+
+def test_large_states_are_not_held_together(tmp_path: Path) -> None:
+    opened = open_repository(tmp_path).domain()
+    count, large = 240, "x" * 200_000
+    for at in range(0, count, 40):
+        items = [
+            {"aggregate_type": "order", "aggregate_id": f"o-{n}", "event_type": "e", "payload": {"n": n, "text": large}}
+            for n in range(at, at + 40)
+        ]
+        Appender(opened).append(Append(items, issued_by=None))
+    opened.reset()
+    scans = [Scan(filter=parse_aggregate_filter(text)) for text in ("n < 0", "n >= 0", "version = 1")]
+    scans += [Scan(sort=parse_sort(sort, AGGREGATE_FIELDS)) for sort in ("updated_at", "version")]
+    assert sum(1 for _ in iterate(opened, scans[1])) == count
+    tracemalloc.start()
+    try:
+        for wanted in scans:
+            tracemalloc.reset_peak()
+            for _ in iterate(opened, wanted):
+                pass
+            assert tracemalloc.get_traced_memory()[1] < 32e6, wanted  # of 48 MB
+    finally:
+        tracemalloc.stop()
