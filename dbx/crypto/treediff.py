@@ -1,8 +1,8 @@
 """Which keys two index trees hold differently, by descending only where their hashes differ.
 
-The hash of a subtree depends on nothing but the leaves below it (indextree), so the two trees need not be kept the same
-way: one may lie in pages, the other in a sorted list. What is equal is never read, so the work grows with the number of
-differences and the depth of the trees.
+The hash of a subtree depends on nothing but the leaves below it, and each leaf binds its key (indextree): so the two
+trees need not be kept the same way. One may lie in pages, the other in a sorted list. What is equal is never read, so
+the work grows with the number of differences and the depth of the trees.
 """
 
 from __future__ import annotations

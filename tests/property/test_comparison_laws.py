@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dbx.crypto import merkle
-from dbx.crypto.indextree import EMPTY, IndexTree, root_of
+from dbx.crypto.indextree import EMPTY, IndexTree, leaf_hash, root_of
 from dbx.crypto.prefix import MissingLeaves, PartialTree, common_size, perfect_subtrees, start_of_run
 from dbx.crypto.treediff import Change, differing, list_view, tree_view
 
@@ -20,8 +20,10 @@ keys = st.builds(
     st.sampled_from([b"", b"\x00", b"\x01\x02", b"\xff" * 5, b"\x01\x02\x03\x04"]),
     st.binary(max_size=3),
 )
-leaves = st.integers(0, 3).map(lambda n: sha256(bytes((n,))).digest())
-trees = st.dictionaries(keys, leaves, max_size=80)
+# A leaf binds its key: what the comparison relies on, and what format.md says of it.
+trees = st.dictionaries(keys, st.integers(1, 3), max_size=80).map(
+    lambda versions: {key: leaf_hash(key, version, sha256(key).digest()) for key, version in versions.items()}
+)
 
 
 class Memory:
