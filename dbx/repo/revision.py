@@ -198,7 +198,10 @@ def _find_name(domain: Domain, working: WorkingSet, base: str, text: str) -> int
         return _in_log(working, *tag, f"{TAGS}/{name}")
     if name == base and _is_id(base):
         return _find_digits(domain, working, base)
-    raise NotFound(f"{quote(text)} names no commit of domain '{domain.name}'", hint="see 'dbx tag' and 'dbx log'")
+    hint = "see 'dbx tag' and 'dbx log'"
+    if all(c in "0123456789abcdef" for c in base):
+        hint = f"of a commit id write at least {MIN_DIGITS} digits"
+    raise NotFound(f"{quote(text)} names no commit of domain '{domain.name}'", hint=hint)
 
 
 def _find_digits(domain: Domain, working: WorkingSet, digits: str) -> int:

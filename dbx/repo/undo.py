@@ -14,42 +14,43 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from dbx.errors import Conflict, Corrupt, DbxError, Failure
+from dbx.errors import Conflict, DbxError, Failure
 from dbx.formats.bundle import Point
 from dbx.formats.reflog import ReflogEntry
 from dbx.formats.refs import encode_ref, encode_tag
 from dbx.model.time import format_time
 from dbx.repo import tags
 from dbx.repo.fork import cut_segment
+from dbx.repo.kept import check_files, end_of
 from dbx.repo.log import MAIN, journals, read_manifest, read_ref
 from dbx.repo.replay import StaleIndex
 from dbx.repo.revision import MAX_TAG_BYTES, REMOTES, TAGS, parse_tag
 from dbx.repo.rewind import advances_since, rewind
 from dbx.repo.seal import move_ref, seal
 from dbx.repo.shared import Shared
+from dbx.repo.snapshotfile import snapshots_of
 from dbx.repo.staging import find_batch, staging_locked
 from dbx.repo.undone import COMMITS, REDO, UNDO
 from dbx.repo.working import get_drawn
 from dbx.repo.writer import writing
 from dbx.store.heldindex import HeldIndex
 from dbx.store.reflog import LOGS, Reflog
-from dbx.store.segments import segment_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from dbx.formats.envelope import Actor
     from dbx.formats.manifest import ManifestEntry
     from dbx.formats.refs import Ref
     from dbx.repo.domain import Domain
+    from dbx.repo.rewind import Advance, Name
     from dbx.repo.working import WorkingSet
 
     FindShared = Callable[[], Shared]
 
-_BUFFER = 1 << 20
+_MANY = 1000
 
 
 def _nothing() -> Shared:
@@ -209,7 +210,7 @@ def _plan_redo(domain: Domain, entry: ReflogEntry) -> Step:
         )
     working = domain.sync()
     first = working.head.seq + 1
-    events = _last_position(domain, kept) - working.head.position
+    events = end_of(domain.directory, kept) - working.head.position
     return Step("redo", MAIN, entry.reason, entry.new, entry.old, kept.seq, first, kept.seq, events)
 
 
@@ -263,7 +264,7 @@ def _undo_branch(domain: Domain, step: Step, actor: Actor) -> None:
     if step.kind == "redo":
         kept = read_ref(directory, f"{COMMITS}/{step.new}")
         assert kept is not None  # noqa: S101 - it was planned with it
-        _check_files(domain, kept)
+        check_files(domain.directory, kept)
         # Forwards: a line that knows a later commit than the log would look like damage.
         directory.write(MAIN, encode_ref(kept))
         with suppress(OSError):  # evidence
@@ -277,7 +278,8 @@ def _undo_branch(domain: Domain, step: Step, actor: Actor) -> None:
     directory.make(COMMITS)
     directory.write(f"{COMMITS}/{ref.commit}", encode_ref(ref))
     entries = _prefix(domain, ref, step.seq)
-    held = _rewound(domain, step)
+    added = advances_since(domain, domain.sync().head.position - step.events)
+    held = _rewound(domain, step, added)
     try:
         domain.reflog.append([_line(domain, step, actor, f"{UNDO}{_counted(step)}")], durable=True)
         if entries:
@@ -285,6 +287,7 @@ def _undo_branch(domain: Domain, step: Step, actor: Actor) -> None:
         else:
             directory.remove(MAIN)
         _follow(domain, held)
+        _drop_snapshots(domain, added)
     finally:
         if held is not None:
             held.close()
@@ -311,7 +314,7 @@ def _counted(step: Step) -> str:
     return f"{commits} with {'1 event' if step.events == 1 else f'{step.events} events'}"
 
 
-def _rewound(domain: Domain, step: Step) -> HeldIndex | None:
+def _rewound(domain: Domain, step: Step, added: Mapping[Name, Advance]) -> HeldIndex | None:
     """The index as it was at the commit that stays, which nobody sees yet; None where making it anew is less work."""
     working = domain.sync()
     end = working.head.position - step.events
@@ -319,7 +322,6 @@ def _rewound(domain: Domain, step: Step) -> HeldIndex | None:
         return None
     held = None
     try:
-        added = advances_since(domain, end)
         held = HeldIndex(working.index.path, working.indexed)
         rewind(domain, held, Point(step.seq, step.new, end), added)
     except (DbxError, OSError):  # the index is derived: it can be made anew
@@ -345,39 +347,20 @@ def _follow(domain: Domain, held: HeldIndex | None) -> None:
                 working.index.set_meta(f"ids.{kind}", f"{pair[0]}|{pair[1]}")
 
 
-def _last_position(domain: Domain, ref: Ref) -> int:
-    """How many events there are up to and with the commit of a ref that is not the branch."""
-    from dbx.repo.log import decode_entry
-    from dbx.store.segments import Commits, FrameReader
-
-    entry = read_manifest(domain.directory, ref.manifest)[-1]
-    name = segment_name(entry.sha256)
-    fd = domain.directory.open_read(name)
-    try:
-        reader = FrameReader(fd, name)
-        last = b""
-        for item in reader.items(reader.header()[1]):
-            if isinstance(item, Commits):
-                last = item.lines[-1]
-        commit = decode_entry(last).commit
-        return commit.position + commit.count
-    finally:
-        os.close(fd)
-
-
-def _check_files(domain: Domain, ref: Ref) -> None:
-    """The segments that would come back are whole. Raises Corrupt."""
-    for entry in read_manifest(domain.directory, ref.manifest):
-        name = segment_name(entry.sha256)
-        try:
-            fd = domain.directory.open_read(name)
-        except FileNotFoundError:
-            raise Corrupt(f"'{name}' is missing", details={"file": name}) from None
-        digest = sha256()
-        try:
-            while data := os.read(fd, _BUFFER):
-                digest.update(data)
-        finally:
-            os.close(fd)
-        if digest.hexdigest() != entry.sha256:
-            raise Corrupt(f"'{name}' does not have the hash that is its name", details={"file": name})
+def _drop_snapshots(domain: Domain, added: Mapping[Name, Advance]) -> None:
+    """Drop snapshots of versions that are gone. What a crash leaves is passed over by reads: it has another leaf."""
+    with suppress(DbxError, OSError):
+        snapshots = snapshots_of(domain).find()
+        if snapshots is None:
+            return
+        # One question for each aggregate, or one for all.
+        asked = [(None, None)] if len(added) > _MANY else list(added)
+        found = [outline for name in asked for outline in snapshots.outlines(*name)]
+        gone = [
+            number
+            for number, kind, name, version, *_ in found
+            if (kind, name) in added and version >= added[kind, name].first
+        ]
+        if gone:
+            with snapshots.write():
+                snapshots.delete(gone)

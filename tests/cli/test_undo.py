@@ -301,6 +301,22 @@ def test_it_asks(shop: Runner, in_terminal: Callable[..., tuple[int, str]]) -> N
     assert shop("undo", "more").status == 2
 
 
+def test_snapshots_of_what_is_gone_go_with_it(shop: Runner) -> None:
+    apply(shop, 0)
+    shop.ok("snapshots", "create", "order", "o-1")
+    apply(shop, 1)
+    apply(shop, 2, "other")
+    shop.ok("snapshots", "create", "order", "other")
+    shop.ok("undo", "--yes")
+    apply(shop, 3)
+    shop.ok("snapshots", "create", "order", "o-1")
+    shop.ok("undo", "--yes")
+    kept = [(each["aggregate_id"], each["version"]) for each in shop.ok("snapshots", "list", "--json").json]
+    assert kept == [("o-1", 1)]
+    shop.ok("snapshots", "verify")
+    sound(shop)
+
+
 def test_real_loss_is_still_told(shop: Runner) -> None:
     for n in range(3):
         apply(shop, n)

@@ -15,6 +15,7 @@ import pytest
 from tests.crash import diskmodel, strace, world
 from tests.crash.conftest import Templates
 from tests.crash.scenarios import Scenario, _few
+from tests.crash.test_errors import ERRORS, FITTING, assert_plain, disk_calls
 from tests.crash.test_kill import assert_sound
 from tests.crash.test_power_cut import chosen_moments
 
@@ -130,3 +131,39 @@ def test_power_cut_at_any_moment(templates: Templates, scenario: Scenario, scrat
             raise
         finally:
             shutil.rmtree(trial)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
+def test_each_call_fails_once(templates: Templates, scenario: Scenario) -> None:
+    template = templates.get(scenario)
+    before = observe(template.path)
+    with templates.copy(template.path) as trial:
+        assert strace.run(scenario.argv, trial).status == 0
+        after = observe(trial)
+    for number, call in enumerate(disk_calls(template, random.Random(scenario.name))):
+        errors = FITTING.get(call.name, ERRORS)
+        error = errors[number % len(errors)]
+        with templates.copy(template.path) as trial:
+            outcome = strace.run_failing(scenario.argv, trial, call.name, error, str(call.number))
+            try:
+                assert_plain_with_note(outcome)
+                if number % 2:
+                    assert_sound(trial)
+                found = observe(trial)
+                assert found in (before, after)
+                if outcome.status == 0:
+                    assert found == after
+                world.assert_unlocked(trial)
+                if found == before:
+                    assert strace.run(scenario.argv, trial).status == 0
+                    assert observe(trial) == after
+                assert_sound(trial)
+            except BaseException as failure:
+                failure.add_note(f"{call} failed with {error}: {outcome}")
+                raise
+
+
+def assert_plain_with_note(outcome: strace.Outcome) -> None:
+    """As assert_plain; what is kept may have been told."""
+    lines = [line for line in outcome.stderr.splitlines(keepends=True) if "they are kept as" not in line]
+    assert_plain(strace.Outcome(outcome.status, outcome.stdout, "".join(lines)))
