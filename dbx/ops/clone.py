@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dbx.errors import Conflict, DbxError, NotFound
 from dbx.formats.bundle import START
-from dbx.ops.fetch import check_promise
+from dbx.ops.fetch import bring_schemas, check_promise
 from dbx.ops.link import Link, blaming, connected
 from dbx.repo.cloning import QUARANTINE_NAME, drop_clone, find_empty, find_finished, prepare_clone, show_clone
 from dbx.repo.histories import Wanted, take
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from dbx.formats.bundle import Point
     from dbx.ops.link import Access
     from dbx.ops.session import Session
-    from dbx.remotes.base import Transport
     from dbx.repo.domain import Domain
     from dbx.repo.quarantine import Arrived
 
@@ -63,7 +62,7 @@ def clone(
         there = transport.describe()
         name = name or there.name
         if aggregate_type is not None:
-            done = _copy_some(session, name, remote, transport, access, aggregate_type, aggregate_id)
+            done = _copy_some(session, name, Link(remote, transport, there, None), access, aggregate_type, aggregate_id)
         else:
             done = _copy_all(session, name, Link(remote, transport, there, None), access)
     if access.token is not None:
@@ -131,13 +130,12 @@ def _take(
 def _copy_some(
     session: Session,
     name: str,
-    remote: RemoteSetting,
-    transport: Transport,
+    link: Link,
     access: Access,
     aggregate_type: str,
     aggregate_id: str | None,
 ) -> Cloned:
-    repository = session.repository
+    repository, remote, transport = session.repository, link.remote, link.transport
     if name in repository.domain_names():
         raise Conflict(f"domain '{name}' exists already", hint="a partial copy is a domain of its own: give it a name")
     found = transport.roots(aggregate_type, aggregate_id)
@@ -150,6 +148,7 @@ def _copy_some(
     try:
         domain.staging_lock.acquire(repository.wait_s)
         terms = Terms(session.actor, f"clone: aggregates from {remote.url}"[:200], progress=access.progress)
+        schemas = bring_schemas(session, domain, remote.name, transport, link.description).schemas
         with transport.histories([Wanted(root[0], root[1], 0) for root in found]) as lines:
             done = take(domain, lines, terms, message=f"clone of {aggregate_type} from {remote.url}"[:500])
         head = describe(domain).head
@@ -161,4 +160,4 @@ def _copy_some(
     finally:
         domain.close()
     opened = repository.domain(name)
-    return Cloned(name, opened.directory.path, opened.id, remote.url, head, 1, done.events, 0, 0, True, False)
+    return Cloned(name, opened.directory.path, opened.id, remote.url, head, 1, done.events, schemas, 0, True, False)

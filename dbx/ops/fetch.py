@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from dbx.formats.bundle import Point
     from dbx.ops.link import Access, Link
     from dbx.ops.session import Session
+    from dbx.remotes.base import Transport
     from dbx.repo.domain import Domain
+    from dbx.repo.offer import Description
     from dbx.repo.quarantine import Arrived
 
 
@@ -90,6 +92,7 @@ def pull_aggregates(
             return PulledAggregates(
                 remote.name, remote.url, domain.name, len(found.theirs), found.events, None, len(found.ours), dry_run
             )
+        bring_schemas(session, domain, remote.name, link.transport, link.description)
         terms = Terms(session.actor, f"pull: aggregates from {remote.name}", progress=access.progress)
         with link.transport.histories(found.theirs) as lines:
             done = take(domain, lines, terms, message=f"pull of {aggregate_type} from {remote.name}")
@@ -107,15 +110,21 @@ def pull_schemas(session: Session, name: str | None, access: Access) -> Fetched:
         before = offers.describe(domain).head
         if description.schemas in (None, published.find_head(domain.directory)):
             return _result(link, domain, Received(before, before, 0, 0, 0), 0, up_to_date=True)
-        with quarantined(domain.directory) as directory:
-            arrived = link.transport.fetch(directory, description.head, published.find_head(domain.directory))
-            only = arrived.header._replace(base=START, head=START, manifest=None)
-            done = receive(
-                domain,
-                arrived._replace(header=only, entries=()),
-                Terms(session.actor, f"pull: schemas of {remote.name}"),
-            )
+        done = bring_schemas(session, domain, remote.name, link.transport, description)
         return _result(link, domain, done, 0, up_to_date=not done.schemas)
+
+
+def bring_schemas(session: Session, domain: Domain, name: str, transport: Transport, there: Description) -> Received:
+    """Take over the published schemas of the other side. Raises Conflict where the two have diverged."""
+    mine = published.find_head(domain.directory)
+    if there.schemas in (None, mine):
+        before = offers.describe(domain).head
+        return Received(before, before, 0, 0, 0)
+    with quarantined(domain.directory) as directory:
+        arrived = transport.fetch(directory, there.head, mine)
+        only = arrived.header._replace(base=START, head=START, manifest=None)
+        terms = Terms(session.actor, f"pull: schemas of {name}")
+        return receive(domain, arrived._replace(header=only, entries=()), terms)
 
 
 def _bring(session: Session, name: str | None, access: Access, *, move: bool) -> Fetched:

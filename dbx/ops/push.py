@@ -14,6 +14,7 @@ from dbx.repo.histories import give, parted
 from dbx.repo.quarantine import quarantined
 from dbx.repo.receive import Terms, track_known, tracking_ref
 from dbx.repo.remoteconfig import get_remote
+from dbx.repo.schemachain import is_newer
 from dbx.repo.seen import remember
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def push(session: Session, name: str | None, access: Access, *, dry_run: bool = 
         if relation.kind == "diverged":
             raise _diverged(session, domain, link, mine, relation.common, access)
         with offers.offering(domain, theirs.head, mine.head.seq, schemas=theirs.schemas) as offer:
-            has_news = offer.commits > 0 or offer.header.schemas not in (None, theirs.schemas)
+            has_news = offer.commits > 0 or is_newer(domain.directory, theirs.schemas)
             if has_news and not dry_run:
                 link.transport.send(offer)
             done = Pushed(
@@ -79,7 +80,7 @@ def push(session: Session, name: str | None, access: Access, *, dry_run: bool = 
                 offer.commits,
                 offer.events,
                 offer.size if has_news else 0,
-                sum(name.startswith("schemas/versions") for name in offer.schemas),
+                sum(name.startswith("schemas/versions") for name in offer.schemas) if has_news else 0,
                 dry_run,
                 not has_news,
             )
@@ -96,7 +97,7 @@ def push_schemas(session: Session, name: str | None, access: Access, *, dry_run:
         mine, theirs = offers.describe(domain), link.description
         at = mine.head
         with offers.offering(domain, at, at.seq, schemas=theirs.schemas) as offer:
-            has_news = mine.schemas not in (None, theirs.schemas)
+            has_news = is_newer(domain.directory, theirs.schemas)
             offer.only_schemas()
             if has_news and not dry_run:
                 link.transport.send(offer)
@@ -109,7 +110,7 @@ def push_schemas(session: Session, name: str | None, access: Access, *, dry_run:
                 0,
                 0,
                 offer.size if has_news else 0,
-                sum(name.startswith("schemas/versions") for name in offer.schemas),
+                sum(name.startswith("schemas/versions") for name in offer.schemas) if has_news else 0,
                 dry_run,
                 not has_news,
             )
@@ -133,6 +134,11 @@ def push_aggregates(
             raise parted(found.parted)
         events = 0
         if found.ours and not dry_run:
+            if is_newer(domain.directory, link.description.schemas):
+                mine = offers.describe(domain).head
+                with offers.offering(domain, mine, mine.seq, schemas=link.description.schemas) as offer:
+                    offer.only_schemas()
+                    link.transport.send(offer)
             events = link.transport.send_histories(give(domain, found.ours))
         return PushedAggregates(
             remote.name, remote.url, domain.name, len(found.ours), events, len(found.theirs), dry_run

@@ -63,7 +63,8 @@ class PathTransport:
     def send(self, offer: Offer) -> None:
         """Let the other repository take a bundle in."""
         with quarantined(self._domain.directory) as directory:
-            receive(self._domain, bring(directory, offer), Terms(self._means.actor, f"push: from {self._means.name}"))
+            terms = Terms(self._means.actor, f"push: from {self._means.name}", validate=True)
+            receive(self._domain, bring(directory, offer), terms)
 
     def roots(self, aggregate_type: str | None, aggregate_id: str | None) -> list[Root]:
         """Aggregates with versions and roots."""
@@ -80,7 +81,7 @@ class PathTransport:
 
     def send_histories(self, lines: Iterable[bytes]) -> int:
         """Let the other repository commit events."""
-        terms = Terms(self._means.actor, f"push: aggregates from {self._means.name}")
+        terms = Terms(self._means.actor, f"push: aggregates from {self._means.name}", validate=True)
         return take(self._domain, split(lines), terms).events
 
     def close(self) -> None:

@@ -251,7 +251,7 @@ def _base(text: str) -> Point:
 def _receive(domain: Domain, request: Request, grant: Grant, stack: ExitStack) -> Answer:
     with quarantined(domain.directory) as directory:
         arrived = unpack(directory, request.read)
-        receive(domain, arrived, Terms(grant.actor, "push: by a remote", judge=grant.judge))
+        receive(domain, arrived, Terms(grant.actor, "push: by a remote", judge=grant.judge, validate=True))
     return _describe(domain, request, grant, stack)
 
 
@@ -271,7 +271,7 @@ def _histories(domain: Domain, request: Request, grant: Grant, stack: ExitStack)
 
 def _events(domain: Domain, request: Request, grant: Grant, stack: ExitStack) -> Answer:
     lines = split(iter(lambda: request.read(_AT_ONCE), b""))
-    done = take(domain, lines, Terms(grant.actor, "push: aggregates by a remote", judge=grant.judge))
+    done = take(domain, lines, Terms(grant.actor, "push: aggregates by a remote", judge=grant.judge, validate=True))
     return _whole(wire.encode_count(done.events))
 
 

@@ -21,7 +21,8 @@ from dbx.formats.envelope import MAX_BODY_BYTES, MAX_ENVELOPE_BYTES
 from dbx.formats.manifest import ManifestEntry
 from dbx.model import names
 from dbx.model.time import format_time
-from dbx.repo import published
+from dbx.repo.enforcement import find_rules
+from dbx.repo.judging import check_events
 from dbx.repo.log import read_manifest, read_ref
 from dbx.repo.query import get_row
 from dbx.repo.receive import note_move, point_of, sealed, settle
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from dbx.repo.domain import Domain
     from dbx.repo.log import LogReader
     from dbx.repo.receive import Terms
+    from dbx.repo.rules import Rules
 
 MAX_LINE_BYTES = MAX_ENVELOPE_BYTES + MAX_BODY_BYTES + 64
 _PAGE = 1000
@@ -167,6 +169,10 @@ def take(domain: Domain, lines: Iterable[bytes], terms: Terms, *, message: str |
     Raises Conflict naming the aggregates whose histories differ, Corrupt with `received` for what does not add up.
     """
     with writing(domain):
+        rules = find_rules(domain) if terms.validate else None
+        if rules is not None:
+            rules.load_sound()
+            rules.prepare()
         working = sealed(domain)
         before = point_of(working.head)
         held = HeldIndex(working.index.path, working.indexed)
@@ -181,7 +187,7 @@ def take(domain: Domain, lines: Iterable[bytes], terms: Terms, *, message: str |
                     seq=before.seq + 1,
                     pool=None,
                 )
-                taking = _Taking(domain, trial, writer, terms)
+                taking = _Taking(domain, trial, writer, terms, rules)
                 try:
                     taking.read(iter(lines))
                 except Corrupt as error:
@@ -208,7 +214,10 @@ def take(domain: Domain, lines: Iterable[bytes], terms: Terms, *, message: str |
 class _Taking:
     """Events on their way into one commit."""
 
-    def __init__(self, domain: Domain, trial: WorkingSet, writer: SegmentWriter, terms: Terms) -> None:
+    def __init__(
+        self, domain: Domain, trial: WorkingSet, writer: SegmentWriter, terms: Terms, rules: Rules | None
+    ) -> None:
+        self._rules = rules
         self._domain = domain
         self._trial = trial
         self._writer = writer
@@ -249,7 +258,7 @@ class _Taking:
             message,
             head.commit.hex() or None,
             head.position,
-            published.find_head(self._domain.directory),
+            None if self._rules is None else self._rules.settle(actor=actor, now=self._now),
             head.seq + 1,
             self._now,
         )
@@ -297,6 +306,8 @@ class _Taking:
         if any(found != expected for found in block.names):
             raise Corrupt(f"an event of another aggregate came among those of '{kind}/{name}'")
         self.vetting.watch(block, 0, len(envelopes))
+        if self._rules is not None:
+            check_events(self._rules, envelopes, bodies)
         position = self._trial.head.position + self.events
         leaves = fold_events(self._trial, envelopes, bodies, position)
         merkle.extend(self._edge, self.events, leaves)

@@ -18,6 +18,7 @@ from dbx.formats.refs import Ref, encode_ref
 from dbx.model.time import format_time
 from dbx.repo import published, schemachain
 from dbx.repo.domainfile import write_domain_file
+from dbx.repo.judging import judge_of
 from dbx.repo.log import read_manifest, read_ref
 from dbx.repo.quarantine import sweep_quarantine
 from dbx.repo.seal import move_ref, seal, write_manifest
@@ -53,7 +54,8 @@ class Terms(NamedTuple):
     """How a bundle is taken in: who sends it, the words for the reflog, and what else is asked of each commit.
 
     With `track`, the name of a remote-tracking ref, that ref is moved; `move` False leaves the branch where it is.
-    `must` is a commit that the history has to hold in the end.
+    `must` is a commit that the history has to hold in the end. With `validate`, events are checked again under the
+    schemas that they were made under, as whoever is pushed to does.
     """
 
     actor: Actor
@@ -62,6 +64,7 @@ class Terms(NamedTuple):
     track: str | None = None
     must: Point | None = None
     judge: Judge | None = None
+    validate: bool = False
     progress: Callable[[int], None] | None = None
 
 
@@ -174,9 +177,8 @@ def vet(domain: Domain, trial: WorkingSet, arrived: Arrived, terms: Terms) -> Ve
         name = schemachain.version_name(version)
         return name in arrived.schemas or domain.directory.exists(name)
 
-    vetting = Vetting(
-        trial, has_schema=has_schema, judge=terms.judge, redacted=domain.file.redacted, progress=terms.progress
-    )
+    judge = judge_of(domain, arrived.schemas, terms.judge) if terms.validate else terms.judge
+    vetting = Vetting(trial, has_schema=has_schema, judge=judge, redacted=domain.file.redacted, progress=terms.progress)
     for entry in arrived.entries:
         vetting.take(arrived.directory, entry)
     vetting.finish()

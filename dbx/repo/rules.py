@@ -68,6 +68,11 @@ class Rules:
         return not self._strict and not self._files and self._head is None
 
     @property
+    def is_strict(self) -> bool:
+        """Whether a type without a schema is refused."""
+        return self._strict
+
+    @property
     def published_id(self) -> str | None:
         """The id of the newest version where it says what the working files say."""
         if self._head is not None and self._head.version.schemas == self.hashes:

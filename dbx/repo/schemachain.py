@@ -31,6 +31,14 @@ def version_name(version: str) -> str:
     return f"{VERSIONS}/{version}.yaml"
 
 
+def is_newer(directory: Directory, other: str | None) -> bool:
+    """Whether our newest version comes behind `other`, which another has; False where we do not know that one."""
+    mine = published.find_head(directory)
+    if mine is None or mine == other:
+        return False
+    return other is None or any(found.id == other for found in published.chain(directory))
+
+
 def export(directory: Directory, have: str | None) -> list[tuple[str, bytes]]:
     """(name, bytes) of what a receiver whose newest version is `have` lacks: objects, then versions, oldest first."""
     lacking: list[str] = []

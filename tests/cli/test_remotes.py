@@ -1,0 +1,249 @@
+"""clone, remote, fetch, pull, push, bundle, merge and serve as their users meet them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Outcome, Runner
+
+
+@pytest.fixture
+def far(run: Runner) -> Path:
+    """A repository with three orders, beside the working directory."""
+    path = run.cwd.parent / "far"
+    run.ok("init", str(path))
+    for n in (1, 2, 3):
+        run.ok("aggregate", "apply", "order", f"o-{n}", "placed", "--field", f"n:={n}", "--create", cwd=path)
+    return path
+
+
+@pytest.fixture
+def near(run: Runner, far: Path) -> Runner:
+    run.ok("clone", str(far))
+    return run
+
+
+def add(run: Runner, where: Path | None, name: str) -> None:
+    run.ok("aggregate", "apply", "order", name, "changed", "--create", "--field", "a=b", cwd=where)
+
+
+def root(run: Runner, where: Path | None = None) -> str:
+    return str(run.ok("root", "--json", cwd=where).json["root"])
+
+
+def refused(outcome: Outcome, status: int) -> str:
+    assert outcome.status == status, outcome
+    return outcome.stderr
+
+
+def test_clone_makes_a_repository_where_there_is_none(run: Runner, far: Path) -> None:
+    done = run.ok("clone", str(far), "--json").json
+    assert done == {
+        "domain": "default",
+        "path": str(run.cwd / ".dbx/domains/default"),
+        "id": run.ok("domain", "show", "--json", cwd=far).json["id"],
+        "url": str(far),
+        "head": {"id": run.ok("log", "--json", cwd=far).json[0]["id"], "seq": 2},
+        "commits": 3,
+        "events": 3,
+        "schemas": 0,
+        "resumed": 0,
+        "partial": False,
+        "switched": False,
+    }
+    assert root(run) == root(run, far)
+    run.ok("fsck")
+    assert [one["name"] for one in run.ok("remote", "list", "--json").json] == ["origin"]
+
+
+def test_clone_into_a_repository_leaves_what_is_checked_out(run: Runner, far: Path) -> None:
+    run.ok("init")
+    run.ok("clone", str(far), "copy")
+    assert run.ok("status", "--json").json["domain"] == "default"
+    assert root(run, far) == run.ok("root", "copy", "--json").json["root"]
+    assert "exists already" in refused(run("clone", str(far), "copy"), 4)
+
+
+def test_a_relative_path_is_kept_absolute(run: Runner, far: Path) -> None:
+    run.ok("clone", "../far")
+    assert run.ok("remote", "show", "--json").json["url"] == str(far)
+
+
+def test_push_and_pull_tell_what_they_did(near: Runner, far: Path) -> None:
+    add(near, None, "o-4")
+    dry = near.ok("push", "--dry-run", "--json").json
+    assert (dry["commits"], dry["dry_run"], dry["up_to_date"]) == (1, True, False)
+    done = near.ok("push", "--json").json
+    assert (done["commits"], done["events"], done["before"]["seq"], done["head"]["seq"]) == (1, 1, 2, 3)
+    assert near.ok("push", "--json").json["up_to_date"] is True
+    add(near, far, "o-5")
+    pulled = near.ok("pull", "--json").json
+    assert (pulled["commits"], pulled["recommitted"], pulled["up_to_date"]) == (1, 0, False)
+    assert near.ok("pull", "--json").json["up_to_date"] is True
+    assert root(near) == root(near, far)
+
+
+def test_behind_and_diverged(near: Runner, far: Path) -> None:
+    add(near, far, "o-1")
+    said = refused(near("push"), 4)
+    assert said == (
+        "dbx: error: cannot push 'default': the remote has 1 commit that we lack\ndbx: hint: run 'dbx pull'\n"
+    )
+    add(near, None, "o-1")
+    before = root(near)
+    for command in ("push", "pull"):
+        error = near(command, "--json").error
+        assert error["type"] == "conflict"
+        assert error["details"]["aggregates"] == [
+            {"aggregate_type": "order", "aggregate_id": "o-1", "version": 2, "local": 2, "remote": 2}
+        ]
+    assert root(near) == before
+    near.ok("fsck")
+    near.ok("fsck", cwd=far)
+
+
+def test_ours_on_top_keeps_every_event_byte_for_byte(near: Runner, far: Path) -> None:
+    near.ok("aggregate", "apply", "--stage", "--create", "order", "o-7", "placed", "--field", "a=b")
+    near.ok("commit", "-m", "mine")
+    mine = near.ok("events", "order", "o-7", "--json").json
+    add(near, far, "o-8")
+    assert near.ok("pull", "--json").json["recommitted"] == 1
+    again = near.ok("events", "order", "o-7", "--json").json
+    moved = ("position", "seq")
+    assert [{k: v for k, v in one.items() if k not in moved} for one in again] == [
+        {k: v for k, v in one.items() if k not in moved} for one in mine
+    ]
+    assert near.ok("log", "--json").json[0]["message"] == "mine"
+    near.ok("fsck")
+    near.ok("push")
+    assert root(near) == root(near, far)
+
+
+def test_a_tagged_commit_is_not_made_anew(near: Runner, far: Path) -> None:
+    add(near, None, "o-7")
+    near.ok("tag", "v1")
+    add(near, far, "o-8")
+    assert "tag 'v1'" in refused(near("pull"), 4)
+
+
+def test_an_older_remote_is_refused_and_the_evidence_kept(near: Runner, far: Path) -> None:
+    old = far.parent / "old"
+    shutil.copytree(far, old)
+    add(near, far, "o-8")
+    near.ok("pull")
+    shutil.rmtree(far)
+    shutil.copytree(old, far)
+    error = near("pull", "--json").error
+    assert error["status"] == 8
+    evidence = json.loads(Path(error["details"]["evidence"]).read_text())
+    assert (evidence["reason"], evidence["remembered"]["seq"], evidence["offered"]["seq"]) == ("older", 3, 2)
+    near.ok("fsck")
+    near.ok("remote", "remove", "origin")
+    near.ok("remote", "add", "origin", str(far))
+    near.ok("push")
+
+
+def test_bundles(near: Runner, far: Path) -> None:
+    add(near, far, "o-9")
+    near.ok("bundle", "create", "all.bundle", cwd=far)
+    near.ok("bundle", "create", "new.bundle", "HEAD~1..", cwd=far)
+    assert near.ok("bundle", "verify", str(far / "all.bundle"), "--json", cwd="/").json["complete"] is True
+    assert near.ok("bundle", "verify", str(far / "new.bundle"), "--json", cwd="/").json["commits"] == 1
+    assert near.ok("bundle", "apply", str(far / "new.bundle"), "--json").json["commits"] == 1
+    assert near.ok("bundle", "apply", str(far / "all.bundle"), "--json").json["up_to_date"] is True
+    assert root(near) == root(near, far)
+    data = (far / "all.bundle").read_bytes()
+    for spoilt in (data[:-2000], data.replace(b'"seq":3', b'"seq":2'), b"x" * 600):
+        (far / "bad.bundle").write_bytes(spoilt)
+        refused(near("bundle", "verify", str(far / "bad.bundle")), 7)
+        refused(near("bundle", "apply", str(far / "bad.bundle")), 7)
+    refused(near("bundle", "verify", "nothing"), 3)
+    refused(near("bundle", "create", "x.bundle", "HEAD..HEAD"), 5)
+    assert not (near.cwd / "x.bundle").exists()
+    near.ok("fsck")
+
+
+def test_merge_takes_what_continues_and_names_what_does_not(near: Runner) -> None:
+    near.ok("checkout", "-c", "draft", "--from", "default")
+    add(near, None, "o-1")
+    add(near, None, "o-9")
+    dry = near.ok("merge", "--from", "draft", "--into", "default", "--dry-run", "--json").json
+    assert (dry["aggregates"], dry["events"], dry["commit"]) == (2, 2, None)
+    done = near.ok("merge", "--from", "draft", "--into", "default", "--json").json
+    assert (done["aggregates"], done["events"], done["same"]) == (2, 2, 2)
+    assert near.ok("root", "draft", "--json").json["root"] == near.ok("root", "default", "--json").json["root"]
+    add(near, None, "o-1")
+    near.ok("-d", "default", "aggregate", "apply", "order", "o-1", "changed", "--field", "c=d")
+    error = near("merge", "--from", "draft", "--into", "default", "--json").error
+    assert error["details"]["aggregates"][0]["version"] == 3
+    refused(near("merge", "--from", "draft"), 2)
+    refused(near("merge", "--from", "typo", "--into", "default"), 3)
+    refused(near("merge", "--from", "draft", "--into", "typo"), 3)
+    near.ok("fsck")
+
+
+def test_checkout_stores_a_remote_on_the_active_domain_too(run: Runner, far: Path) -> None:
+    run.ok("init")
+    done = run.ok("checkout", "default", "--remote", str(far), "--token", "canary-123", "--json")
+    assert done.json["remote_updated"] is True
+    assert "canary-123" not in done.stdout
+    assert run.ok("remote", "show", "--json").json["token"] is True
+    run.ok("pull")
+    assert root(run) == root(run, far)
+    credentials = run.cwd / ".dbx/credentials.yaml"
+    assert credentials.stat().st_mode & 0o777 == 0o600
+    assert "canary-123" in credentials.read_text()
+    run.ok("checkout", "default", "--token", "")
+    assert "canary-123" not in credentials.read_text()
+    run.ok("checkout", "default", "--remote", "")
+    assert run.ok("remote", "list", "--json").json == []
+
+
+@pytest.mark.parametrize(
+    ("url", "status"),
+    [
+        ("http://user:canary@host/x", 5),
+        ("http://canary@host/x", 5),
+        ("file:///etc/passwd", 5),
+        ("data:text/plain,x", 5),
+        ("ftp://host/x", 5),
+        ("ssh://-oProxyCommand=touch%20x/y", 5),
+        ("http://", 5),
+        ("http://host/x?y=1", 5),
+        ("http://host:99999/x", 5),
+        ("", 5),
+        ("a\nb", 5),
+        ("x#../y", 5),
+    ],
+)
+def test_addresses_that_are_none(run: Runner, url: str, status: int) -> None:
+    run.ok("init")
+    for arguments in (("remote", "add", "one", url), ("clone", "--", url, "copy")):
+        outcome = run(*arguments)
+        assert outcome.status == status, outcome
+        assert "canary" not in outcome.stderr
+    assert run.ok("remote", "list", "--json").json == []
+
+
+@pytest.mark.parametrize("name", ["..", "a/b", "Origin", "-x", "", "x" * 65, "a..b"])
+def test_names_that_are_none(run: Runner, name: str) -> None:
+    run.ok("init")
+    assert run("remote", "add", "--", name, "../x").status == 5
+
+
+def test_usage(near: Runner) -> None:
+    assert refused(near("pull", "--id", "x"), 2)
+    assert refused(near("pull", "--dry-run"), 2)
+    assert refused(near("serve", "--read-only", "--insecure"), 2)
+    assert refused(near("serve", "--stdio", "--port", "1"), 2)
+    assert refused(near("push", "nix"), 3)
+    assert refused(near("fetch", "nix"), 3)
+    assert refused(near("remote", "add", "origin", "../x"), 4)
+    assert refused(near("remote", "remove", "nix"), 3)
+    assert refused(near("clone"), 2)
+    near.ok("remote", "remove", "origin")
+    assert "dbx remote add" in refused(near("push"), 3)
