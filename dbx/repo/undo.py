@@ -194,7 +194,10 @@ def _plan_commits(domain: Domain, entry: ReflogEntry) -> Step:
         found = domain.read(lambda working, _: working.index.find_commits(entry.old or ""))
         seq = int(found[0][0]) if found else working.head.seq
         if seq >= working.head.seq:
-            raise Conflict(f"commit '{entry.old[:12]}', from which the last move came, is not behind the newest one")
+            raise Conflict(
+                f"the last move came from commit '{entry.old[:12]}', which is not in the history: {entry.reason}",
+                hint="what made commits anew on top of others cannot be taken back",
+            )
         end = working.position_of(seq + 1)
     _refuse_shared(domain, seq + 1)
     head = working.head

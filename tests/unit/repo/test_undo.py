@@ -166,3 +166,17 @@ def test_little_is_made_anew_for_a_little(tmp_path: Path, monkeypatch: pytest.Mo
     take_back(domain)
     assert rebuilt == []
     assert seqs(domain) == [0]
+
+
+def test_commits_that_were_made_anew_stay(tmp_path: Path) -> None:
+    ids = fill(tmp_path, 2)
+    domain = open_repository(tmp_path).domain()
+    step = plan_undo(domain)
+    from dbx.formats.reflog import ReflogEntry
+
+    # As a pull does that puts our commits on top of a remote's.
+    moved = ReflogEntry("0" * 63 + "1", ids[1], 1, "2026-11-23T07:42:00.123456Z", JANE, "pull: from origin")
+    domain.reflog.append([moved], durable=True)
+    with pytest.raises(Conflict, match="which is not in the history: pull: from origin"):
+        plan_undo(domain)
+    assert step.new == ids[0]
