@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from dbx.repo.rules import Rules
 
 _CHUNK = 4096
-_SMALL = 20_000
+LARGE_EVENTS = 20_000
 """Events from which on a second process is worth its start."""
 _MAX_ANSWER_BYTES = 64 << 20
 
@@ -89,6 +89,7 @@ def check_history(
     *,
     processes: int,
     progress: Callable[[int], None] | None,
+    large_events: int = LARGE_EVENTS,
 ) -> tuple[int, int, list[Broken]]:
     """(how many events were checked, how many are broken, the first of those), in log order."""
     from dbx.repo import query
@@ -96,7 +97,7 @@ def check_history(
     if aggregate is not None:
         return _check(query.iterate_events(domain, aggregate), rules, max_faults, progress)
     end = domain.read(lambda working, _: working.head.position)
-    if processes < 2 or end < _SMALL:
+    if processes < 2 or end < large_events:
         return _check(query.iterate_events(domain, end=end), rules, max_faults, progress)
     middle = end // 2
     domain.close_reader()
