@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from dbx.errors import Corrupt
 from dbx.formats.manifest import ManifestEntry
 from dbx.repo.log import MANIFESTS, read_manifest, read_ref, stale_journals
+from dbx.repo.receive import retrack
 from dbx.repo.seal import Copier, move_ref, seal
 from dbx.repo.undone import COMMITS
 from dbx.repo.writer import writing
@@ -65,6 +66,8 @@ def collect(domain: Domain, *, dry_run: bool = False, progress: Callable[[int], 
             entries = list(read_manifest(domain.directory, ref.manifest)) if ref else []
         merged = _merge(domain, working, entries, progress) if ref else 0
         ref = read_ref(domain.directory)
+        if ref is not None:
+            retrack(domain, read_manifest(domain.directory, ref.manifest))
         garbage = _garbage(domain, ref)
         for name, _ in garbage:
             domain.directory.remove(name, durable=False)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
+from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
 from dbx.errors import Conflict, Corrupt
 from dbx.formats.bundle import START, Point
 from dbx.formats.envelope import Actor
+from dbx.formats.manifest import encode_manifest
 from dbx.formats.reflog import ReflogEntry
 from dbx.formats.refs import Ref, encode_ref
 from dbx.model.time import format_time
@@ -26,6 +28,7 @@ from dbx.repo.trim import trim
 from dbx.repo.vet import Vetting
 from dbx.repo.working import WorkingSet
 from dbx.repo.writer import writing
+from dbx.store.fs import TEMPORARY
 from dbx.store.heldindex import HeldIndex
 from dbx.store.segments import segment_name
 from dbx.store.staging import NAME as STAGING
@@ -234,6 +237,17 @@ def track_known(domain: Domain, track: str, point: Point) -> None:
     entries = [entry for entry in read_manifest(domain.directory, ref.manifest) if entry.last_seq <= point.seq]
     if entries and entries[-1].last_commit == point.commit:
         set_tracking(domain, track, entries)
+
+
+def retrack(domain: Domain, entries: Sequence[ManifestEntry]) -> None:
+    """Let tracking refs whose commits end one of our segments name those, so that merged ones need not be kept."""
+    for name in domain.directory.walk("refs/remotes"):
+        ref = None if name.rpartition("/")[2].startswith(TEMPORARY) else read_ref(domain.directory, name)
+        kept = [] if ref is None else [entry for entry in entries if entry.last_seq <= ref.seq]
+        if ref is None or not kept or kept[-1].last_commit != ref.commit:
+            continue
+        if sha256(encode_manifest(kept)).hexdigest() != ref.manifest:
+            set_tracking(domain, name, kept)
 
 
 def note_move(domain: Domain, before: Point, head: Point, terms: Terms) -> None:

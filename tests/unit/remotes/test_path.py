@@ -9,9 +9,11 @@ import pytest
 
 from dbx.errors import RemoteFailure
 from dbx.ops.clone import clone
+from dbx.ops.fetch import pull
 from dbx.ops.session import Session
+from dbx.repo.gc import collect
 from tests.history import fill
-from tests.unit.remotes.contract import ACCESS, Far, TransportContract
+from tests.unit.remotes.contract import ACCESS, Far, TransportContract, assert_sound, grow
 
 
 class TestPath(TransportContract):
@@ -26,6 +28,16 @@ class TestPath(TransportContract):
         (mine,) = Path(cloned.domain.directory.path, "segments").iterdir()
         (theirs,) = (far.path / ".dbx/domains/default/segments").iterdir()
         assert os.path.samefile(mine, theirs)
+
+    def test_gc_keeps_one_copy_of_what_the_tracking_ref_names(self, cloned: Session, far: Far) -> None:
+        for name in ("o-7", "o-8", "o-9"):
+            grow(far.path, name)
+            pull(cloned, None, ACCESS)
+        collect(cloned.domain)
+        assert len(cloned.domain.directory.names("segments")) == 1
+        assert len(cloned.domain.directory.names("manifests")) == 1
+        assert pull(cloned, None, ACCESS).up_to_date
+        assert_sound(Path(cloned.repository.path).parent)
 
     @pytest.mark.parametrize("ending", ["", "/.dbx", "/.dbx/domains/default", "#default"])
     def test_every_way_to_write_it(self, near: Session, far: Far, ending: str) -> None:
