@@ -14,6 +14,8 @@ from dbx.crypto import merkle
 from dbx.errors import Conflict
 from dbx.formats.commit import encode_commit
 from dbx.formats.manifest import ManifestEntry
+from dbx.formats.reflog import ReflogEntry
+from dbx.model.time import format_time
 from dbx.repo import published, schemachain
 from dbx.repo.histories import Parted, parted
 from dbx.repo.log import read_manifest, read_ref
@@ -24,6 +26,7 @@ from dbx.repo.receive import Received, move_in, note_move, point_of, sealed, set
 from dbx.repo.revision import TAGS, read_tag
 from dbx.repo.rewind import Advance, Name, advances, advances_since, rewind
 from dbx.repo.seal import move_ref
+from dbx.repo.undone import UNDO
 from dbx.repo.working import fold_events
 from dbx.repo.writer import writing
 from dbx.store.heldindex import HeldIndex
@@ -92,11 +95,8 @@ def take_diverged(domain: Domain, arrived: Arrived, terms: Terms, purpose: Purpo
             if terms.track is not None:
                 set_tracking(domain, terms.track, entries[: len(entries) - (purpose == "recommit")])
             if purpose == "recommit":
-                moved = move_ref(domain.directory, entries)
-                domain.close_journal()
-                settle(domain, trial, vetting, moved.manifest, held)
-                note_move(domain, before, point_of(trial.head), terms)
-                done = done._replace(head=point_of(trial.head))
+                _note_undone(domain, before, base, terms)
+                done = done._replace(head=_move(domain, entries, vetting, held, before, terms))
             return done, both
         finally:
             held.close()
@@ -176,6 +176,27 @@ def _recommit(domain: Domain, vetting: Vetting, base: Point, before: Point) -> M
     vetting.flush()
     end = point_of(trial.head)
     return ManifestEntry(sha, size, start.seq + 1, end.seq, end.commit)
+
+
+def _move(
+    domain: Domain, entries: list[ManifestEntry], vetting: Vetting, held: HeldIndex, before: Point, terms: Terms
+) -> Point:
+    """Move the ref, and let the index and the reflog follow; where the history ends now."""
+    moved = move_ref(domain.directory, entries)
+    domain.close_journal()
+    settle(domain, vetting.working, vetting, moved.manifest, held)
+    head = point_of(vetting.working.head)
+    note_move(domain, before, head, terms)
+    return head
+
+
+def _note_undone(domain: Domain, before: Point, base: Point, terms: Terms) -> None:
+    """The reflog says, durably and before the ref moves, that our commits are taken back: they come again as others."""
+    count = before.seq - base.seq
+    reason = f"{UNDO}{count} commits, made anew by a {terms.reason}"[:200]
+    now = format_time(domain.clock())
+    entry = ReflogEntry(before.commit, base.commit, base.seq, now, terms.actor, reason)
+    domain.reflog.append([entry], durable=True)
 
 
 def _check_unshared(domain: Domain, base: Point) -> None:

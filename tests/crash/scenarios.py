@@ -27,6 +27,8 @@ class Scenario:
     again: frozenset[int] = DONE
     repeats: bool = False
     between: Callable[[State, State, State], bool] = field(default=lambda before, after, found: False)
+    reorders: bool = False
+    """Commits are made anew, behind others: the same events, but not in the same places."""
     sampled: int = 0
     """Kill before this many of its calls, chosen with a fixed seed, instead of before all."""
 
@@ -199,6 +201,13 @@ def _to_merge(where: Path) -> None:
     append(where, [item(n, "o-mine") for n in range(10, 12)])
 
 
+def _to_recommit(where: Path) -> None:
+    """Both sides went on, with different aggregates. What was ours is made anew behind what was theirs."""
+    _cloned(where)
+    append(where, [item(n, "o-theirs") for n in range(5, 8)], domain="other")
+    append(where, [item(n, "o-mine") for n in range(8, 10)])
+
+
 def _bundled(where: Path) -> None:
     from contextlib import closing
 
@@ -257,6 +266,7 @@ SCENARIOS = (
     Scenario("clone", ("clone", ".#other", "new"), _to_pull, CONFLICT, sampled=24),
     Scenario("fetch", ("fetch",), _to_pull, sampled=24),
     Scenario("pull", ("pull",), _to_pull, sampled=24),
+    Scenario("pull-recommit", ("pull",), _to_recommit, sampled=24, reorders=True),
     Scenario("push", ("push",), _to_push, sampled=24),
     Scenario("merge", ("merge", "--from", "other"), _to_merge, sampled=24),
     Scenario("bundle-apply", ("bundle", "apply", "all.bundle"), _bundled, sampled=24),
