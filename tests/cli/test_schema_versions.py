@@ -241,3 +241,14 @@ def test_names_are_completed(shop: Runner) -> None:
     assert complete("schema", "remove", "order", "pl") == ["placed"]
     assert complete("schema", "field", "order", "t") == ["total"]
     assert complete("schema", "diff", "--from", version[:5]) == [version]
+
+
+def test_status(shop: Runner) -> None:
+    assert shop.ok("schema", "status").lines == ["domain=default version=- published=false", "  added: order"]
+    version = shop.ok("schema", "publish", "--json").json["id"]
+    assert shop.ok("schema", "status").lines == [f"domain=default version={version} published=true"]
+    shop.ok("schema", "add", "order", "sent")
+    found = shop.ok("schema", "status", "--json").json
+    assert (found["active_version"], found["published"], found["changed"]) == (version, False, ["order"])
+    (domain_of(shop) / "schemas/order.yaml").unlink()
+    assert shop.ok("schema", "status", "default", "--json").json["removed"] == ["order"]
