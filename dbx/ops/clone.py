@@ -8,7 +8,15 @@ from dbx.errors import Conflict, DbxError, NotFound
 from dbx.formats.bundle import START
 from dbx.ops.fetch import bring_schemas, check_promise
 from dbx.ops.link import Link, blaming, connected
-from dbx.repo.cloning import QUARANTINE_NAME, drop_clone, find_empty, find_finished, prepare_clone, show_clone
+from dbx.repo.cloning import (
+    QUARANTINE_NAME,
+    drop_clone,
+    drop_unused,
+    find_empty,
+    find_finished,
+    prepare_clone,
+    show_clone,
+)
 from dbx.repo.histories import Wanted, take
 from dbx.repo.offer import describe
 from dbx.repo.quarantine import quarantined
@@ -69,6 +77,11 @@ def clone(
         store_token(session.repository, remote, access.token)
     switched = session.repository.switch(name) if checkout else False
     return done._replace(switched=switched)
+
+
+def give_up(session: Session) -> bool:
+    """Remove the repository that was made just for a clone which failed; False where something in it is of use."""
+    return drop_unused(session.repository)
 
 
 def _copy_all(session: Session, name: str, link: Link, access: Access) -> Cloned:

@@ -16,18 +16,19 @@ from dbx.model import names
 from dbx.model.time import format_time
 from dbx.repo.domain import Domain
 from dbx.repo.domainfile import DomainFile, load_domain_file, write_domain_file
-from dbx.repo.log import decode_entry
-from dbx.repo.quarantine import compare
-from dbx.repo.repository import DOMAINS
+from dbx.repo.log import MAIN, decode_entry, journals
+from dbx.repo.quarantine import QUARANTINE, compare
+from dbx.repo.repository import DEFAULT, DOMAINS
 from dbx.repo.staging import find_batch
+from dbx.store.fs import Directory
 from dbx.store.segments import SEGMENTS, SUFFIX, Commits, FrameReader, segment_name
+from dbx.store.staging import NAME as STAGING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dbx.repo.remoteconfig import RemoteSetting
     from dbx.repo.repository import Repository
-    from dbx.store.fs import Directory
 
 QUARANTINE_NAME = "clone"
 
@@ -85,6 +86,21 @@ def drop_clone(repository: Repository, name: str) -> None:
     """Forget an interrupted clone."""
     if repository.directory.exists(_hidden(name)):
         repository.directory.remove_tree(_hidden(name))
+
+
+def drop_unused(repository: Repository) -> bool:
+    """Remove a repository that was made for a clone which failed, unless something came that can be used again."""
+    for entry in repository.directory.names(DOMAINS):
+        directory = repository.directory.below(f"{DOMAINS}/{entry}")
+        came = directory.names(f"{QUARANTINE}/{QUARANTINE_NAME}/{SEGMENTS}")
+        if any(name.endswith(SUFFIX) for name in came) or (entry[0] != "." and entry != DEFAULT):
+            return False
+        if directory.exists(MAIN) or journals(directory) or directory.exists(STAGING):
+            return False
+    repository.close()
+    parent, name = os.path.split(os.path.abspath(repository.path))
+    Directory(parent).remove_tree(name)
+    return True
 
 
 def find_finished(directory: Directory) -> tuple[list[ManifestEntry], Point]:

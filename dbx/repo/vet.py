@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     """Looks at a commit, its envelopes and its bodies, and raises what speaks against them."""
 
 _FLUSH_EVENTS = 100_000
-_MANY_RECORDS = 30_000
+_MANY_RECORDS = 40_000
 _MANY_CHANGES = 512
 _AT_ONCE = 64
 
@@ -259,11 +259,15 @@ class Vetting:
         """Nothing is added to an archived aggregate, and an erasure names an earlier version."""
         kinds = block.kinds[start:end]
         names = block.names[start:end]
-        archived = {
-            name
-            for name in set(names)
-            if (found := self.working.find(*split_name(name))) is not None and found.archived
-        }
+        archived: set[str] = set()
+        records, find = self.working.records, self.working.find
+        for name in set(names):
+            pair = split_name(name)
+            found = records.get(pair) or find(*pair)
+            if found is None:
+                records[pair] = Record(*pair)  # so that folding need not ask for it again
+            elif found.archived:
+                archived.add(name)
         if not archived and RESERVED.isdisjoint(kinds):
             return
         for name, kind, body in zip(names, kinds, block.bodies[start:end], strict=True):

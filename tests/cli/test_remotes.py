@@ -68,6 +68,18 @@ def test_clone_into_a_repository_leaves_what_is_checked_out(run: Runner, far: Pa
     assert "exists already" in refused(run("clone", str(far), "copy"), 4)
 
 
+def test_a_clone_that_fails_leaves_nothing(run: Runner, far: Path) -> None:
+    for url in ("../nowhere", "http://127.0.0.1:1/x", "../far#nix"):
+        refused(run("clone", url), 8)
+        assert list(run.cwd.iterdir()) == []
+    (segment,) = (far / ".dbx/domains/default").glob("journal-*")
+    data = bytearray(segment.read_bytes())
+    data[200] ^= 1
+    segment.write_bytes(data)
+    assert run("clone", "../far").status in (7, 8)
+    assert list(run.cwd.iterdir()) == []
+
+
 def test_a_relative_path_is_kept_absolute(run: Runner, far: Path) -> None:
     run.ok("clone", "../far")
     assert run.ok("remote", "show", "--json").json["url"] == str(far)

@@ -63,7 +63,7 @@ def command(
 
 @contextmanager
 def _session(invocation: Invocation) -> Iterator[tuple[Session, bool]]:
-    """The repository, made where there is none yet; whether it was."""
+    """The repository, made where there is none yet, and unmade when nothing came; whether it was."""
     is_new = False
     try:
         with session(invocation):
@@ -76,7 +76,14 @@ def _session(invocation: Invocation) -> Iterator[tuple[Session, bool]]:
         init(invocation.start_dir, domain=None, clock=invocation.clock, wait_s=invocation.wait_s)
         is_new = True
     with session(invocation) as opened:
-        yield opened, is_new
+        try:
+            yield opened, is_new
+        except BaseException:
+            if is_new:
+                from dbx.ops.clone import give_up
+
+                give_up(opened)
+            raise
 
 
 def _lines(done: Cloned) -> list[str]:
