@@ -102,6 +102,10 @@ def _prepared(domain: Domain, rules: Rules | None, act: Callable[[WorkingSet, Ba
             _check(working.index)
             if rules is not None and not was_checked(working.index, rules, batch):
                 _check_rules(domain, working.index, rules, batch)
+            if rules is not None and rules.has_references():
+                from dbx.repo.referrers import check_staged_archives
+
+                check_staged_archives(domain, working.index, rules)
             return act(working, batch)
         except EditedSeals:
             domain.reset()

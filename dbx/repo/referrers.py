@@ -9,21 +9,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from dbx.errors import NotFound
-from dbx.model.references import compile_references, references_of
+from dbx.errors import Conflict, NotFound
+from dbx.model.references import Reference, compile_references, references_of
 from dbx.model.resolve import Referrer, Target, nullified, plan_removal
 from dbx.repo import query, schemas
 from dbx.repo.enforcement import find_rules
 from dbx.repo.rules import NULLIFIED
+from dbx.store import stagedindex
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
     from dbx.model.event import Aggregate
-    from dbx.model.references import Reference
     from dbx.model.schema import Schema
     from dbx.repo.domain import Domain
+    from dbx.repo.rules import Rules
+    from dbx.store.index import Index
 
 MAX_NOTE_CHARS = 128
 
@@ -44,11 +46,7 @@ def find_holders(domain: Domain, target: Reference, found_schemas: Iterable[Sche
         if compile_references(schema) is None:
             continue
         for aggregate in _states_with(domain, schema.aggregate, f"#{target.aggregate_id}"):
-            referrers = tuple(
-                Referrer(aggregate.aggregate_type, aggregate.aggregate_id, found.path, found.rule)
-                for found in references_of(schema, aggregate.state, domain=domain.name)
-                if found.reference == target
-            )
+            referrers = _referrers_in(domain, schema, aggregate, target)
             if referrers:
                 holders.append(Holder(aggregate, referrers))
     return holders
@@ -68,8 +66,11 @@ def plan_archive(domain: Domain, target: Reference) -> list[dict[str, Any]]:
     rules = find_rules(domain)
     if rules is None:
         return []
-    found = [schema for name in rules.types() if (schema := rules.find_schema(name)) is not None]
-    holders = [holder for holder in find_holders(domain, target, found) if not holder.aggregate.archived]
+    holders = [
+        holder
+        for holder in find_holders(domain, target, _schemas_of(rules))
+        if not holder.aggregate.archived and not _is(holder.aggregate, target)
+    ]
     plan = plan_removal(target, [referrer for holder in holders for referrer in holder.referrers])
     return [
         {
@@ -82,9 +83,46 @@ def plan_archive(domain: Domain, target: Reference) -> list[dict[str, Any]]:
         }
         for holder in holders
         if (paths := plan.get((holder.aggregate.aggregate_type, holder.aggregate.aggregate_id)))
-        and (holder.aggregate.aggregate_type, holder.aggregate.aggregate_id)
-        != (target.aggregate_type, target.aggregate_id)
     ]
+
+
+def check_staged_archives(domain: Domain, index: Index, rules: Rules) -> None:
+    """Raise Conflict where a staged archiving meets a reference that has come since, committed or staged."""
+    for kind, name in stagedindex.find_archived(index):
+        target = Reference(domain.name, kind, name)
+        referrers: list[Referrer] = []
+        for schema in _schemas_of(rules):
+            for holder in find_holders(domain, target, [schema]):
+                if stagedindex.find_staged(index, schema.aggregate, holder.aggregate.aggregate_id) is None:
+                    referrers += [] if holder.aggregate.archived else holder.referrers
+            if compile_references(schema) is None:
+                continue
+            for row in stagedindex.find_with(index, schema.aggregate, f"#{name}".encode()):
+                aggregate = query.aggregate_of(row)
+                if not aggregate.archived:
+                    referrers += _referrers_in(domain, schema, aggregate, target)
+        if plan := plan_removal(target, referrers):
+            (holder_type, holder_id), _ = next(iter(plan.items()))
+            raise Conflict(
+                f"aggregate '{kind}/{name}' cannot go: '{holder_type}/{holder_id}' refers to it since that was staged",
+                hint="nothing was committed; drop what is staged with 'dbx reset' and archive it again",
+            )
+
+
+def _schemas_of(rules: Rules) -> list[Schema]:
+    return [schema for name in rules.types() if (schema := rules.find_schema(name)) is not None]
+
+
+def _is(aggregate: Aggregate, target: Reference) -> bool:
+    return (aggregate.aggregate_type, aggregate.aggregate_id) == (target.aggregate_type, target.aggregate_id)
+
+
+def _referrers_in(domain: Domain, schema: Schema, aggregate: Aggregate, target: Reference) -> tuple[Referrer, ...]:
+    return tuple(
+        Referrer(aggregate.aggregate_type, aggregate.aggregate_id, found.path, found.rule)
+        for found in references_of(schema, aggregate.state, domain=domain.name)
+        if found.reference == target
+    )
 
 
 def _states_with(domain: Domain, aggregate_type: str, text: str) -> list[Aggregate]:

@@ -127,6 +127,13 @@ class Rules:
         schema = self.find_schema(aggregate_type)
         return schema is not None and _has_strong(schema.columns)
 
+    def has_references(self) -> bool:
+        """Whether a column of some schema is a reference. Raises Invalid for a schema file with faults."""
+        return any(
+            schema is not None and compile_references(schema) is not None
+            for schema in map(self.find_schema, self._files)
+        )
+
     def look_up_in(self, find: Callable[[str, str], Any]) -> LookUp:
         """A look-up of references by whatever finds aggregates: what it finds must tell its version, 0 for none."""
 

@@ -92,6 +92,19 @@ def find_staged(index: Index, aggregate_type: str, aggregate_id: str) -> tuple[R
     return row, found[13], list(unpack_positions(found[14]))
 
 
+def find_archived(index: Index) -> list[tuple[str, str]]:
+    """(type, id) of the aggregates that will be archived."""
+    return index.all("SELECT type, id FROM staged WHERE archived ORDER BY type, id")
+
+
+def find_with(index: Index, aggregate_type: str, text: bytes) -> list[Row]:
+    """The rows that aggregates of a type will have whose state then has a text in it."""
+    found = index.all(
+        f"SELECT aggregate, {_ROW}, checksum FROM staged WHERE type = ? AND instr(state, ?)", aggregate_type, text
+    )
+    return [checked_row(values) for values in found]
+
+
 def put_staged(index: Index, rows: Iterable[tuple[Row, int, Sequence[int]]]) -> None:
     """(row, base version, offsets of its staged events) of aggregates, replacing what was staged; inside `write`."""
     index.many(

@@ -193,3 +193,25 @@ def test_migrate_spells_old_references_anew(run: Runner) -> None:
     assert run("aggregate", "migrate", "cow", "--event", "nope", "--field", "mother").status in (0, 5)
     assert run("aggregate", "migrate", "pig", "--event", "fixed", "--field", "mother").status == 3
     assert run(*command, "--aggregate-id", "c-9").status == 3
+
+
+def test_a_staged_archiving_is_asked_again_at_the_commit(farm: Runner) -> None:
+    farm.ok("aggregate", "archive", "farm", "f-1", "--stage")
+    cow(farm, "c-1", "farm=farm#f-1")
+    refused = farm("commit")
+    assert (refused.status, "cow/c-1 (farm)" in refused.stderr) == (4, True)
+    farm.ok("aggregate", "create", "farm", "f-2", "--event", "opened")
+    cow(farm, "c-1", "farm=farm#f-2", event="moved", options=("--stage",))
+    farm.ok("commit")
+    cow(farm, "c-2")
+    farm.ok("aggregate", "archive", "cow", "c-2", "--stage")
+    cow(farm, "c-3", "mother=#c-2", options=("--stage",))
+    refused = farm("commit")
+    assert (refused.status, "'cow/c-3' refers to it since" in refused.stderr) == (4, True)
+
+
+def test_an_aggregate_that_refers_to_itself_can_be_archived(farm: Runner) -> None:
+    farm.ok("schema", "field", "cow", "self", "--type", "reference", "--reference-integrity", "weak")
+    farm.ok("schema", "field", "cow", "self", "--reference-cascade", "restrict")
+    cow(farm, "c-1", "self=#c-1")
+    farm.ok("aggregate", "archive", "cow", "c-1")
