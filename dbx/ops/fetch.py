@@ -12,7 +12,7 @@ from dbx.repo import offer as offers
 from dbx.repo import published
 from dbx.repo.diverged import take_diverged
 from dbx.repo.histories import parted, take
-from dbx.repo.quarantine import quarantined
+from dbx.repo.quarantine import bring_known, quarantined
 from dbx.repo.receive import Received, Terms, receive, track_known, tracking_ref
 from dbx.repo.remoteconfig import get_remote
 from dbx.repo.seen import refuse, remember
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from dbx.remotes.base import Transport
     from dbx.repo.domain import Domain
     from dbx.repo.offer import Description
-    from dbx.repo.quarantine import Arrived
+    from dbx.repo.quarantine import Arrived, Directory
 
 
 class Fetched(NamedTuple):
@@ -154,7 +154,7 @@ def _bring(session: Session, name: str | None, access: Access, *, move: bool) ->
             progress=access.progress,
         )
         with quarantined(domain.directory) as directory:
-            arrived = link.transport.fetch(directory, relation.common, mine.schemas)
+            arrived = _fetch(link, domain, directory, relation.common, mine.schemas)
             check_promise(session, link, domain, arrived)
             recommitted = 0
             if relation.kind == "diverged":
@@ -165,6 +165,16 @@ def _bring(session: Session, name: str | None, access: Access, *, move: bool) ->
         remember(session.repository, domain, remote, arrived.header.head)
         done = done if move else done._replace(head=done.before)
         return _result(link, domain, done, recommitted, up_to_date=False)
+
+
+def _fetch(link: Link, domain: Domain, directory: Directory, base: Point, schemas: str | None) -> Arrived:
+    """Bring what is behind `base`; what an earlier fetch brought is here already, and is not asked for again."""
+    entries, end = bring_known(directory, domain.directory, tracking_ref(link.remote.name), base)
+    head = link.description.head
+    if entries and end != head and (end.seq >= head.seq or link.transport.commit_ids([end.seq]) != [end.commit]):
+        entries, end = [], base
+    arrived = link.transport.fetch(directory, end, schemas)
+    return arrived._replace(header=arrived.header._replace(base=base), entries=(*entries, *arrived.entries))
 
 
 def check_promise(session: Session, link: Link, domain: Domain, arrived: Arrived) -> None:

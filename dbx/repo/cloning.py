@@ -9,24 +9,25 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from dbx.errors import Conflict, Corrupt, DbxError
-from dbx.formats.bundle import START, Point
-from dbx.formats.manifest import ManifestEntry
+from dbx.errors import Conflict, DbxError
+from dbx.formats.bundle import START
 from dbx.model import names
 from dbx.model.time import format_time
 from dbx.repo.domain import Domain
 from dbx.repo.domainfile import DomainFile, load_domain_file, write_domain_file
-from dbx.repo.log import MAIN, decode_entry, journals
-from dbx.repo.quarantine import QUARANTINE, compare
+from dbx.repo.log import MAIN, journals
+from dbx.repo.quarantine import QUARANTINE, look
 from dbx.repo.repository import DEFAULT, DOMAINS
 from dbx.repo.staging import find_batch
 from dbx.store.fs import Directory
-from dbx.store.segments import SEGMENTS, SUFFIX, Commits, FrameReader, segment_name
+from dbx.store.segments import SEGMENTS, SUFFIX
 from dbx.store.staging import NAME as STAGING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from dbx.formats.bundle import Point
+    from dbx.formats.manifest import ManifestEntry
     from dbx.repo.remoteconfig import RemoteSetting
     from dbx.repo.repository import Repository
 
@@ -110,7 +111,7 @@ def find_finished(directory: Directory) -> tuple[list[ManifestEntry], Point]:
         sha = name.removesuffix(SUFFIX)
         with suppress(DbxError, FileNotFoundError):
             if len(sha) == 64 and name != sha:
-                entry, point = _look(directory, sha)
+                entry, point = look(directory, sha)
                 found[entry.first_seq] = (entry, point)
     entries: list[ManifestEntry] = []
     end = START
@@ -118,28 +119,6 @@ def find_finished(directory: Directory) -> tuple[list[ManifestEntry], Point]:
         entry, end = found[end.seq + 1]
         entries.append(entry)
     return entries, end
-
-
-def _look(directory: Directory, sha: str) -> tuple[ManifestEntry, Point]:
-    """A segment by its hash. What its frames say is believed later, when all of it is checked."""
-    fd = directory.open_read(segment_name(sha))
-    try:
-        size = os.fstat(fd).st_size
-        reader = FrameReader(fd, segment_name(sha))
-        header, at = reader.header()
-        last: Commits | None = None
-        for item in reader.items(at):
-            if isinstance(item, Commits):
-                last = item
-        if last is None:
-            raise Corrupt("the segment holds no commit")
-        entry = decode_entry(last.lines[-1])
-    finally:
-        os.close(fd)
-    commit = entry.commit
-    found = ManifestEntry(sha, size, header.seq, commit.seq, entry.id.hex())
-    compare(directory, found)
-    return found, Point(commit.seq, entry.id.hex(), commit.position + commit.count)
 
 
 def _hidden(name: str) -> str:

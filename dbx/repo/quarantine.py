@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dbx.errors import Corrupt
 from dbx.formats import bundle, ustar
+from dbx.formats.bundle import Point
 from dbx.formats.envelope import HASH
 from dbx.formats.manifest import ManifestEntry, decode_manifest
 from dbx.repo import published
-from dbx.repo.log import MANIFESTS, MAX_MANIFEST_BYTES
+from dbx.repo.log import MANIFESTS, MAX_MANIFEST_BYTES, decode_entry, read_manifest, read_ref
 from dbx.store.fs import read_at
-from dbx.store.segments import SEGMENTS, SUFFIX, segment_name
+from dbx.store.segments import SEGMENTS, SUFFIX, Commits, FrameReader, segment_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -107,6 +108,47 @@ def compare(directory: Directory, entry: ManifestEntry) -> None:
     finally:
         os.close(fd)
     _compare(digest.hexdigest() if size == entry.size else "", entry)
+
+
+def look(directory: Directory, sha: str) -> tuple[ManifestEntry, Point]:
+    """A segment by its hash. What its frames say is believed later, when all of it is checked."""
+    fd = directory.open_read(segment_name(sha))
+    try:
+        size = os.fstat(fd).st_size
+        reader = FrameReader(fd, segment_name(sha))
+        header, at = reader.header()
+        last: Commits | None = None
+        for item in reader.items(at):
+            if isinstance(item, Commits):
+                last = item
+        if last is None:
+            raise Corrupt("the segment holds no commit")
+        entry = decode_entry(last.lines[-1])
+    finally:
+        os.close(fd)
+    commit = entry.commit
+    found = ManifestEntry(sha, size, header.seq, commit.seq, entry.id.hex())
+    compare(directory, found)
+    return found, Point(commit.seq, entry.id.hex(), commit.position + commit.count)
+
+
+def bring_known(directory: Directory, domain: Directory, track: str, base: Point) -> tuple[list[ManifestEntry], Point]:
+    """Link what a tracking ref holds behind `base`, from an earlier fetch, into a quarantine; (entries, their end).
+
+    None, and `base`, where that does not begin right behind it. All of it is checked again.
+    """
+    ref = read_ref(domain, track)
+    if ref is None or ref.seq <= base.seq:
+        return [], base
+    entries = [entry for entry in read_manifest(domain, ref.manifest) if entry.last_seq > base.seq]
+    if entries[0].first_seq != base.seq + 1:
+        return [], base
+    end = base
+    for entry in entries:
+        if not directory.link_from(domain, segment_name(entry.sha256)):
+            return [], base
+        _, end = look(directory, entry.sha256)
+    return entries, end
 
 
 def _read_all(fd: int, size: int) -> Iterator[bytes]:

@@ -153,6 +153,23 @@ class TransportContract:
         assert pull(cloned, None, ACCESS).head == head(far.path)
         assert_sound(Path(cloned.repository.path).parent)
 
+    def test_what_was_fetched_is_not_asked_for_again(self, cloned: Session, far: Far) -> None:
+        grow(far.path, "o-8")
+        assert fetch(cloned, None, ACCESS).commits == 1
+        assert pull(cloned, None, ACCESS).commits == 1
+        grow(far.path, "o-9")
+        fetch(cloned, None, ACCESS)
+        grow(far.path, "o-9", "o-10")
+        assert fetch(cloned, None, ACCESS).commits == 2
+        append(cloned.domain, "mine")
+        grow(far.path, "o-11")
+        assert fetch(cloned, None, ACCESS).commits == 3
+        done = pull(cloned, None, ACCESS)
+        assert (done.commits, done.recommitted) == (3, 1)
+        push(cloned, None, ACCESS)
+        assert root(far.path) == offers.describe(cloned.domain).root
+        assert_sound(Path(cloned.repository.path).parent)
+
     def test_push_hands_over_what_is_new(self, cloned: Session, far: Far) -> None:
         append(cloned.domain, "o-1", "o-7")
         assert push(cloned, None, ACCESS, dry_run=True).commits == 1
