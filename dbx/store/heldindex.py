@@ -22,11 +22,14 @@ class HeldIndex(Index):
 
     def __init__(self, path: str, base: Head) -> None:
         super().__init__(path)
+        self._pages: set[bytes] | None = None
         try:
             with self._guard():
                 self._db.execute("BEGIN IMMEDIATE")
             if self.head() != base:
                 raise MovedIndex("the index was brought forward by another process")
+            # In an index that begins empty, which pages there are is known without asking.
+            self._pages = set() if self.one("SELECT 1 FROM page LIMIT 1") is None else None
         except BaseException:
             self.close()
             raise
@@ -43,6 +46,17 @@ class HeldIndex(Index):
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
+
+    def read_page(self, prefix: bytes) -> bytes | None:
+        """For the index tree. A clone asks for many that are not there."""
+        return super().read_page(prefix) if self._pages is None or prefix in self._pages else None
+
+    def put_pages(self, pages: Iterable[tuple[bytes, bytes]]) -> None:
+        """Pages of the index tree, inside `write`."""
+        kept = list(pages)
+        if self._pages is not None:
+            self._pages.update(prefix for prefix, _ in kept)
+        super().put_pages(kept)
 
     def keep(self) -> None:
         """Let others see it."""
