@@ -50,10 +50,10 @@ def read_undone(directory: Directory, since: int | None = None) -> set[str]:
 
 
 def reflog_size(directory: Directory) -> int:
-    """How long the branch's reflog is, in bytes."""
+    """How long the branch's reflog is, in bytes; 0 where there is none, or no file."""
     try:
         return directory.size(Reflog(directory, MAIN).name)
-    except FileNotFoundError:
+    except (FileNotFoundError, Corrupt):
         return 0
 
 
