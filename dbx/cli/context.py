@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import click
 
@@ -24,15 +24,30 @@ DEFAULT_WAIT_S = 10.0
 class Options:
     """The global options as they are met on the command line; a later one wins."""
 
-    __slots__ = ("directory", "domain", "json", "no_color", "parsed", "quiet", "version", "wait_s")
+    __slots__ = (
+        "cross_env",
+        "directory",
+        "domain",
+        "json",
+        "no_color",
+        "parsed",
+        "quiet",
+        "token",
+        "token_file",
+        "version",
+        "wait_s",
+    )
 
     def __init__(self) -> None:
+        self.cross_env = False
         self.directory: str | None = None
         self.domain: str | None = None
         self.json = False
         self.no_color = False
         self.parsed = False
         self.quiet = False
+        self.token: str | None = None
+        self.token_file: str | None = None
         self.version = False
         self.wait_s: float | None = None
 
@@ -45,6 +60,8 @@ class Invocation:
     actor: (group, user) from DBX_ACTOR `group:user`; group is None for a bare `user`.
     clock: microseconds since the Unix epoch; stands still at DBX_NOW when that is set.
     restrict: DBX_RESTRICT as it is spelled, for ops to check. wait_s: how long to wait for the writer's lock.
+    token, token_file: `--token` and `--token-file`, for who is to act. cross_env: whether a token of one environment
+    may be used in another. command: the command's file below cli/commands, with dots; parameters: what it was given.
     environment: for the few variables that only one command reads (DBX_ACTION, DBX_DEK_COMMAND, EDITOR…).
     """
 
@@ -52,18 +69,23 @@ class Invocation:
         "actor",
         "clock",
         "colour",
+        "command",
+        "cross_env",
         "dbx_dir",
         "debug",
         "domain",
         "environment",
         "json",
         "pager",
+        "parameters",
         "quiet",
         "restrict",
         "start_dir",
         "stderr_tty",
         "stdin_tty",
         "stdout_tty",
+        "token",
+        "token_file",
         "wait_s",
     )
 
@@ -75,6 +97,11 @@ class Invocation:
         self.actor = _actor(environment)
         self.clock: Clock = _clock(environment)
         self.restrict = environment.get("DBX_RESTRICT") or None
+        self.token = options.token
+        self.token_file = options.token_file
+        self.cross_env = options.cross_env
+        self.command = ""
+        self.parameters: Mapping[str, Any] = {}
         self.json = options.json
         self.quiet = options.quiet
         self.wait_s = DEFAULT_WAIT_S if options.wait_s is None else options.wait_s

@@ -31,6 +31,9 @@ COMMANDS = "dbx.cli.commands"
 class Command(click.Command):
     """A command whose function gets the Invocation as ctx.obj."""
 
+    home = ""
+    """Its file below commands/, with dots; by this name the table of rights knows it."""
+
     def __init__(self, name: str | None, params: list[click.Parameter] | None = None, **settings: Any) -> None:
         super().__init__(name, params=with_globals(params or []), add_help_option=False, **settings)
 
@@ -46,6 +49,8 @@ class Command(click.Command):
     def invoke(self, ctx: click.Context) -> Any:
         if isinstance(ctx.obj, Options):
             ctx.obj = make_invocation(ctx.obj)
+            ctx.obj.command = self.home
+            ctx.obj.parameters = ctx.params
         return super().invoke(ctx)
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -104,6 +109,8 @@ class Group(click.Group):
         name = f"{self.package.__name__}.{stem}"
         if os.path.isfile(path + ".py"):
             found: click.Command = import_module(name).command
+            if isinstance(found, Command):
+                found.home = name.removeprefix(f"{COMMANDS}.")
             return found
         if os.path.isfile(os.path.join(path, "__init__.py")):
             return Group(name)

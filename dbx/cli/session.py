@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from dbx.errors import Invalid, NotFound
-from dbx.ops.session import Session, Who, open_session
+from dbx.ops.session import Credential, Session, Who, open_session
+
+_ABOUT_TOKENS = ("token.check", "token.show", "token.refresh", "token.revoke")
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,6 +34,7 @@ def session(
         safe=[path for path in safe if path],
         progress=progress,
         restrict=invocation.restrict,
+        credential=_credential(invocation),
     )
     try:
         yield opened
@@ -57,6 +60,31 @@ def session_if_any(invocation: Invocation) -> Iterator[Session | None]:
         yield inner
     finally:
         inner.close()
+
+
+def _credential(invocation: Invocation) -> Credential:
+    """The token that the command is to act with, and what it is about.
+
+    Commands that have a '--token' of their own mean a remote's by it, or one that they look at; there the environment's
+    may be meant either way.
+    """
+    from dbx.cli import params
+
+    own = "token" in invocation.parameters
+    given, file = (None, None) if own else (invocation.token, invocation.token_file)
+    text: str | None = None
+    if not invocation.command.startswith(_ABOUT_TOKENS):
+        text = params.find_secret(invocation, given, file, "DBX_TOKEN")
+    elif given is not None or file is not None:
+        text = params.find_secret(invocation, given, file, "")
+    named = (*(invocation.parameters.get("words") or ()), None, None)
+    kind = invocation.parameters.get("aggregate_type")
+    name = invocation.parameters.get("aggregate_id")
+    if "words" in invocation.parameters:
+        left = iter(named)
+        kind = next(left) if kind is None else kind
+        name = next(left) if name is None else name
+    return Credential(text, invocation.command, (kind, name), foreign=own, cross=invocation.cross_env)
 
 
 def who_of(invocation: Invocation) -> Who:

@@ -50,6 +50,7 @@ def make_checkpoint(session: Session, ref: str | None = None, *, sign: bool = Fa
     domain = session.domain
     size = None if ref is None else resolve_revision(domain, ref).seq + 1
     if sign:
+        session.require("admin.key")
         signed = checkpoints.sign_checkpoint(session.repository, domain, size)
         made = Made(signed.checkpoint, signed.note, format_vkey(signed.key))
     else:

@@ -29,6 +29,7 @@ def get_setting(session: Session, key: str) -> Value:
 
 def change_settings(session: Session, values: Mapping[str, str], unset: Sequence[str] = ()) -> list[Value]:
     """Set settings from text and unset others, all or none; what they are afterwards, in the order given."""
+    session.require("admin.config")
     parsed = {key: config.parse(config.get_setting(key), text) for key, text in values.items()}
     domain = session.domain
     before = None if _THRESHOLD not in parsed else config.get_domain_value(domain, _THRESHOLD)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from dbx.errors import NotFound
 from dbx.model.cursor import format_event_cursor, parse_event_cursor, refuse_cursor
 from dbx.model.filter import parse_event_filter
+from dbx.model.rights import resource_of
 from dbx.model.sort import EVENT_FIELDS, parse_sort
 from dbx.repo import eventscan, query
 
@@ -39,6 +41,8 @@ def get_event(session: Session, event_id: int) -> Event:
     event = query.find_event(domain, event_id)
     if event is None:
         raise NotFound(f"event '{event_id}' does not exist in domain '{domain.name}'")
+    if domain.access is not None:
+        domain.access.require("aggregate.read", resource_of(event.aggregate_type, event.aggregate_id))
     return event
 
 
@@ -59,6 +63,10 @@ def list_events(session: Session, wanted: WantedEvents) -> Iterator[Event]:
         start = _start(session, wanted)
     archived = None if wanted.aggregate_id is not None else wanted.archived
     scan = eventscan.EventScan(wanted.aggregate_type, wanted.aggregate_id, archived, chosen, start)
+    access = domain.access
+    if access is not None and not access.sees_all:
+        found = eventscan.iterate_sorted(domain, scan, keys, None) if keys else eventscan.iterate(domain, scan)
+        return islice((one for one in found if access.sees(one.aggregate_type, one.aggregate_id)), wanted.take)
     if keys:
         return eventscan.iterate_sorted(domain, scan, keys, wanted.take)
     return eventscan.iterate(domain, scan)

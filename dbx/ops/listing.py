@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from dbx.model.cursor import (
@@ -78,6 +78,16 @@ def list_aggregates(session: Session, wanted: Wanted) -> Listed:
     cannot be understood, and for a cursor that does not go with the rest.
     """
     domain = session.domain
+    access = domain.access
+    if access is not None and not access.sees_all:
+        take, wanted = wanted.take, wanted._replace(take=None)
+        listed = _list(domain, wanted)
+        seen = (one for one in listed.found if access.sees(one.aggregate_type, one.aggregate_id))
+        return listed._replace(found=islice(seen, take))
+    return _list(domain, wanted)
+
+
+def _list(domain: Domain, wanted: Wanted) -> Listed:
     chosen = None if wanted.filter is None else parse_aggregate_filter(wanted.filter)
     keys = () if wanted.sort is None else parse_sort(wanted.sort, AGGREGATE_FIELDS)
     archived = None if chosen is not None and chosen.archived and not wanted.archived else wanted.archived

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import ipaddress
+import ssl
 import threading
 from typing import TYPE_CHECKING, BinaryIO
 
-from dbx.errors import Denied
+from dbx.errors import Denied, Failure
+from dbx.remotes.gate import Gate
 from dbx.remotes.server import Server, serve_stdio
 from dbx.remotes.service import anybody, make_application, readers
+from dbx.repo.access import is_required
 from dbx.repo.repository import Repository
+from dbx.repo.tokens import has_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,20 +33,25 @@ def open_server(
     clock: Clock,
     wait_s: float,
     log: Callable[[str], None],
+    tls: tuple[str, str] | None = None,
 ) -> Server:
     """A server that listens, on the repository whose `.dbx` is at `path`. Raises Denied, Failure.
 
     While there are no tokens, who reaches it may do all it does: so it leaves the machine only to be read, or where
-    that is said to be meant.
+    that is said to be meant. `tls` are the files of a certificate chain and of its key, in PEM.
     """
-    if not (read_only or insecure or is_loopback(host)):
+    repository = Repository(path, clock=clock)
+    guarded = has_tokens(repository) or is_required(repository)
+    repository.close()
+    if not (read_only or insecure or guarded or is_loopback(host)):
         raise Denied(
             f"without tokens, everybody who reaches {host} could write",
-            hint="add '--read-only', or '--insecure' if the network keeps strangers out",
+            hint="issue one with 'dbx token generate', or add '--read-only', or '--insecure' if the network keeps"
+            " strangers out",
         )
-    Repository(path, clock=clock).close()
     gate = readers if read_only else anybody
-    return Server(host, port, make_application(path, gate=gate, wait_s=wait_s, clock=clock), log)
+    application = make_application(path, gate=gate, tokens=Gate(log), read_only=read_only, wait_s=wait_s, clock=clock)
+    return Server(host, port, application, log, tls=None if tls is None else _context(*tls))
 
 
 def run_server(server: Server, stop: threading.Event) -> None:
@@ -57,11 +66,36 @@ def run_server(server: Server, stop: threading.Event) -> None:
         server.server_close()
 
 
-def serve_files(path: str, source: BinaryIO, target: BinaryIO, *, read_only: bool, clock: Clock, wait_s: float) -> None:
-    """Serve one connection over two files, until the other side closes it."""
+def serve_files(
+    path: str,
+    source: BinaryIO,
+    target: BinaryIO,
+    *,
+    read_only: bool,
+    clock: Clock,
+    wait_s: float,
+    token: str | None = None,
+) -> None:
+    """Serve one connection over two files, until the other side closes it; `token` where a request carries none."""
     Repository(path, clock=clock).close()
     gate = readers if read_only else anybody
-    serve_stdio(make_application(path, gate=gate, wait_s=wait_s, clock=clock), source, target)
+    application = make_application(
+        path, gate=gate, tokens=Gate(fallback=token), read_only=read_only, wait_s=wait_s, clock=clock
+    )
+    serve_stdio(application, source, target)
+
+
+def _context(certificate: str, key: str) -> ssl.SSLContext:
+    """TLS with a certificate. Raises Failure where it cannot be used."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        # Without a password here OpenSSL would ask for one on the terminal.
+        context.load_cert_chain(certificate, key, password=lambda: "")
+    except (ssl.SSLError, OSError) as error:
+        why = "they are not a pair in PEM" if isinstance(error, ssl.SSLError) else str(error.strerror).lower()
+        raise Failure(f"cannot use the certificate '{certificate}' with the key '{key}': {why}") from None
+    return context
 
 
 def is_loopback(host: str) -> bool:

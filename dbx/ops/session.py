@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from dbx.repo.domain import Domain
 
 
+_BOOTSTRAP = "token.bootstrap"  # by it the first token comes to be
 GROUP = "local"
 """The group of an actor that names none."""
 
@@ -42,13 +43,28 @@ class Session(NamedTuple):
 
     @property
     def actor(self) -> Actor:
-        """Who acts: what was given, else the settings user.group and user.name, else the account in group 'local'."""
+        """Who acts: the holder of the token that is used; else what was given, the settings user.group and user.name,
+        the account in group 'local'."""
+        if self.repository.access is not None:
+            return self.repository.access.actor
         group, user = self.who.group, self.who.user
         if group is None:
             group = self.repository.find_setting("user.group") or GROUP
         if user is None:
             user = self.repository.find_setting("user.name") or self.who.account
         return Actor(group, user)
+
+    @property
+    def token_id(self) -> str | None:
+        """The id of the token that is used, None where none is."""
+        access = self.repository.access
+        return None if access is None else access.token_id
+
+    def require(self, action: str, *, domain: bool = True) -> None:
+        """Raises Denied where a token is used that does not allow an action, in the domain of this session."""
+        if self.repository.access is not None:
+            name = (self.domain_name or self.repository.active) if domain else None
+            self.repository.access.require(action, None, name)
 
     def find_set(self, key: str) -> int | bool | str | None:
         """A setting of the workspace that somebody has set, None for one that nobody has. Raises Invalid."""
@@ -64,6 +80,20 @@ class Session(NamedTuple):
         self.repository.close()
 
 
+class Credential(NamedTuple):
+    """What a command may do it with: the token, None for none, and what is asked of it.
+
+    `foreign`: the token may be one for a remote. `cross`: it may be used in a domain of another environment. `command`
+    is the command's name in the table of rights, `aggregate` the (type, id) that it names.
+    """
+
+    token: str | None
+    command: str
+    aggregate: tuple[str | None, str | None] = (None, None)
+    foreign: bool = False
+    cross: bool = False
+
+
 def open_session(
     start: str,
     *,
@@ -75,6 +105,7 @@ def open_session(
     safe: Sequence[str] = (),
     progress: Callable[[int], None] | None = None,
     restrict: str | None = None,
+    credential: Credential | None = None,
 ) -> Session:
     """Open the repository of `start` or of the nearest directory above it; `dbx_dir` may also name a `.dbx` itself.
 
@@ -89,7 +120,25 @@ def open_session(
     if path is None:
         path = Repository.find(start if dbx_dir is None else dbx_dir)
     repository = Repository(path, clock=clock, wait_s=wait_s, safe=safe, progress=progress, restrict=mode)
+    if credential is not None and (credential.token is not None or repository.find_setting("auth.required")):
+        _admit(repository, domain, credential)
     return Session(repository, domain, who)
+
+
+def _admit(repository: Repository, domain: str | None, credential: Credential) -> None:
+    """Hold the repository to the rights of a token. Raises Denied."""
+    from dbx.model.rights import FREE, right_of
+    from dbx.repo.access import admit, check_command
+
+    right = right_of(credential.command)
+    if right is not None and right.scope == FREE:
+        return
+    if credential.token is None and credential.command == _BOOTSTRAP:
+        return
+    access = admit(repository, credential.token, foreign=credential.foreign, cross=credential.cross)
+    if access is not None:
+        check_command(access, credential.command, domain or repository.active, credential.aggregate)
+        repository.access = access
 
 
 def _is_repository(path: str) -> str | None:

@@ -18,6 +18,7 @@ def create_tag(
     session: Session, name: str, ref: str = "HEAD", *, message: str | None = None, force: bool = False
 ) -> tuple[Tag, Tag | None]:
     """Name a commit: (the tag, the one it replaces). Raises Invalid, NotFound, Conflict."""
+    session.require("admin.domain")
     return tags.create_tag(session.domain, name, ref, message=message, actor=session.actor, force=force)
 
 
@@ -29,6 +30,7 @@ def list_tags(session: Session, patterns: tuple[str, ...] = ()) -> list[Tag]:
 
 def delete_tags(session: Session, names: tuple[str, ...]) -> list[Tag]:
     """Delete tags; what they were. All are looked for before the first is deleted. Raises NotFound."""
+    session.require("admin.domain")
     domain = session.domain
     for name in names:
         if tags.find_tag(domain, name) is None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from dbx.errors import DbxError, Denied
+from dbx.errors import Denied
 from dbx.model import token as tokens
 from dbx.repo import tokens as ledger
+from dbx.repo.uses import count_uses
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from dbx.model.token import Claims
     from dbx.ops.session import Session
     from dbx.repo.tokens import Fresh, Held, Wanted
 
@@ -34,7 +36,13 @@ class Revocation(NamedTuple):
 
 
 def generate_token(session: Session, wanted: Wanted) -> Fresh:
-    """Issue a token. The first one makes the signing key. Raises Invalid."""
+    """Issue a token. The first one makes the signing key. Raises Invalid; Denied for more than the issuer may do."""
+    ledger.check(wanted)
+    access = session.repository.access
+    if access is not None:
+        access.require_all("admin.token")
+        # Nobody hands out what he has not got.
+        _refuse_wider(access.claims, wanted)
     return ledger.generate(session.repository, wanted, session.actor)
 
 
@@ -58,6 +66,7 @@ def show_token(session: Session, text: str) -> Explained:
 
 def revoke_token(session: Session, text: str, reason: str) -> Revocation:
     """Nobody opens anything with it any more. Raises NotFound; Denied for a forged one."""
+    session.require("admin.token", domain=False)
     held, changed = ledger.revoke(session.repository, text, reason, session.actor)
     assert held.revoked is not None  # noqa: S101 - it was just revoked
     return Revocation(held.claims.token_id, held.revoked.reason, held.revoked.at, changed)
@@ -65,11 +74,18 @@ def revoke_token(session: Session, text: str, reason: str) -> Revocation:
 
 def refresh_token(session: Session, text: str, ttl_s: int | None) -> Fresh:
     """Replace a token by one with the same rights. Raises Denied for one that is revoked or has expired."""
-    return ledger.refresh(session.repository, text, session.actor, ttl_s=ttl_s)
+    session.require("admin.token", domain=False)
+    held = ledger.find(session.repository, text)
+    used = 0 if held.claims.write_events is None else count_uses(session.repository, held.claims.token_id)
+    return ledger.refresh(session.repository, text, session.actor, ttl_s=ttl_s, used=used)
 
 
 def bootstrap_token(session: Session, ttl_s: int | None, *, persist: bool, reuse: bool) -> tuple[Fresh, bool]:
     """(a token that may do everything, whether it is new)."""
+    access = session.repository.access
+    if access is not None:
+        access.require_all("admin.token")
+        _refuse_wider(access.claims, ledger.BOOTSTRAP)
     return ledger.bootstrap(session.repository, session.actor, ttl_s=ttl_s, persist=persist, reuse=reuse)
 
 
@@ -92,6 +108,21 @@ def check_token(session: Session, text: str, actions: Sequence[str], resources: 
     return held
 
 
-def why_denied(error: DbxError) -> str:
-    """The word for a refusal: expired, revoked, unknown, forged, not-allowed and so on."""
-    return str(error.details.get("reason", error.kind))
+def _refuse_wider(claims: Claims, wanted: Wanted) -> None:
+    """Raises Denied unless a token that is to be issued allows no more than its issuer's."""
+    asked = set(wanted.actions) - set(claims.actions)
+    if not asked or {tokens.ANYTHING, "*"} & set(claims.actions):
+        asked = set()
+    named = {each.lower() for each in claims.tenants}
+    beyond = bool(named) and not {each.lower() for each in wanted.tenants} <= named
+    unlimited = claims.write_events is not None or claims.environment not in (None, wanted.environment)
+    if beyond or unlimited or (not wanted.tenants and named) or not all(_grants(claims, each) for each in asked):
+        what = "a token cannot issue one that allows more than itself"
+        raise Denied(what, details={"reason": "not-allowed", "action": "admin.token"})
+
+
+def _grants(claims: Claims, action: str) -> bool:
+    kind, _, rest = action.partition(".")
+    if rest == "*":
+        return f"{kind}.*" in claims.actions
+    return action in tokens.ACTIONS and tokens.allows(claims, action)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from dbx.errors import Failure
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterable
 
     Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -171,7 +172,10 @@ class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
     request_queue_size = 64
     block_on_close = False
 
-    def __init__(self, host: str, port: int, application: Application, log: Log) -> None:
+    def __init__(
+        self, host: str, port: int, application: Application, log: Log, tls: ssl.SSLContext | None = None
+    ) -> None:
+        self._tls = tls
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._slots = threading.BoundedSemaphore(MAX_CONNECTIONS)
         self._busy = 0
@@ -189,7 +193,15 @@ class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
         """Where it listens."""
         host, port = self.server_address[:2]
         name = host.decode() if isinstance(host, bytes) else str(host)
-        return f"http://{f'[{name}]' if ':' in name else name}:{port}"
+        scheme = "http" if self._tls is None else "https"
+        return f"{scheme}://{f'[{name}]' if ':' in name else name}:{port}"
+
+    def get_request(self) -> tuple[Any, Any]:
+        """The next connection. Its handshake is made by its own thread, when it first reads."""
+        connection, address = super().get_request()
+        if self._tls is None:
+            return connection, address
+        return self._tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False), address
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """A connection: a thread of its own, while there is room."""

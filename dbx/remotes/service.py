@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qs
@@ -22,6 +22,8 @@ from dbx.formats import wire
 from dbx.formats.bundle import START, Point
 from dbx.formats.envelope import HASH, Actor
 from dbx.model import names
+from dbx.model.rights import resource_of
+from dbx.remotes.gate import TOO_MANY, UNAUTHENTICATED, Gate
 from dbx.repo import offer as offers
 from dbx.repo.histories import Wanted, give, list_roots, prefix_roots, split, take
 from dbx.repo.quarantine import MAX_BYTES, quarantined, unpack
@@ -29,7 +31,7 @@ from dbx.repo.receive import Terms, receive
 from dbx.repo.repository import Repository
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from dbx.model.time import Clock
     from dbx.repo.domain import Domain
@@ -60,6 +62,14 @@ class Grant(NamedTuple):
     actor: Actor
     write: bool
     judge: Judge | None = None
+
+
+class Doors(NamedTuple):
+    """Who is let in: by `gate` while there are no tokens, by `tokens` once there are."""
+
+    gate: Callable[[Request], Grant]
+    tokens: Gate
+    read_only: bool
 
 
 class Request(NamedTuple):
@@ -96,20 +106,24 @@ def make_application(
     path: str | None = None,
     *,
     gate: Callable[[Request], Grant] = readers,
+    tokens: Gate | None = None,
+    read_only: bool = False,
     max_body_bytes: int = MAX_BYTES,
     wait_s: float = 30.0,
     clock: Clock = lambda: time.time_ns() // 1000,
 ) -> Callable[[Environ, StartResponse], Iterable[bytes]]:
     """A WSGI application for the repository at `path`, or the one that is found from the working directory upwards.
 
-    `gate` says what each request may do, or raises Denied.
+    `gate` says what each request may do, or raises Denied, while the repository has no tokens; once it has, `tokens`
+    says so. With `read_only` nothing is taken in either way.
     """
+    doors = Doors(gate, tokens or Gate(), read_only)
 
     def application(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         with ExitStack() as stack:
             try:
                 request = _parse(environ, max_body_bytes)
-                answer = _answer(request, path, gate, wait_s, clock, stack)
+                answer = _answer(request, path, doors, wait_s, clock, stack)
             except DbxError as error:
                 return _refuse(error, start_response)
             except OSError as error:
@@ -198,7 +212,7 @@ def _body(environ: Environ, max_body_bytes: int) -> Callable[[int], bytes]:
 def _answer(
     request: Request,
     path: str | None,
-    gate: Callable[[Request], Grant],
+    doors: Doors,
     wait_s: float,
     clock: Clock,
     stack: ExitStack,
@@ -208,16 +222,21 @@ def _answer(
     handler = _VERBS.get((request.method, request.verb))
     if handler is None:
         raise NotFound("there is nothing at this address")
-    grant = gate(request)
-    if request.method == "POST" and request.verb in _WRITES and not grant.write:
-        raise Denied("this server takes in no commits", hint="it was started to be read only")
     repository = Repository(path or Repository.find(os.curdir), clock=clock, wait_s=wait_s)
     stack.callback(repository.close)
+    access = doors.tokens.admit(repository, request.token, request.peer)
+    grant = doors.gate(request) if access is None else Grant(access.actor, write=True)
+    if request.method == "POST" and request.verb in _WRITES and (doors.read_only or not grant.write):
+        raise Denied("this server takes in no commits", hint="it was started to be read only")
+    repository.access = access
     name = request.domain
     if name is None:
         hint = request.query.get("name", "")
         name = hint if hint in repository.domain_names() else repository.active
-    return handler(repository.domain(name), request, grant, stack)
+    domain = repository.domain(name)
+    if access is not None:
+        access.require_any(_needs(request), domain=domain.name)
+    return handler(domain, request, grant, stack)
 
 
 def _describe(domain: Domain, request: Request, grant: Grant, stack: ExitStack) -> Answer:
@@ -235,6 +254,8 @@ def _bundle(domain: Domain, request: Request, grant: Grant, stack: ExitStack) ->
     schemas = request.query.get("schemas") or None
     if schemas is not None and not re.fullmatch(HASH, schemas):
         raise Invalid("'schemas' is the id of a schema version")
+    if domain.access is not None:
+        domain.access.require_all("domain.pull", domain.name)
     offer = stack.enter_context(offers.offering(domain, _base(request.query.get("after", "")), schemas=schemas))
     return Answer(BINARY, offer.size, offer.blocks())
 
@@ -249,40 +270,61 @@ def _base(text: str) -> Point:
 
 
 def _receive(domain: Domain, request: Request, grant: Grant, stack: ExitStack) -> Answer:
+    access = domain.access
+    judge = grant.judge if access is None else access.judge(domain, counted=False)
     with quarantined(domain.directory) as directory:
         arrived = unpack(directory, request.read)
-        receive(domain, arrived, Terms(grant.actor, "push: by a remote", judge=grant.judge, validate=True))
+        with nullcontext() if access is None else access.writing():
+            receive(domain, arrived, Terms(grant.actor, "push: by a remote", judge=judge, validate=True))
     return _describe(domain, request, grant, stack)
 
 
 def _roots(domain: Domain, request: Request, grant: Grant, stack: ExitStack) -> Answer:
     kind = None if "type" not in request.query else names.check_type(request.query["type"])
     name = None if "id" not in request.query else names.check_id(request.query["id"])
-    return _lines(wire.encode_root(*root) for root in list_roots(domain, kind, name))
+    found = list_roots(domain, kind, name)
+    access = domain.access
+    if access is not None and not access.sees_all:
+        found = (root for root in found if access.may_exchange(root.aggregate_type, root.aggregate_id))
+    return _lines(wire.encode_root(*root) for root in found)
 
 
 def _prefixes(domain: Domain, request: Request, grant: Grant, stack: ExitStack) -> Answer:
-    return _whole(wire.encode_ids(prefix_roots(domain, _wanted(request))))
+    return _whole(wire.encode_ids(prefix_roots(domain, _wanted(domain, request, ("domain.pull", "domain.push")))))
 
 
 def _histories(domain: Domain, request: Request, grant: Grant, stack: ExitStack) -> Answer:
-    return _lines(give(domain, _wanted(request)))
+    return _lines(give(domain, _wanted(domain, request, ("domain.pull",))))
 
 
 def _events(domain: Domain, request: Request, grant: Grant, stack: ExitStack) -> Answer:
     lines = split(iter(lambda: request.read(_AT_ONCE), b""))
-    done = take(domain, lines, Terms(grant.actor, "push: aggregates by a remote", judge=grant.judge, validate=True))
+    access = domain.access
+    judge = grant.judge if access is None else access.judge(domain, counted=True)
+    with nullcontext() if access is None else access.writing():
+        done = take(domain, lines, Terms(grant.actor, "push: aggregates by a remote", judge=judge, validate=True))
     return _whole(wire.encode_count(done.events))
 
 
-def _wanted(request: Request) -> list[Wanted]:
+def _wanted(domain: Domain, request: Request, actions: Sequence[str]) -> list[Wanted]:
     data = b"".join(iter(lambda: request.read(wire.MAX_BYTES + 1), b""))
     try:
         wanted = wire.decode_wanted(data)
     except Corrupt as error:
         error.details["received"] = True
         raise
-    return [Wanted(names.check_type(kind), names.check_id(name), version) for kind, name, version in wanted]
+    found = [Wanted(names.check_type(kind), names.check_id(name), version) for kind, name, version in wanted]
+    if domain.access is not None:
+        for one in found:
+            domain.access.require_any(actions, resource_of(one.aggregate_type, one.aggregate_id), domain.name)
+    return found
+
+
+def _needs(request: Request) -> tuple[str, ...]:
+    """The actions of which a token must grant one. Who pushes has to compare first."""
+    if request.method == "POST" and request.verb in _WRITES:
+        return ("domain.push",)
+    return ("domain.pull",) if request.verb in ("bundle", "histories") else ("domain.pull", "domain.push")
 
 
 _VERBS: dict[tuple[str, str], Callable[[Domain, Request, Grant, ExitStack], Answer]] = {
@@ -317,7 +359,12 @@ def _refuse(error: DbxError, start_response: StartResponse) -> Iterable[bytes]:
     if isinstance(error, Corrupt):
         is_theirs = bool(error.details.get("received"))
         status = HTTPStatus.UNPROCESSABLE_ENTITY if is_theirs else HTTPStatus.INTERNAL_SERVER_ERROR
+    more: list[tuple[str, str]] = []
+    if isinstance(error, Denied) and error.details.get("reason") in UNAUTHENTICATED:
+        status, more = HTTPStatus.UNAUTHORIZED, [("WWW-Authenticate", 'Bearer realm="dbx"')]
+    elif isinstance(error, Denied) and error.details.get("reason") == TOO_MANY:
+        status, more = HTTPStatus.TOO_MANY_REQUESTS, [("Retry-After", "60")]
     data = wire.encode_refusal(wire.Refusal(error.kind, message, error.hint, details))
-    headers = [("Content-Type", JSON), ("Content-Length", str(len(data))), ("Cache-Control", "no-store")]
+    headers = [("Content-Type", JSON), ("Content-Length", str(len(data))), ("Cache-Control", "no-store"), *more]
     start_response(f"{status.value} {status.phrase}", headers)
     return [data]

@@ -7,13 +7,13 @@ and written; the index adopts what staging prepared.
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from dbx.crypto import merkle
 from dbx.crypto.indextree import TreeMismatch
 from dbx.errors import Conflict, Corrupt, Invalid
-from dbx.formats.commit import Commit, CommitActor, encode_commit
+from dbx.formats.commit import Commit, encode_commit
 from dbx.model.time import format_time
 from dbx.repo.enforcement import find_rules, was_checked
 from dbx.repo.events import decode_stored
@@ -22,6 +22,7 @@ from dbx.repo.seal import seal
 from dbx.repo.stagedhalf import agree, drop_staging
 from dbx.repo.staging import moved, staging_locked
 from dbx.repo.thresholds import has_thresholds
+from dbx.repo.transaction import commit_actor
 from dbx.repo.writer import LARGE_BYTES, Committed, finish, write_journal, writing
 from dbx.store import stagedindex
 from dbx.store.index import IndexDamaged
@@ -57,7 +58,8 @@ def commit_staged(
 
     Raises Conflict when an aggregate has moved since: then nothing is committed and the staging file stays.
     """
-    with staging_locked(domain), writing(domain):
+    allowing = nullcontext() if domain.access is None else domain.access.writing()
+    with allowing, staging_locked(domain), writing(domain):
         rules = find_rules(domain)
         if rules is not None:
             rules.prepare()
@@ -106,6 +108,7 @@ def _prepared(domain: Domain, rules: Rules | None, act: Callable[[WorkingSet, Ba
                 from dbx.repo.referrers import check_staged_archives
 
                 check_staged_archives(domain, working.index, rules)
+            _check_access(domain, batch)
             return act(working, batch)
         except EditedSeals:
             domain.reset()
@@ -125,6 +128,14 @@ def _count(domain: Domain, batch: Batch) -> int:
 
 def _blocks(domain: Domain, batch: Batch) -> Iterator[StagedBlock]:
     return read_blocks(domain.directory, batch.size, batch=batch.id, seals=batch.seals)
+
+
+def _check_access(domain: Domain, batch: Batch) -> None:
+    """Raises Denied unless the token, if one is used, allows every staged event."""
+    if domain.access is not None:
+        domain.access.restart()
+        for block in _blocks(domain, batch):
+            domain.access.check_events(domain, [envelope for envelope, _ in block.pairs()])
 
 
 def _check(index: Index) -> None:
@@ -195,7 +206,7 @@ def _commit(
         if events != batch.events:
             raise Corrupt(f"{batch.events} events are staged, but the staging file holds {events}")
         commit = Commit(
-            None if actor is None else CommitActor(actor.group, actor.user),
+            commit_actor(domain, actor),
             batch.id,
             batch.events,
             domain.id,

@@ -54,6 +54,8 @@ class Value(NamedTuple):
 SETTINGS: dict[str, Setting] = {
     setting.key: setting
     for setting in (
+        Setting("auth.required", WORKSPACE, "boolean", False),
+        Setting("env", DOMAIN, "name", None),
         Setting("list_page_size", WORKSPACE, "integer", 10, 1, 1_000_000),
         Setting("page_limit", WORKSPACE, "integer", 1000, 1, 1_000_000),
         Setting("plugin_max_attempts", WORKSPACE, "integer", 10, 1, 255),

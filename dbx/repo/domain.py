@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from dbx.model.entropy import Entropy
     from dbx.model.restrict import Restrict
     from dbx.model.time import Clock
+    from dbx.repo.access import Access
     from dbx.repo.domainfile import DomainFile
     from dbx.repo.enforcement import KnownRules
     from dbx.repo.snapshotfile import SnapshotFile
@@ -83,6 +84,7 @@ class Domain:
         self._id: str | None = None
         self.drawn: dict[str, tuple[int, int]] = {}
         self.restrict = restrict
+        self.access: Access | None = None
         self.rules: KnownRules | None = None
         self.snapshots: SnapshotFile | None = None
         self.thresholds: tuple[KnownRules | None, bool] | None = None

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from dbx.crypto import merkle
 from dbx.errors import Conflict, Corrupt, NotFound
 from dbx.formats import canonical, staging
-from dbx.formats.commit import Commit, CommitActor, encode_commit
+from dbx.formats.commit import Commit, encode_commit
 from dbx.formats.envelope import MAX_BODY_BYTES, MAX_ENVELOPE_BYTES
 from dbx.formats.manifest import ManifestEntry
 from dbx.model import names
@@ -27,6 +27,7 @@ from dbx.repo.log import read_manifest, read_ref
 from dbx.repo.query import get_row
 from dbx.repo.receive import note_move, point_of, sealed, settle
 from dbx.repo.seal import move_ref
+from dbx.repo.transaction import commit_actor
 from dbx.repo.vet import Vetting
 from dbx.repo.working import WorkingSet, fold_events
 from dbx.repo.writer import writing
@@ -249,7 +250,7 @@ class _Taking:
         """The commit over what was read; its index root is known once everything is folded."""
         head, actor = self._trial.head, self._terms.actor
         commit = Commit(
-            CommitActor(actor.group, actor.user),
+            commit_actor(self._domain, actor),
             None,
             self.events,
             self._domain.id,

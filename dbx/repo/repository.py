@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from dbx.model.entropy import Entropy
     from dbx.model.restrict import Restrict
     from dbx.model.time import Clock
+    from dbx.repo.access import Access
 
 NAME = ".dbx"
 CONFIG = "config.yaml"
@@ -72,6 +73,7 @@ class Repository:
         self.wait_s = wait_s
         self.progress = progress
         self.restrict = restrict
+        self.access: Access | None = None
         self.directory = Directory(path)
         self._domains: dict[str, Domain] = {}
         try:
@@ -184,7 +186,19 @@ class Repository:
                 find_worker=lambda: self.find_setting("snowflake_worker_id"),
                 restrict=self.restrict,
             )
+            if self.access is not None:
+                self._enter(name, self.access)
         return self._domains[name]
+
+    def _enter(self, name: str, access: Access) -> None:
+        """Only those domains are opened that the token is for."""
+        domain = self._domains[name]
+        try:
+            access.enter(domain)
+        except DbxError:
+            del self._domains[name]
+            raise
+        domain.access = access
 
     def check_domain(self, name: str) -> None:
         """Raises NotFound unless there is such a domain."""

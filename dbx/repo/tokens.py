@@ -59,6 +59,10 @@ class Wanted(NamedTuple):
     environment: str | None = None
 
 
+BOOTSTRAP = Wanted("cli", "root", (tokens.ANYTHING,), ("*",), (), "cli:bootstrap", issued_by="cli-bootstrap")
+"""What the token of `dbx token bootstrap` says."""
+
+
 class Held(NamedTuple):
     """A token as the ledger has it. `expires_at` is its end as of now, later than the claims' where use moved it."""
 
@@ -114,10 +118,14 @@ def authenticate(repository: Repository, text: str) -> Held:
     """A token that is good now; its life is prolonged where it has the right to. Raises Denied."""
     claims = tokens.read_token(text, _public_keys(repository))
     one = next((each for each in _read(repository) if each.token_id == claims.token_id), None)
-    if one is None or one.claims != tokens.encode_claims(claims):
-        raise _refusal(INACTIVE, "unknown")
-    held = _held(one)
-    check_active(held, _now(repository))
+    try:
+        if one is None or one.claims != tokens.encode_claims(claims):
+            raise _refusal(INACTIVE, "unknown")
+        held = _held(one)
+        check_active(held, _now(repository))
+    except Denied as error:
+        error.details["jti"] = claims.token_id
+        raise
     end = tokens.kept_alive_until(claims, _now(repository))
     if end is not None and held.expires_at is not None and end - held.expires_at >= min(_EXTEND_S, _tenth(claims)):
         with suppress(OSError, Locked):  # the token is good as it is; a workspace that cannot be written goes on
@@ -181,8 +189,7 @@ def bootstrap(
 
     One that is stored and still good is used again, unless another life is asked for.
     """
-    wanted = Wanted("cli", "root", (tokens.ANYTHING,), ("*",), (), "cli:bootstrap", issued_by="cli-bootstrap")
-    wanted = wanted._replace(ttl_s=BOOTSTRAP_TTL_S if ttl_s is None else ttl_s)
+    wanted = BOOTSTRAP._replace(ttl_s=BOOTSTRAP_TTL_S if ttl_s is None else ttl_s)
     if reuse and (text := find_cli_token(repository)) is not None:
         with suppress(Denied):
             held = authenticate(repository, text)

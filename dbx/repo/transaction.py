@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from dbx.formats.commit import Commit
     from dbx.repo.build import Existence
+    from dbx.repo.domain import Domain
     from dbx.repo.single import Draft
 
 
@@ -68,7 +69,6 @@ class Append:
     """
 
     __slots__ = (
-        "actor",
         "done",
         "draft",
         "error",
@@ -101,7 +101,6 @@ class Append:
         self.draft: Draft | None = None
         self.plan: Callable[[], list[dict[str, Any]]] | None = None
         self.issued_by = issued_by
-        self.actor = None if issued_by is None else CommitActor(issued_by.group, issued_by.user)
         self.message = message or None
         self.existence: Existence = existence
         self.reserved = reserved
@@ -114,6 +113,13 @@ class Append:
         if self.plan is not None:
             self.items = [*self.plan(), *self.items]
             self.plan = None
+
+
+def commit_actor(domain: Domain, by: Actor | None) -> CommitActor | None:
+    """Who commits to a domain: with the id of the token that is used, if one is."""
+    if by is None:
+        return None
+    return CommitActor(by.group, by.user, None if domain.access is None else domain.access.token_id)
 
 
 def reflog_entry(commit: Commit, commit_id: str, reason: str | None = None) -> ReflogEntry:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from dbx.crypto import merkle
 from dbx.crypto.indextree import TreeMismatch
-from dbx.errors import Corrupt, DbxError, Invalid
+from dbx.errors import Corrupt, DbxError, Denied, Invalid
 from dbx.formats import segment
 from dbx.formats.commit import Commit, encode_commit
 from dbx.model.time import format_time
@@ -24,7 +24,7 @@ from dbx.repo.seal import seal
 from dbx.repo.thresholds import has_thresholds
 from dbx.repo.transaction import Append as Append
 from dbx.repo.transaction import Committed as Committed
-from dbx.repo.transaction import reflog_entry
+from dbx.repo.transaction import commit_actor, reflog_entry
 from dbx.store.index import IndexDamaged
 from dbx.store.journal import SEAL_BYTES, TORN, Journal, journal_name, scan, sound_end
 
@@ -125,6 +125,14 @@ def writing(domain: Domain) -> Iterator[WorkingSet]:
 
 def write_group(domain: Domain, group: Sequence[Append]) -> None:
     """Commit each request, all with one write. A request that is refused gets its error; the others go on."""
+    if domain.access is not None:
+        with domain.access.writing():
+            _write(domain, group)
+    else:
+        _write(domain, group)
+
+
+def _write(domain: Domain, group: Sequence[Append]) -> None:
     with domain.mutex:
         domain.lock.acquire(domain.wait_s)
         try:
@@ -139,11 +147,13 @@ def write_group(domain: Domain, group: Sequence[Append]) -> None:
             raise
         finally:
             domain.lock.release()
+    if domain.access is not None and not dirty:
+        domain.access.settle()
     if dirty:
         # A request failed half-way through its events, and memory with it: nothing was written, so take them singly.
         for request in group:
             if request.error is None:
-                write_group(domain, [request])
+                _write(domain, [request])
     elif has_thresholds(domain):
         from dbx.repo.autosnapshot import after_commit
 
@@ -154,6 +164,8 @@ def write_group(domain: Domain, group: Sequence[Append]) -> None:
 
 def _prepare(domain: Domain, group: Sequence[Append]) -> Rules | None:
     """The rules to keep, and whatever must be asked of the index before anything is built."""
+    if domain.access is not None:
+        domain.access.restart()
     rules = find_rules(domain)
     if rules is not None:
         rules.prepare()
@@ -183,9 +195,11 @@ def _write_group(domain: Domain, group: Sequence[Append]) -> bool:
                     return True
                 continue
         try:
+            if domain.access is not None:
+                domain.access.check_events(domain, made.envelopes)
             schema = None if rules is None else rules.settle(actor=request.issued_by, now=now)
             line, committed = _advance(domain, working, made, request, now, schema)
-        except Invalid as error:
+        except (Invalid, Denied) as error:
             request.error = error
             domain.reset()
             return True
@@ -226,7 +240,7 @@ def _advance(
     records = builder.records
     working.adopt(records, head.position, builder.runs)
     commit = Commit(
-        request.actor,
+        commit_actor(domain, request.issued_by),
         None,
         len(builder.envelopes),
         domain.id,

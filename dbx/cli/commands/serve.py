@@ -20,26 +20,46 @@ PORT = 6363
 @click.option("--port", metavar="PORT", type=click.IntRange(0, 65535), help=f"Listen on this port (default {PORT}).")
 @click.option("--read-only", is_flag=True, help="Take in nothing.")
 @click.option("--insecure", is_flag=True, help="Let everybody write who reaches it, also from other machines.")
+@click.option("--cert", metavar="FILE", help="Speak TLS, with this certificate chain in PEM.")
+@click.option("--key", metavar="FILE", help="The certificate's key, in PEM.")
 @click.option("--stdio", is_flag=True, help="Serve one connection over standard input and output, for ssh.")
 @pass_invocation
 def command(
-    invocation: Invocation, host: str | None, port: int | None, read_only: bool, insecure: bool, stdio: bool
+    invocation: Invocation,
+    host: str | None,
+    port: int | None,
+    read_only: bool,
+    insecure: bool,
+    cert: str | None,
+    key: str | None,
+    stdio: bool,
 ) -> None:
+    if (cert is None) != (key is None):
+        raise UsageError("'--cert' and '--key' go together")
+    tls = None if cert is None or key is None else (cert, key)
     if read_only and insecure:
         raise UsageError("'--insecure' is about writing, and '--read-only' forbids that")
     with session(invocation) as opened:
         path = opened.repository.path
     if stdio:
-        if host is not None or port is not None or insecure:
+        if host is not None or port is not None or insecure or tls is not None:
             raise UsageError("'--stdio' listens on no address")
         _serve_stdio(invocation, path, read_only=read_only)
         return
-    _serve(
-        invocation, path, host or "127.0.0.1", PORT if port is None else port, read_only=read_only, insecure=insecure
-    )
+    at = (host or "127.0.0.1", PORT if port is None else port)
+    _serve(invocation, path, *at, read_only=read_only, insecure=insecure, tls=tls)
 
 
-def _serve(invocation: Invocation, path: str, host: str, port: int, *, read_only: bool, insecure: bool) -> None:
+def _serve(
+    invocation: Invocation,
+    path: str,
+    host: str,
+    port: int,
+    *,
+    read_only: bool,
+    insecure: bool,
+    tls: tuple[str, str] | None,
+) -> None:
     import os
     import signal
     import threading
@@ -59,6 +79,7 @@ def _serve(invocation: Invocation, path: str, host: str, port: int, *, read_only
         clock=invocation.clock,
         wait_s=invocation.wait_s,
         log=log,
+        tls=tls,
     )
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -72,8 +93,15 @@ def _serve(invocation: Invocation, path: str, host: str, port: int, *, read_only
 def _serve_stdio(invocation: Invocation, path: str, *, read_only: bool) -> None:
     import sys
 
+    from dbx.cli.params import find_secret
     from dbx.ops.serve import serve_files
 
     serve_files(
-        path, sys.stdin.buffer, sys.stdout.buffer, read_only=read_only, clock=invocation.clock, wait_s=invocation.wait_s
+        path,
+        sys.stdin.buffer,
+        sys.stdout.buffer,
+        read_only=read_only,
+        clock=invocation.clock,
+        wait_s=invocation.wait_s,
+        token=find_secret(invocation, invocation.token, invocation.token_file, "DBX_TOKEN"),
     )
