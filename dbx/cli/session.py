@@ -7,6 +7,7 @@ import pwd
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from dbx.cli.dek import find_dek
 from dbx.errors import Invalid, NotFound
 from dbx.ops.session import Credential, Session, Who, open_session
 
@@ -35,6 +36,7 @@ def session(
         progress=progress,
         restrict=invocation.restrict,
         credential=_credential(invocation),
+        find_dek=find_dek(invocation),
     )
     try:
         yield opened

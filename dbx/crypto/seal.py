@@ -5,10 +5,6 @@ A key has 32 bytes, a nonce 12. What is sealed for one place does not open in an
 
 from __future__ import annotations
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
-
 KEY_BYTES = 32
 NONCE_BYTES = 12
 TAG_BYTES = 16
@@ -26,12 +22,17 @@ class Unsealable(Exception):  # noqa: N818
 class Sealer:
     """Seals and unseals with one key. Making one costs some microseconds: keep it for many blocks."""
 
-    __slots__ = ("_cipher",)
+    __slots__ = ("_cipher", "_invalid")
 
     def __init__(self, key: bytes) -> None:
         """`key` has 32 bytes; raises ValueError otherwise."""
         if len(key) != KEY_BYTES:
             raise ValueError("an AES-256 key has 32 bytes")
+        # Not before it is needed: every command loads this module, and most workspaces seal nothing.
+        from cryptography.exceptions import InvalidTag
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        self._invalid = InvalidTag
         self._cipher = AESGCM(key)
 
     def seal(self, nonce: bytes, data: bytes, place: bytes) -> bytes:
@@ -46,7 +47,7 @@ class Sealer:
             raise Unsealable
         try:
             return self._cipher.decrypt(nonce, sealed, place)
-        except InvalidTag:
+        except self._invalid:
             raise Unsealable from None
 
 
@@ -59,4 +60,6 @@ def key_from_passphrase(
     """
     if n < 2 or n & (n - 1) or not 0 < r <= 32 or not 0 < p <= 16 or 128 * n * r > 1 << 27:
         raise ValueError("the costs of scrypt are out of range")
+    from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+
     return Scrypt(salt=salt, length=KEY_BYTES, n=n, r=r, p=p).derive(passphrase)

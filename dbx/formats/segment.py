@@ -122,6 +122,26 @@ def join_frame(kind: bytes, raw: bytes, squeezed: bytes, offset: int) -> bytes:
     return _frame(kind, flags, raw, stored, offset)
 
 
+def encode_sealed_frame(flags: int, raw: int, stored: bytes, offset: int) -> bytes:
+    """A B frame of sealed bytes. `raw` is its length once it is unsealed and inflated, `flags` says whether it must be.
+
+    Raises Invalid when raw is 0 or beyond 4 MiB.
+    """
+    if not 0 < raw <= MAX_RAW_BYTES:
+        raise Invalid(f"a frame cannot hold {raw} bytes")
+    prefix = _pack_prefix(offset, B, flags & ZLIB | SEALED, 0, len(stored), raw)
+    return b"".join((prefix[8:], _pack_crc(zlib.crc32(stored, zlib.crc32(prefix))), stored))
+
+
+def finish_sealed(flags: int, raw: int, opened: bytes, offset: int) -> bytes:
+    """The plain bytes of a sealed frame at an offset, from what was unsealed. Raises Corrupt."""
+    if flags & ZLIB:
+        return inflate(opened, raw, offset)
+    if len(opened) != raw:
+        raise Corrupt(f"the frame at byte {offset} is damaged: its lengths differ")
+    return opened
+
+
 def _frame(kind: bytes, flags: int, raw: bytes, stored: bytes, offset: int) -> bytes:
     prefix = _pack_prefix(offset, kind, flags, 0, len(stored), len(raw))
     return b"".join((prefix[8:], _pack_crc(zlib.crc32(stored, zlib.crc32(prefix))), stored))

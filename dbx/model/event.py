@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,7 +16,8 @@ ERASED = "body_erased"
 RESERVED = frozenset((ARCHIVED, RESTORED, ERASED))
 
 
-class Event(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Event:
     """A stored event. `payload` and `metadata` are None when the body was erased; hashes are hex.
 
     `position` counts events of the domain from 0, `commit` is the seq of the commit that holds it.
@@ -36,7 +38,8 @@ class Event(NamedTuple):
     commit: int
 
 
-class Aggregate(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Aggregate:
     """An aggregate at one version: what folding its events gives. `root` is the hex root of its tree."""
 
     aggregate_type: str

@@ -48,6 +48,7 @@ def check_domains(
         check_domain(
             repository.directory.below(f"{DOMAINS}/{name}"),
             name,
+            vault=repository.vault,
             quick=quick,
             processes=processes,
             begin=begin,

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dbx.repo.gc import Collected, collect
+from dbx.repo.reseal import Resealed, reseal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dbx.ops.session import Session
 
-__all__ = ["Collected", "collect_garbage"]
+__all__ = ["Collected", "Resealed", "collect_garbage", "reseal_domain"]
 
 
 def collect_garbage(
@@ -20,3 +21,9 @@ def collect_garbage(
     """Seal the journal, merge small segments, drop what nothing names. Raises Locked, Corrupt."""
     session.repository.sweep()
     return collect(session.domain, dry_run=dry_run, progress=progress)
+
+
+def reseal_domain(session: Session, *, progress: Callable[[int], None] | None = None) -> Resealed:
+    """Seal everything in a domain with the latest data key. Raises Conflict, KeyFailure, Locked, Corrupt."""
+    session.repository.sweep()
+    return reseal(session.domain, actor=session.actor, progress=progress)

@@ -77,7 +77,7 @@ def changes_of(session: Session, found: Found) -> list[Change]:
     """Which aggregates a listed commit brought forward, by type and id. Memory grows with them, not with the events."""
     versions: dict[tuple[str, str], int] = {}
     counts: dict[tuple[str, str], int] = {}
-    for event in events_of(session, found):
+    for event in history.events_of(session.domain, found, bodies=False):
         name = event.aggregate_type, event.aggregate_id
         versions[name] = event.version
         counts[name] = counts.get(name, 0) + 1

@@ -106,9 +106,11 @@ def open_session(
     progress: Callable[[int], None] | None = None,
     restrict: str | None = None,
     credential: Credential | None = None,
+    find_dek: Callable[[], bytes | None] = lambda: None,
 ) -> Session:
     """Open the repository of `start` or of the nearest directory above it; `dbx_dir` may also name a `.dbx` itself.
 
+    `find_dek` gives the DEK of the environment, if there is one.
     `restrict` is a word for what is asked of events, before each domain's setting. Raises Invalid for an unknown one.
     """
     mode: Restrict | None = None
@@ -119,7 +121,9 @@ def open_session(
     path = _is_repository(dbx_dir) if dbx_dir is not None else None
     if path is None:
         path = Repository.find(start if dbx_dir is None else dbx_dir)
-    repository = Repository(path, clock=clock, wait_s=wait_s, safe=safe, progress=progress, restrict=mode)
+    repository = Repository(
+        path, clock=clock, wait_s=wait_s, safe=safe, progress=progress, restrict=mode, find_dek=find_dek
+    )
     if credential is not None and (credential.token is not None or repository.find_setting("auth.required")):
         _admit(repository, domain, credential)
     return Session(repository, domain, who)

@@ -91,6 +91,7 @@ class SecondHalf:
         self, domain: Domain, source: int, start: int, end: int, progress: Callable[[int], None] | None
     ) -> None:
         self._directory = domain.directory
+        self._vault = domain.vault
         self._source = source
         self._start = start
         self._end = end
@@ -108,7 +109,7 @@ class SecondHalf:
         self._reading, answers = os.pipe()
         work = half.Work(
             self._source, self._start, self._end, self._notes.fd, target, asks, answers,
-            builder.now, builder.suffix, builder.entropy, builder.rules,
+            builder.now, builder.suffix, builder.entropy, builder.rules, self._vault,
         )  # fmt: skip
         if builder.rules is not None:
             builder.rules.load_sound()  # the other process closes the index, which keeps them

@@ -127,7 +127,7 @@ def _count(domain: Domain, batch: Batch) -> int:
 
 
 def _blocks(domain: Domain, batch: Batch) -> Iterator[StagedBlock]:
-    return read_blocks(domain.directory, batch.size, batch=batch.id, seals=batch.seals)
+    return read_blocks(domain.directory, batch.size, batch=batch.id, seals=batch.seals, vault=domain.vault)
 
 
 def _check_access(domain: Domain, batch: Batch) -> None:

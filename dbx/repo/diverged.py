@@ -63,7 +63,7 @@ def take_diverged(domain: Domain, arrived: Arrived, terms: Terms, purpose: Purpo
         if base.seq >= before.seq or point_at(domain, base.seq) != base:
             raise Conflict(f"the history of domain '{domain.name}' has moved meanwhile", hint="try again")
         mine = advances_since(domain, base.position)
-        held = HeldIndex(working.index.path, working.indexed)
+        held = HeldIndex(working.index.path, working.indexed, domain.vault)
         try:
             trial = rewind(domain, held, base, mine)
             theirs: dict[Name, Advance] = {}
@@ -129,7 +129,13 @@ def _write(domain: Domain, trial: WorkingSet, owner: str, first: int, last: Poin
     before = point_at(domain, first - 1)
     with domain.directory.temporary(SEGMENTS) as temporary:
         writer = SegmentWriter(
-            temporary, domain=owner, parent=before.commit or None, position=before.position, seq=first, pool=None
+            temporary,
+            domain=owner,
+            parent=before.commit or None,
+            position=before.position,
+            seq=first,
+            pool=None,
+            vault=domain.vault,
         )
         copy_commits(domain, writer, first, last.seq)
         sha, size = writer.finish()
@@ -143,7 +149,13 @@ def _recommit(domain: Domain, vetting: Vetting, base: Point, before: Point) -> M
     start = point_of(trial.head)
     with domain.directory.temporary(SEGMENTS) as temporary:
         writer = SegmentWriter(
-            temporary, domain=domain.id, parent=start.commit, position=start.position, seq=start.seq + 1, pool=None
+            temporary,
+            domain=domain.id,
+            parent=start.commit,
+            position=start.position,
+            seq=start.seq + 1,
+            pool=None,
+            vault=domain.vault,
         )
         for seq in range(base.seq + 1, before.seq + 1):
             old = get_commit(domain, seq).commit
@@ -152,6 +164,8 @@ def _recommit(domain: Domain, vetting: Vetting, base: Point, before: Point) -> M
             for at in range(old.position, old.position + old.count, _EVENTS):
                 part = range(at, min(at + _EVENTS, old.position + old.count))
                 events = domain.read(lambda _, reader, part=part: list(reader.events(part)))  # type: ignore[misc]
+                if any(one.body is None for one in events):
+                    raise domain.vault.missing()
                 envelopes, bodies = [one.envelope for one in events], [one.body or b"" for one in events]
                 fold_events(trial, envelopes, bodies, head.position + at - old.position)
                 advanced: dict[Name, Advance] = {}

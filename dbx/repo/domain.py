@@ -12,11 +12,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from dbx.crypto.indextree import TreeMismatch
+from dbx.crypto.vault import Vault
 from dbx.errors import Corrupt, DbxError
 from dbx.model import snowflake
 from dbx.repo.identity import find_plain_id
 from dbx.repo.indexfile import IndexFile
 from dbx.repo.log import MAIN, Gone, LogReader, named_files
+from dbx.repo.masks import SealedAway, check_masks
 from dbx.repo.replay import Replayed, StaleIndex, replay
 from dbx.repo.working import WorkingSet, get_drawn
 from dbx.store.index import IndexDamaged, IndexUnavailable, MovedIndex
@@ -61,11 +63,13 @@ class Domain:
         progress: Callable[[int], None] | None = None,
         find_worker: Callable[[], int | None] = lambda: None,
         restrict: Restrict | None = None,
+        vault: Vault | None = None,
     ) -> None:
         self.directory = directory
         self.name = name
         self.clock = clock
         self.entropy = entropy
+        self.vault = Vault(entropy) if vault is None else vault
         self.wait_s = wait_s
         self.progress = progress
         self._find_worker = find_worker
@@ -75,7 +79,7 @@ class Domain:
         self._ref_path = directory.path_of(MAIN)
         self.reflog = Reflog(directory, MAIN)
         self.journal: Journal | None = None
-        self._index = IndexFile(directory, self.lock, wait_s)
+        self._index = IndexFile(directory, self.lock, wait_s, self.vault)
         self._working: WorkingSet | None = None
         self._reader: LogReader | None = None
         self._seen: Replayed | None = None
@@ -148,7 +152,7 @@ class Domain:
                     working = self.sync()
                 try:
                     if self._reader is None:
-                        self._reader = LogReader(self.directory, working.index)
+                        self._reader = LogReader(self.directory, working.index, self.vault)
                     with working.index.snapshot(working.indexed):
                         return query(working, self._reader)
                 except MovedIndex:
@@ -329,10 +333,11 @@ class Domain:
         # The index and the reflog follow the log, so they are looked at before it: a writer may be at work right now.
         seen_ref, told = self._stat_ref(), self.reflog.last()
         working = self._working = WorkingSet(self.index())
+        check_masks(working.index, self.vault)
         try:
             self._claim(working)
-            self._seen = replay(self.directory, working, before_flush=self.refold, progress=self.progress)
-        except IndexUnavailable:
+            self._seen = replay(self.directory, working, self.vault, before_flush=self.refold, progress=self.progress)
+        except (IndexUnavailable, SealedAway):
             if self._index.in_memory:
                 raise
             self._use_memory()

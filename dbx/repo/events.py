@@ -6,6 +6,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from dbx.crypto.merkle import leaf_hash
+from dbx.crypto.vault import NEED_KEY
 from dbx.errors import Corrupt, KeyFailure
 from dbx.formats import canonical
 from dbx.formats.envelope import Actor, decode_body, decode_envelope
@@ -48,7 +49,7 @@ def decode_stored(stored: Stored, commit: int) -> Event:
     envelope = decode_envelope(stored.envelope)
     payload = metadata = note = None
     if stored.body is None:
-        raise KeyFailure("the event's body is sealed", hint="set the key with DBX_DEK, or 'dbx config --dek'")
+        raise KeyFailure("the event's body is sealed, and the key (DEK) is missing", hint=NEED_KEY)
     if stored.body:
         if sha256(stored.body).hexdigest() != envelope.body:
             raise Corrupt(

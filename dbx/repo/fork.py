@@ -55,7 +55,7 @@ def _fork(repository: Repository, name: str, source: Domain, seq: int | None, ac
             seal(source, working, working.head)
             source.flush()
         entries = _entries(source, working.head.seq if seq is None else seq)
-        shared = _share(source.directory, directory, entries, working.head.seq if seq is None else seq)
+        shared = _share(source, directory, entries, working.head.seq if seq is None else seq)
     for part in _SHARED:
         for path in source.directory.walk(part):
             directory.make(path.rpartition("/")[0])
@@ -90,11 +90,12 @@ def _entries(domain: Domain, seq: int) -> list[ManifestEntry]:
     return [entry for entry in read_manifest(domain.directory, ref.manifest) if entry.first_seq <= seq]
 
 
-def _share(source: Directory, target: Directory, entries: list[ManifestEntry], seq: int) -> list[ManifestEntry]:
+def _share(domain: Domain, target: Directory, entries: list[ManifestEntry], seq: int) -> list[ManifestEntry]:
+    source = domain.directory
     shared: list[ManifestEntry] = []
     for entry in entries:
         if entry.last_seq > seq:
-            shared.append(cut_segment(source, target, entry, seq))
+            shared.append(cut_segment(domain, target, entry, seq))
             continue
         file = segment_name(entry.sha256)
         if not target.link_from(source, file):
@@ -115,14 +116,14 @@ def _copy(source: Directory, target: Directory, file: str) -> None:
         os.close(fd)
 
 
-def cut_segment(source: Directory, target: Directory, entry: ManifestEntry, seq: int) -> ManifestEntry:
-    """The beginning of a segment, up to a commit, as a segment of its own in `target`, durable."""
-    fd = source.open_read(segment_name(entry.sha256))
+def cut_segment(domain: Domain, target: Directory, entry: ManifestEntry, seq: int) -> ManifestEntry:
+    """The beginning of a segment, up to a commit, as a segment of its own in `target`, durable. Raises KeyFailure."""
+    fd = domain.directory.open_read(segment_name(entry.sha256))
     try:
-        reader = FrameReader(fd, segment_name(entry.sha256))
+        reader = FrameReader(fd, segment_name(entry.sha256), vault=domain.vault)
         header, start = reader.header()
         with target.temporary(SEGMENTS) as temporary:
-            writer = SegmentWriter.beginning_as(temporary, header)
+            writer = SegmentWriter.beginning_as(temporary, header, domain.vault)
             copier = Copier(writer)
             copier.copy(_until(reader.items(start), header.seq, seq))
             copier.flush()
@@ -155,8 +156,11 @@ def _until(items: Iterator[Block | Commits], first: int, seq: int) -> Iterator[B
         for block in held:
             if left <= 0:
                 break
-            bodies = None if block.bodies is None else block.bodies[:left]
-            yield block._replace(envelopes=block.envelopes[:left], bodies=bodies)
+            if left >= len(block.envelopes):
+                yield block
+            else:
+                bodies = None if block.bodies is None else block.bodies[:left]
+                yield block._replace(envelopes=block.envelopes[:left], bodies=bodies, sealed=None)
             left -= len(block.envelopes)
         yield item._replace(lines=lines)
         return

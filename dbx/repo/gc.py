@@ -24,11 +24,12 @@ from dbx.store.index import IndexUnavailable
 from dbx.store.segments import SEGMENTS, SUFFIX, FrameReader, SegmentWriter, segment_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from dbx.formats.refs import Ref
     from dbx.repo.domain import Domain
     from dbx.repo.working import WorkingSet
+    from dbx.store.fs import Directory
 
 _FACTOR = 2
 
@@ -138,10 +139,10 @@ def _join(
             name = segment_name(entry.sha256)
             fd = domain.directory.open_read(name)
             try:
-                reader = FrameReader(fd, name)
+                reader = FrameReader(fd, name, vault=domain.vault)
                 header, start = reader.header()
                 if writer is None:
-                    writer = SegmentWriter.beginning_as(temporary, header)
+                    writer = SegmentWriter.beginning_as(temporary, header, domain.vault)
                     copier = Copier(writer)
                 copier.copy(reader.items(start))
                 if progress:
@@ -161,11 +162,7 @@ def _garbage(domain: Domain, ref: Ref | None) -> list[tuple[str, int]]:
     """Files that nothing names: (name, bytes). The writer's lock is held, so nobody is making segments now."""
     directory = domain.directory
     wanted = set()
-    for name in directory.walk("refs"):
-        if not name.startswith(("refs/heads/", "refs/remotes/", f"{COMMITS}/")) or name.rpartition("/")[2].startswith(
-            TEMPORARY
-        ):
-            continue
+    for name in named_refs(directory):
         found = read_ref(directory, name)
         if found is not None:
             wanted.add(f"{MANIFESTS}/{found.manifest}")
@@ -181,6 +178,14 @@ def _garbage(domain: Domain, ref: Ref | None) -> list[tuple[str, int]]:
             garbage.append(name)
     garbage += stale_journals(directory, ref)
     return [(name, directory.size(name)) for name in garbage]
+
+
+def named_refs(directory: Directory) -> Iterator[str]:
+    """The refs that name a manifest: the branch, those of remotes, and what was taken back."""
+    for name in directory.walk("refs"):
+        is_kept = name.startswith(("refs/heads/", "refs/remotes/", f"{COMMITS}/"))
+        if is_kept and not name.rpartition("/")[2].startswith(TEMPORARY):
+            yield name
 
 
 def _alive(temporary: str) -> bool:

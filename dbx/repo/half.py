@@ -28,6 +28,7 @@ from dbx.store.section import encode_events
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from dbx.crypto.vault import Vault
     from dbx.errors import DbxError
     from dbx.model.entropy import Entropy
     from dbx.repo.record import Layers, Record, Shape
@@ -38,6 +39,7 @@ PIECE = 4096
 GIVES_UP = b"U"
 SAYS = b"M"
 _WORD = 8
+_NOTES = b"dbx1H"
 
 
 class Work(NamedTuple):
@@ -55,6 +57,7 @@ class Work(NamedTuple):
     suffix: str
     entropy: Entropy
     rules: Rules | None
+    vault: Vault
 
 
 def run(work: Work) -> NoReturn:
@@ -239,8 +242,11 @@ class _Half(Intake):
     def _note(self) -> None:
         if os.getppid() != self._parent:
             raise EOFError
+        seals = self._work.vault.seals
         for lines in (self._templates, self._bodies):
             data = b"\n".join(lines)
+            if seals and lines is self._bodies:
+                data = self._work.vault.seal_text(data, _NOTES)
             write_all(self._work.notes, data)
             self._sizes.append(len(data))
             lines.clear()
@@ -280,7 +286,8 @@ class _Half(Intake):
             if os.getppid() != self._parent:
                 raise EOFError
             templates = read_at(notes, templates_size, read).split(b"\n")
-            bodies = read_at(notes, bodies_size, read + templates_size).split(b"\n")
+            noted = read_at(notes, bodies_size, read + templates_size)
+            bodies = self._work.vault.open_text(noted, _NOTES).split(b"\n")
             read += templates_size + bodies_size
             envelopes = []
             for template, number, event_id in zip(templates, numbers, event_ids, strict=False):
@@ -291,7 +298,7 @@ class _Half(Intake):
             leaves_at += 32 * len(leaves)
             trees += subtrees(staged, leaves)
             staged += len(leaves)
-            lines = encode_events(envelopes, bodies)
+            lines = encode_events(envelopes, bodies, self._work.vault)
             write_all(self._work.target, lines, at)
             at += len(lines)
         return at - start, (envelopes[-1], bodies[-1]), b"".join([bytes((height,)) + tree for height, tree in trees])

@@ -147,7 +147,7 @@ def give(domain: Domain, wanted: Iterable[Wanted]) -> Iterator[bytes]:
             events = domain.read(lambda _, reader, part=part: list(reader.events(part)))  # type: ignore[misc]
             bodies = [stored.body for stored in events]
             if any(body is None for body in bodies):
-                raise Corrupt("sealed bodies cannot be copied without their key")
+                raise domain.vault.missing()
             yield staging.encode_lines([stored.envelope for stored in events], [body or b"" for body in bodies])
 
 
@@ -176,7 +176,7 @@ def take(domain: Domain, lines: Iterable[bytes], terms: Terms, *, message: str |
             rules.prepare()
         working = sealed(domain)
         before = point_of(working.head)
-        held = HeldIndex(working.index.path, working.indexed)
+        held = HeldIndex(working.index.path, working.indexed, domain.vault)
         try:
             trial = WorkingSet(held)
             with domain.directory.temporary(SEGMENTS) as temporary:
@@ -187,6 +187,7 @@ def take(domain: Domain, lines: Iterable[bytes], terms: Terms, *, message: str |
                     position=before.position,
                     seq=before.seq + 1,
                     pool=None,
+                    vault=domain.vault,
                 )
                 taking = _Taking(domain, trial, writer, terms, rules)
                 try:

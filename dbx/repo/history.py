@@ -60,10 +60,10 @@ def select_commits(
     return islice(_select(domain, wanted, first, last, newest=not oldest_first), limit)
 
 
-def events_of(domain: Domain, found: Found) -> Iterator[Event]:
-    """The events of a commit that were asked for, in order, in bounded memory."""
+def events_of(domain: Domain, found: Found, *, bodies: bool = True) -> Iterator[Event]:
+    """The events of a commit that were asked for, in order, in bounded memory; `bodies` as for `query.events_at`."""
     for at in range(0, len(found.positions), 512):
-        yield from query.events_at(domain, found.positions[at : at + 512])
+        yield from query.events_at(domain, found.positions[at : at + 512], bodies=bodies)
 
 
 def _bounds(domain: Domain, wanted: Wanted) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from dbx.errors import Locked, NotFound
 from dbx.store.index import Index, IndexDamaged
 
 if TYPE_CHECKING:
+    from dbx.crypto.vault import Vault
     from dbx.store.fs import Directory
     from dbx.store.lock import Lock
 
@@ -18,10 +19,11 @@ INDEX = "index.db"
 class IndexFile:
     """The index a domain works with. `in_memory` says that index.db cannot be written, so that memory holds it."""
 
-    __slots__ = ("_directory", "_index", "_inode", "_lock", "_wait_s", "in_memory")
+    __slots__ = ("_directory", "_index", "_inode", "_lock", "_vault", "_wait_s", "in_memory")
 
-    def __init__(self, directory: Directory, lock: Lock, wait_s: float) -> None:
+    def __init__(self, directory: Directory, lock: Lock, wait_s: float, vault: Vault | None = None) -> None:
         self._directory = directory
+        self._vault = vault
         self._lock = lock
         self._wait_s = wait_s
         self._index: Index | None = None
@@ -98,7 +100,7 @@ class IndexFile:
         fd = self._directory.open_write(INDEX, create=True)
         self._inode = os.fstat(fd).st_ino
         os.close(fd)
-        return Index(self._directory.path_of(INDEX))
+        return Index(self._directory.path_of(INDEX), self._vault)
 
     def _find_inode(self) -> int:
         try:

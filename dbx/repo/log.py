@@ -16,6 +16,7 @@ from dbx.store.segments import Block, Commits, FrameReader, segment_name
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from dbx.crypto.vault import Vault
     from dbx.formats.commit import Commit
     from dbx.formats.manifest import ManifestEntry
     from dbx.formats.refs import Ref
@@ -210,8 +211,9 @@ class LogReader:
     for damage of the log itself.
     """
 
-    def __init__(self, directory: Directory, index: Index | WorkingSet) -> None:
+    def __init__(self, directory: Directory, index: Index | WorkingSet, vault: Vault | None = None) -> None:
         self._directory = directory
+        self._vault = vault
         self._index = index
         self._files: dict[str, FrameReader] = {}
         self._fds: dict[str, int] = {}
@@ -270,7 +272,7 @@ class LogReader:
         block = self._blocks.pop((file, offset), None)
         if block is None:
             try:
-                block = self._reader(file).block(offset)
+                block = self._reader(file).block(offset, first)
             except Corrupt as error:
                 raise self._fault(file, offset, error) from None
             if len(self._blocks) >= _BLOCKS:
@@ -305,6 +307,6 @@ class LogReader:
                 os.close(self._fds.pop(oldest))
                 del self._files[oldest]
             self._fds[file] = fd
-            reader = self._files[file] = FrameReader(fd, file)
+            reader = self._files[file] = FrameReader(fd, file, vault=self._vault)
         reader.size = os.fstat(self._fds[file]).st_size
         return reader

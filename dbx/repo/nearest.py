@@ -35,7 +35,7 @@ def find_start(domain: Domain, index: Index, reader: LogReader, row: Row, versio
         return None
     for values in candidates:
         try:
-            folding = folding_of(checked_snapshot(values))
+            folding = folding_of(checked_snapshot(values, domain.vault))
         except SnapshotsDamaged:
             continue
         if folding is None or not edges_agree(folding.edge, folding.count, row):

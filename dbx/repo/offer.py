@@ -222,7 +222,13 @@ def _cut(domain: Domain, owner: str, first: int, last: int, stack: ExitStack) ->
     before, after = point_at(domain, first - 1), point_at(domain, last)
     with folder.temporary(SEGMENTS) as temporary:
         writer = SegmentWriter(
-            temporary, domain=owner, parent=before.commit or None, position=before.position, seq=first, pool=None
+            temporary,
+            domain=owner,
+            parent=before.commit or None,
+            position=before.position,
+            seq=first,
+            pool=None,
+            vault=domain.vault,
         )
         copy_commits(domain, writer, first, last)
         sha, size = writer.finish()
@@ -241,7 +247,7 @@ def copy_commits(domain: Domain, writer: SegmentWriter, first: int, last: int) -
             events = domain.read(lambda _, reader, part=part: list(reader.events(part)))  # type: ignore[misc]
             bodies = [stored.body for stored in events]
             if any(body is None for body in bodies):
-                raise Corrupt("sealed bodies cannot be copied without their key")
+                raise domain.vault.missing()
             writer.add([stored.envelope for stored in events], [body or b"" for body in bodies])
             size += sum(len(stored.envelope) for stored in events)
         lines.append(entry.line)

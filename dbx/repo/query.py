@@ -157,9 +157,9 @@ def _events_of(domain: Domain, chosen: Sequence[int], aggregate_type: str, aggre
             yield event
 
 
-def events_at(domain: Domain, positions: Sequence[int]) -> list[Event]:
-    """The events at positions."""
-    return domain.read(lambda working, reader: _events(working, reader, positions))
+def events_at(domain: Domain, positions: Sequence[int], *, bodies: bool = True) -> list[Event]:
+    """The events at positions; without `bodies` only what their envelopes say, for which no key is needed."""
+    return domain.read(lambda working, reader: _events(working, reader, positions, bodies=bodies))
 
 
 def iterate_commits(domain: Domain, *, newest: bool = True, first: int = 0, last: int | None = None) -> Iterator[Entry]:
@@ -256,13 +256,13 @@ def positions_of(domain: Domain, index: Index, aggregate_type: str, aggregate_id
     return positions
 
 
-def _events(working: WorkingSet, reader: LogReader, positions: Sequence[int]) -> list[Event]:
+def _events(working: WorkingSet, reader: LogReader, positions: Sequence[int], *, bodies: bool = True) -> list[Event]:
     found: list[Event] = []
     seq, first, until = -1, 0, 0
     for stored in reader.events(positions):
         if not first <= stored.position < until:
             seq, first, until = commit_range(working, stored.position)
-        found.append(decode_stored(stored, seq))
+        found.append(decode_stored(stored if bodies else stored._replace(body=b""), seq))
     return found
 
 

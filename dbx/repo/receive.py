@@ -126,7 +126,7 @@ def _continue(domain: Domain, arrived: Arrived, working: WorkingSet) -> Arrived:
     if base == mine:
         return arrived
     if _has(working, base) and mine.seq < arrived.header.head.seq:
-        rest = trim(arrived, mine)
+        rest = trim(arrived, mine, domain.vault)
         if rest is not None:
             return rest
     what = f"commit {base.seq}, which the bundle continues, is" if base.seq >= 0 else "what the bundle begins with is"
@@ -148,7 +148,7 @@ def _has(working: WorkingSet, point: Point) -> bool:
 
 def _take(domain: Domain, working: WorkingSet, arrived: Arrived, terms: Terms, newer: bool) -> Received:
     before = point_of(working.head)
-    held = HeldIndex(working.index.path, working.indexed)
+    held = HeldIndex(working.index.path, working.indexed, domain.vault)
     try:
         trial = WorkingSet(held)
         vetting = vet(domain, trial, arrived, terms)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from dbx.crypto import merkle
 from dbx.crypto.indextree import key_of
+from dbx.crypto.vault import NEED_KEY, UNKNOWN, is_sealed
+from dbx.errors import KeyFailure
 from dbx.formats import canonical
 from dbx.store.index import Row
 
@@ -81,6 +83,17 @@ class Record:
     @extensions.setter
     def extensions(self, value: dict[str, Any]) -> None:
         self._extensions = value
+        self.metadata.clear()
+
+    @property
+    def is_masked(self) -> bool:
+        """Whether nobody here can know the state and the extensions: the key is missing."""
+        return any(isinstance(text, bytes) and is_sealed(text) for text in (self._state, self._extensions))
+
+    def mask(self) -> None:
+        """An event came whose body cannot be read: the state and the extensions are no longer known."""
+        self._state = self._extensions = UNKNOWN
+        self.payloads.clear()
         self.metadata.clear()
 
     def load(self, state: bytes, extensions: bytes) -> None:
@@ -184,6 +197,11 @@ def _whole(folded: Folded, layers: Layers) -> bytes:
 
 
 def parse(text: bytes) -> dict[str, Any]:
-    """A state or extensions column. Its row's checksum has been compared, so it is only parsed."""
+    """A state or extensions column. Its row's checksum has been compared, so it is only parsed.
+
+    Raises KeyFailure for one that is sealed still.
+    """
+    if is_sealed(text):
+        raise KeyFailure("the state is sealed, and the key (DEK) is missing", hint=NEED_KEY)
     value, _ = canonical.scan(text.decode())
     return value  # type: ignore[no-any-return]

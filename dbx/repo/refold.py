@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from dbx.errors import KeyFailure
 from dbx.model.event import fold
 from dbx.repo.events import decode_stored
 from dbx.repo.log import LogReader
+from dbx.repo.masks import may_mask
 from dbx.repo.snapshotfile import NAME, snapshots_of
 
 if TYPE_CHECKING:
@@ -24,15 +26,20 @@ def refold_record(domain: Domain, working: WorkingSet, record: Record) -> None:
     state: dict[str, Any] = {}
     extensions: dict[str, Any] = {}
     stored = [] if record.n is None else working.index.positions(record.n)
-    reader = LogReader(domain.directory, working)
+    reader = LogReader(domain.directory, working, domain.vault)
     try:
         for found in reader.events([*stored, *record.fresh]):
             event = decode_stored(found, 0)
             fold(state, extensions, event.event_type, event.payload, event.metadata)
+        record.state, record.extensions = state, extensions
+    except KeyFailure:
+        if not may_mask(working.index):
+            raise
+        record.mask()
     finally:
         reader.close()
     _empty_snapshots(domain, record)
-    record.state, record.extensions, record.refold = state, extensions, False
+    record.refold = False
 
 
 def _empty_snapshots(domain: Domain, record: Record) -> None:

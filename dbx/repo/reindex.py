@@ -96,11 +96,17 @@ def reindex(
 
 def _build(domain: Domain, name: str, progress: Callable[[int], None] | None) -> tuple[Head, int, Loss | None]:
     os.close(domain.directory.open_write(name, create=True))
-    index = Index(domain.directory.path_of(name))
+    index = Index(domain.directory.path_of(name), domain.vault)
     try:
         index.set_meta("domain", domain.id)
         working = WorkingSet(index)
-        replay(domain.directory, working, before_flush=lambda: domain.refold(working), progress=progress)
+        replay(
+            domain.directory,
+            working,
+            vault=domain.vault,
+            before_flush=lambda: domain.refold(working),
+            progress=progress,
+        )
         return working.head, count_aggregates(index), _find_loss(domain, index, working.head)
     finally:
         index.close()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from dbx.crypto import merkle
 from dbx.errors import Corrupt
 from dbx.repo.log import MAIN, Events, Located, commits_of, read_manifest, tip
+from dbx.repo.masks import StaleIndex as StaleIndex
 from dbx.repo.undone import read_undone
 from dbx.repo.working import WorkingSet, fold_events
 from dbx.store.fs import sync_data
@@ -21,14 +22,11 @@ from dbx.store.segments import FrameReader, segment_name
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from dbx.crypto.vault import Vault
     from dbx.formats.refs import Ref
     from dbx.store.fs import Directory
 
 _FLUSH_EVENTS = 100_000
-
-
-class StaleIndex(Exception):  # noqa: N818 - not an error: the index follows another history and must be rebuilt
-    """The index holds commits of a history that is not this log's."""
 
 
 class Replayed:
@@ -46,6 +44,7 @@ class Replayed:
 def replay(
     directory: Directory,
     working: WorkingSet,
+    vault: Vault | None = None,
     *,
     before_flush: Callable[[], None],
     progress: Callable[[int], None] | None = None,
@@ -65,10 +64,10 @@ def replay(
         if known.manifest != (ref.manifest if ref else ""):
             if ref is not None:
                 directory.sync(os.path.dirname(MAIN))
-            _follow_manifest(directory, working, ref, before_flush, progress)
+            _follow_manifest(directory, working, ref, vault, before_flush, progress)
         last, last_id = (-1, b"") if ref is None else (ref.seq, bytes.fromhex(ref.commit))
         if fd >= 0:
-            reader = FrameReader(fd, name)
+            reader = FrameReader(fd, name, vault=vault)
             last, last_id = _follow_journal(working, reader, name, seen, (last, last_id))
             if working.head.seq > known.seq:
                 sync_data(fd)
@@ -105,6 +104,7 @@ def _follow_manifest(
     directory: Directory,
     working: WorkingSet,
     ref: Ref | None,
+    vault: Vault | None,
     before_flush: Callable[[], None],
     progress: Callable[[int], None] | None,
 ) -> None:
@@ -123,7 +123,7 @@ def _follow_manifest(
         except FileNotFoundError:
             raise Corrupt(f"'{file}' is missing", details={"file": file}) from None
         try:
-            reader = FrameReader(fd, file)
+            reader = FrameReader(fd, file, vault=vault)
             header, at = reader.header()
             if header.seq != entry.first_seq:
                 raise reader.fault(Corrupt("its header does not fit the manifest"), 0)
@@ -167,7 +167,7 @@ def _follow_journal(
         if header.seq != last[0] + 1 or (header.parent or "") != last[1].hex():
             raise reader.fault(Corrupt("its header does not continue the commit that the ref names"), 0)
         located = Located(header.position, header.seq)
-    tail = scan(reader, start)
+    tail = scan(reader, start, located.position)
     for events in commits_of(reader, tail.items, located):
         _take(working, events, reader)
         last = (events.entry.commit.seq, events.entry.id)

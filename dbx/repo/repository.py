@@ -17,10 +17,12 @@ from dbx.formats.refs import HEAD as DOMAIN_HEAD
 from dbx.model import names
 from dbx.model.time import format_time
 from dbx.repo.domain import Domain
+from dbx.repo.keyring import KeyringVault
 from dbx.repo.log import journals, read_ref
 from dbx.repo.staging import find_batch, new_uuid
 from dbx.store.fs import Directory
 from dbx.store.lock import Lock
+from dbx.store.paths import make_durably
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from dbx.model.restrict import Restrict
     from dbx.model.time import Clock
     from dbx.repo.access import Access
+    from dbx.repo.keyring import FindDek
 
 NAME = ".dbx"
 CONFIG = "config.yaml"
@@ -62,8 +65,11 @@ class Repository:
         progress: Callable[[int], None] | None = None,
         safe: Sequence[str] = (),
         restrict: Restrict | None = None,
+        find_dek: FindDek = lambda: None,
     ) -> None:
         """Open the `.dbx` directory at `path`. `restrict` goes before the setting of every domain.
+
+        `find_dek` gives the DEK of the environment, None where there is none; it is asked where something is sealed.
 
         Raises NotFound, Denied when it belongs to somebody else.
         """
@@ -75,6 +81,7 @@ class Repository:
         self.restrict = restrict
         self.access: Access | None = None
         self.directory = Directory(path)
+        self.vault = KeyringVault(self.directory, find_dek, entropy=entropy, clock=clock)
         self._domains: dict[str, Domain] = {}
         try:
             owner = os.stat(path).st_uid
@@ -102,7 +109,7 @@ class Repository:
         """
         names.check_domain_name(domain)
         root = os.path.join(path, NAME)
-        _make_durably(os.path.abspath(path))
+        make_durably(os.path.abspath(path))
         parent = Directory(path)
         fresh = not parent.exists(f"{NAME}/{HEAD}")
         parent.make(NAME)
@@ -185,6 +192,7 @@ class Repository:
                 progress=self.progress,
                 find_worker=lambda: self.find_setting("snowflake_worker_id"),
                 restrict=self.restrict,
+                vault=self.vault,
             )
             if self.access is not None:
                 self._enter(name, self.access)
@@ -386,14 +394,3 @@ class Repository:
 
     def _remove_tree(self, name: str) -> None:
         self.directory.remove_tree(name)
-
-
-def _make_durably(path: str) -> None:
-    """Make a directory with its parents, each entered in its own parent durably."""
-    made = []
-    while not os.path.isdir(path):
-        made.append(path)
-        path = os.path.dirname(path)
-    for one in reversed(made):
-        os.makedirs(one, exist_ok=True)
-        Directory(os.path.dirname(one)).sync()

@@ -7,7 +7,8 @@ from contextlib import suppress
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from dbx.errors import Corrupt
+from dbx.crypto.vault import NEED_KEY
+from dbx.errors import Corrupt, KeyFailure
 from dbx.formats.manifest import ManifestEntry, encode_manifest
 from dbx.formats.refs import Ref, encode_ref
 from dbx.repo.log import MAIN, MANIFESTS, decode_entry, read_manifest, tip
@@ -27,6 +28,16 @@ if TYPE_CHECKING:
 _COMMITS_BYTES = 64 * 1024
 
 
+def add_block(writer: SegmentWriter, block: Block) -> None:
+    """A block as it was read; one that cannot be opened as it is, which the writer's domain and position must fit."""
+    if block.bodies is not None:
+        writer.add(block.envelopes, block.bodies)
+    elif block.sealed is not None:
+        writer.add_sealed(block.envelopes, block.sealed)
+    else:
+        raise KeyFailure("sealed bodies cannot be cut without their key", hint=NEED_KEY)
+
+
 class Copier:
     """Moves blocks and commits into a segment, cutting blocks and C frames anew at a good size."""
 
@@ -44,11 +55,9 @@ class Copier:
                 self._size += sum(map(len, item.lines))
                 if self._size >= _COMMITS_BYTES:
                     self.flush()
-            elif item.bodies is None:
-                raise Corrupt("sealed bodies cannot be copied without their key")
             else:
                 self._size += sum(map(len, item.envelopes))
-                self.writer.add(item.envelopes, item.bodies)
+                add_block(self.writer, item)
 
     def last_entry(self) -> Entry:
         """The last commit that was copied. Raises Corrupt when there was none."""
@@ -99,12 +108,14 @@ def seal(
     entries = list(read_manifest(directory, ref.manifest)) if ref else []
     temporary = directory.temporary(SEGMENTS)
     try:
-        reader = FrameReader(fd, name) if fd >= 0 else None
+        reader = FrameReader(fd, name, vault=domain.vault) if fd >= 0 else None
         parent, seq, position = head.commit.hex() or None, head.seq + 1, head.position
         if reader is not None:
             header, start = reader.header()
             parent, seq, position = header.parent, header.seq, header.position
-        writer = SegmentWriter(temporary, domain=domain.id, parent=parent, position=position, seq=seq, pool=pool)
+        writer = SegmentWriter(
+            temporary, domain=domain.id, parent=parent, position=position, seq=seq, pool=pool, vault=domain.vault
+        )
         last_seq, last_id = -1, b""
         if reader is not None:
             copier = Copier(writer)

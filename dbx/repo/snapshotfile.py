@@ -15,6 +15,7 @@ from dbx.repo.record import parse
 from dbx.store.snapshots import SnapshotRow, Snapshots
 
 if TYPE_CHECKING:
+    from dbx.crypto.vault import Vault
     from dbx.repo.autosnapshot import Thresholds
     from dbx.repo.domain import Domain
     from dbx.store.fs import Directory
@@ -30,8 +31,9 @@ class SnapshotFile:
     found when the first of the two was in force.
     """
 
-    def __init__(self, directory: Directory) -> None:
+    def __init__(self, directory: Directory, vault: Vault | None = None) -> None:
         self._directory = directory
+        self._vault = vault
         self._db: Snapshots | None = None
         self._inode = 0
         self.done: int | None = None
@@ -68,7 +70,7 @@ class SnapshotFile:
         if self._db is None or self._inode != inode:
             self.close()
             os.close(self._directory.open_read(NAME))  # refuses a link
-            self._db = Snapshots(self._directory.path_of(NAME))
+            self._db = Snapshots(self._directory.path_of(NAME), self._vault)
             self._inode = inode
         return self._db
 
@@ -76,7 +78,7 @@ class SnapshotFile:
 def snapshots_of(domain: Domain) -> SnapshotFile:
     """The snapshots of an open domain; closed with it."""
     if domain.snapshots is None:
-        domain.snapshots = SnapshotFile(domain.directory)
+        domain.snapshots = SnapshotFile(domain.directory, domain.vault)
     return domain.snapshots
 
 

@@ -126,7 +126,7 @@ def _restage(domain: Domain, index: Index, name: str, seals: Seals) -> Batch:
     ids: list[int] = []
     edge: list[bytes] = []
     worker, last = domain.draw_from(index, "stage")
-    for lines in read_events(domain.directory, seals.end):
+    for lines in read_events(domain.directory, seals.end, vault=domain.vault):
         for envelope, body in lines:
             try:
                 ids.append(_refold(index, records, envelope, body, len(ids)))

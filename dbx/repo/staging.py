@@ -25,7 +25,7 @@ from dbx.repo.stagedhalf import SINCE, agree, drop_staging, mending, note
 from dbx.store import stagedindex
 from dbx.store.index import IndexDamaged
 from dbx.store.section import Section
-from dbx.store.staging import NAME, chain_seal, find_header, read_events, sealed_size
+from dbx.store.staging import NAME, chain_seal, find_header, read_blocks, read_events, sealed_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -83,7 +83,7 @@ def _find_batch(domain: Domain) -> Batch | None:
     end = sealed_size(domain.directory)
     if end == header.size:
         return None
-    events = sum(map(len, read_events(domain.directory, end, batch=header.batch)))
+    events = sum(block.events for block in read_blocks(domain.directory, end, batch=header.batch))
     return stagedindex.Batch(header.batch, end, events, 0, "", ())
 
 
@@ -147,7 +147,7 @@ def stage(
         header = b""
         if batch is None:
             header = staging.encode_header(new_uuid(domain.entropy(16)), domain.id)
-        section = Section(domain.directory, header=header, at=batch.size if batch else 0)
+        section = Section(domain.directory, header=header, at=batch.size if batch else 0, vault=domain.vault)
         tree = Tree(list(batch.edge) if batch else [], batch.events if batch else 0)
         try:
             tail = _fill(builder, section, tree, items(builder) if callable(items) else items, second)
@@ -195,10 +195,10 @@ def unstage(domain: Domain, aggregate_type: str, aggregate_id: str) -> int:
         if dropped == batch.events:
             drop_staging(domain, ground.index)
             return dropped
-        section = Section(domain.directory, header=staging.encode_header(batch.id, domain.id))
+        section = Section(domain.directory, header=staging.encode_header(batch.id, domain.id), vault=domain.vault)
         start = f'{{"aggregate_id":"{aggregate_id}","aggregate_type":"{aggregate_type}",'.encode()
         try:
-            for lines in read_events(domain.directory, batch.size, batch=batch.id):
+            for lines in read_events(domain.directory, batch.size, batch=batch.id, vault=domain.vault):
                 kept = [pair for pair in lines if not pair[0].startswith(start)]
                 section.add([envelope for envelope, _ in kept], [body for _, body in kept])
             section.finish()
@@ -234,7 +234,7 @@ def _staged_pairs(domain: Domain) -> Iterator[list[tuple[bytes, bytes]]]:
         batch = find_batch(domain)
         if batch is None:
             return
-        parts = read_events(domain.directory, batch.size, batch=batch.id)
+        parts = read_events(domain.directory, batch.size, batch=batch.id, vault=domain.vault)
         try:
             first = next(parts)  # from here on the file is open, whatever becomes of its name
         except FileNotFoundError:

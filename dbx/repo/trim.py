@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 from dbx.errors import Corrupt
 from dbx.formats.manifest import ManifestEntry
 from dbx.repo.log import decode_entry
+from dbx.repo.seal import add_block
 from dbx.store.segments import SEGMENTS, Commits, FrameReader, SegmentWriter, segment_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from dbx.crypto.vault import Vault
     from dbx.formats.bundle import Point
     from dbx.repo.quarantine import Arrived
     from dbx.store.segments import Block
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 _COMMITS_BYTES = 64 * 1024
 
 
-def trim(arrived: Arrived, mine: Point) -> Arrived | None:
+def trim(arrived: Arrived, mine: Point, vault: Vault) -> Arrived | None:
     """The same bundle behind the commit `mine`; None where it does not hold that commit. Raises Corrupt.
 
     The segment in which that commit lies is written anew in the quarantine, in bounded memory.
@@ -36,17 +38,17 @@ def trim(arrived: Arrived, mine: Point) -> Arrived | None:
         if entry.first_seq > mine.seq:
             entries.append(entry)
             continue
-        rest = _rest(arrived, entry, mine)
+        rest = _rest(arrived, entry, mine, vault)
         if rest is None:
             return None
         entries.append(rest)
     return arrived._replace(header=arrived.header._replace(base=mine), entries=tuple(entries))
 
 
-def _rest(arrived: Arrived, entry: ManifestEntry, mine: Point) -> ManifestEntry | None:
+def _rest(arrived: Arrived, entry: ManifestEntry, mine: Point, vault: Vault) -> ManifestEntry | None:
     fd = arrived.directory.open_read(segment_name(entry.sha256))
     try:
-        reader = FrameReader(fd, segment_name(entry.sha256))
+        reader = FrameReader(fd, segment_name(entry.sha256), vault=vault)
         header, at = reader.header()
         with arrived.directory.temporary(SEGMENTS) as temporary:
             writer = SegmentWriter(
@@ -56,6 +58,7 @@ def _rest(arrived: Arrived, entry: ManifestEntry, mine: Point) -> ManifestEntry 
                 position=mine.position,
                 seq=mine.seq + 1,
                 pool=None,
+                vault=vault,
             )
             if not _copy(reader.items(at), writer, mine):
                 return None
@@ -74,11 +77,9 @@ def _copy(items: Iterator[Block | Commits], writer: SegmentWriter, mine: Point) 
     met = False
     for item in items:
         if not isinstance(item, Commits):
-            if item.bodies is None:
-                raise Corrupt("sealed bodies cannot be copied without their key")
             held.append(item)
             if met:
-                writer.add(item.envelopes, item.bodies)
+                add_block(writer, item)
             continue
         entries = [decode_entry(line) for line in item.lines]
         known = [entry for entry in entries if entry.commit.seq <= mine.seq]
@@ -90,10 +91,19 @@ def _copy(items: Iterator[Block | Commits], writer: SegmentWriter, mine: Point) 
             skip = sum(entry.commit.count for entry in known)
             if len(known) < len(entries):
                 for block in held:
-                    writer.add(block.envelopes[skip:], (block.bodies or [])[skip:])
+                    if skip < len(block.envelopes):
+                        add_block(writer, _behind(block, skip))
                     skip = max(0, skip - len(block.envelopes))
         fresh = [entry.line for entry in entries if entry.commit.seq > mine.seq]
         if fresh:
             writer.add_commits(fresh)
         held = []
     return met
+
+
+def _behind(block: Block, skip: int) -> Block:
+    """A block without its first events."""
+    if not skip:
+        return block
+    bodies = None if block.bodies is None else block.bodies[skip:]
+    return block._replace(envelopes=block.envelopes[skip:], bodies=bodies, sealed=None)

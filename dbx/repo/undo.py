@@ -304,7 +304,7 @@ def _prefix(domain: Domain, ref: Ref, seq: int) -> list[ManifestEntry]:
         if entry.last_seq <= seq:
             entries.append(entry)
         elif entry.first_seq <= seq:
-            entries.append(cut_segment(domain.directory, domain.directory, entry, seq))
+            entries.append(cut_segment(domain, domain.directory, entry, seq))
     return entries
 
 
@@ -325,7 +325,7 @@ def _rewound(domain: Domain, step: Step, added: Mapping[Name, Advance]) -> HeldI
         return None
     held = None
     try:
-        held = HeldIndex(working.index.path, working.indexed)
+        held = HeldIndex(working.index.path, working.indexed, domain.vault)
         rewind(domain, held, Point(step.seq, step.new, end), added)
     except (DbxError, OSError):  # the index is derived: it can be made anew
         if held is not None:

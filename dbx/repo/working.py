@@ -14,6 +14,7 @@ from dbx.crypto.indextree import EMPTY, IndexTree, key_of, leaf_hash
 from dbx.errors import Corrupt
 from dbx.formats import canonical
 from dbx.model.event import ARCHIVED, ERASED, RESERVED
+from dbx.repo.masks import SealedAway, may_mask
 from dbx.repo.record import Record, record_of
 from dbx.store import stagedindex
 from dbx.store.index import Head, IndexDamaged
@@ -275,6 +276,8 @@ def fold_events(
 
     Checks that versions have no gaps and that each body has its hash. Raises Corrupt naming the event.
     """
+    if bodies is None and not may_mask(working.index):
+        raise SealedAway
     leaves: list[bytes] = []
     records, touched, find = working.records, working.touched, working.find
     runs = working._runs
@@ -305,7 +308,9 @@ def fold_events(
             record.created_at = created_at
         if event_type in RESERVED:
             _fold_reserved(record, event_type)
-        elif body:
+        elif bodies is None:
+            record.mask()
+        elif body and not record.is_masked:
             if sha256(body).hexdigest() != parts[11]:
                 raise Corrupt(f"the body of the event at position {position} is not the one its envelope names")
             value: Any = canonical.scan(body.decode())[0]

@@ -19,14 +19,16 @@ from dbx.model.time import format_time
 from dbx.repo.attempt import build
 from dbx.repo.build import Builder
 from dbx.repo.enforcement import find_rules
+from dbx.repo.frames import encode_blocks, is_single
 from dbx.repo.log import read_ref, stale_journals
 from dbx.repo.seal import seal
 from dbx.repo.thresholds import has_thresholds
+from dbx.repo.torn import write_torn
 from dbx.repo.transaction import Append as Append
 from dbx.repo.transaction import Committed as Committed
 from dbx.repo.transaction import commit_actor, reflog_entry
 from dbx.store.index import IndexDamaged
-from dbx.store.journal import SEAL_BYTES, TORN, Journal, journal_name, scan, sound_end
+from dbx.store.journal import SEAL_BYTES, Journal, journal_name, scan, sound_end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -42,9 +44,7 @@ FLUSH_COMMITS = 4096
 GROUP = 64
 LARGE_BYTES = 1024 * 1024
 """From here on a batch is written as a segment at once, instead of through the journal."""
-_SQUEEZE_BYTES = 16 * 1024
 _SPARE_BYTES = 64  # by so much an append may be larger than the one before and still fit
-_FRAME_BYTES = 2 * 1024 * 1024
 
 
 class Appender:
@@ -269,11 +269,12 @@ def write_journal(
     journal = open_journal(domain, working, position, seq)
     at = journal.end
     blocks: list[tuple[int, int]] = []
-    if len(commits) == 1 and commits[0].commit.count == 1 and len(commits[0].bodies[0]) < _SQUEEZE_BYTES:
+    vault = domain.vault if domain.vault.seals else None
+    if vault is None and is_single(commits):
         blocks.append((position, at))
         head, tail = segment.encode_plain_frames(commits[0].envelopes[0], commits[0].bodies[0], lines[0], at)
     else:
-        head, tail = _encode_blocks(commits, lines, position, at, blocks)
+        head, tail = encode_blocks(domain.id, vault, commits, lines, position, at, blocks)
     at += len(head)
     gap = journal.gap(at + len(tail), len(head) + _SPARE_BYTES)
     if gap:
@@ -286,38 +287,6 @@ def write_journal(
         raise
     working.locate(journal.name, blocks, [(seq, at)])
     working.move(journal=journal.name, journal_end=journal.end)
-
-
-def _encode_blocks(
-    commits: Sequence[Committed], lines: Sequence[bytes], position: int, at: int, located: list[tuple[int, int]]
-) -> tuple[bytes, bytes]:
-    """The E and B frames of some commits from the offset `at` on, and the C frame behind them; notes where they lie."""
-    frames: list[bytes] = []
-    for envelopes, bodies in _blocks(commits):
-        located.append((position, at))
-        position += len(envelopes)
-        for kind, texts in ((segment.E, envelopes), (segment.B, bodies)):
-            raw = b"\n".join(texts) + b"\n"
-            frame = segment.encode_frame(kind, raw, at, compress=len(raw) >= _SQUEEZE_BYTES)
-            frames.append(frame)
-            at += len(frame)
-    raw = b"\n".join(lines) + b"\n"
-    return b"".join(frames), segment.encode_frame(segment.C, raw, at, compress=False)
-
-
-def _blocks(commits: Sequence[Committed]) -> Iterator[tuple[list[bytes], list[bytes]]]:
-    envelopes: list[bytes] = []
-    bodies: list[bytes] = []
-    size = 0
-    for one in commits:
-        for envelope, body in zip(one.envelopes, one.bodies, strict=True):
-            if size + len(envelope) + len(body) > _FRAME_BYTES and envelopes:
-                yield envelopes, bodies
-                envelopes, bodies, size = [], [], 0
-            envelopes.append(envelope)
-            bodies.append(body)
-            size += len(envelope) + len(body)
-    yield envelopes, bodies
 
 
 def open_journal(domain: Domain, working: WorkingSet, position: int, seq: int) -> Journal:
@@ -351,7 +320,7 @@ def open_journal(domain: Domain, working: WorkingSet, position: int, seq: int) -
         journal.end = end
         if torn:
             stamp = format_time(domain.clock()).replace(":", "").replace(".", "")
-            directory.write(f"{TORN}{stamp}", journal.torn_bytes())
+            write_torn(directory, domain.vault, stamp, journal.torn_bytes())
             journal.cut()
     except BaseException:
         journal.close()

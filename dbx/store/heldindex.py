@@ -10,18 +10,20 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from dbx.store.index import Index, MovedIndex
+from dbx.store.sealedrows import MASKED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from dbx.crypto.vault import Vault
     from dbx.store.indexlayout import Head
 
 
 class HeldIndex(Index):
     """A connection of its own whose writes nest in one transaction, begun on top of `base`. Raises MovedIndex."""
 
-    def __init__(self, path: str, base: Head) -> None:
-        super().__init__(path)
+    def __init__(self, path: str, base: Head, vault: Vault | None = None) -> None:
+        super().__init__(path, vault)
         self._pages: set[bytes] | None = None
         try:
             with self._guard():
@@ -30,6 +32,8 @@ class HeldIndex(Index):
                 raise MovedIndex("the index was brought forward by another process")
             # In an index that begins empty, which pages there are is known without asking.
             self._pages = set() if self.one("SELECT 1 FROM page LIMIT 1") is None else None
+            if vault is not None and vault.is_locked:
+                self.set_meta(MASKED, 1)  # what is written without the key lacks its states
         except BaseException:
             self.close()
             raise

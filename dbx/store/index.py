@@ -30,9 +30,12 @@ from dbx.store.indexlayout import (
     head_checksum,
     unpack_positions,
 )
+from dbx.store.sealedrows import seal_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+
+    from dbx.crypto.vault import Vault
 
 __all__ = ["Head", "Index", "IndexDamaged", "IndexUnavailable", "MovedIndex", "Row"]
 
@@ -40,8 +43,9 @@ __all__ = ["Head", "Index", "IndexDamaged", "IndexUnavailable", "MovedIndex", "R
 class Index:
     """A connection to index.db. Every sqlite3 error comes out as IndexDamaged, but for a full or unwritable disk."""
 
-    def __init__(self, path: str, *, timeout_s: float = 60.0) -> None:
+    def __init__(self, path: str, vault: Vault | None = None, *, timeout_s: float = 60.0) -> None:
         self.path = path
+        self.vault = vault
         self._stands: tuple[int, Head] | None = None
         with self._guard():
             self._db = sqlite3.connect(path, timeout=timeout_s, isolation_level=None, check_same_thread=False)
@@ -193,7 +197,7 @@ class Index:
     def find(self, aggregate_type: str, aggregate_id: str) -> Row | None:
         """One aggregate."""
         found = self.one(f"SELECT {COLUMNS} FROM aggregate WHERE type = ? AND id = ?", aggregate_type, aggregate_id)
-        return None if found is None else checked_row(found)
+        return None if found is None else checked_row(found, self.vault)
 
     def has_type(self, aggregate_type: str) -> bool:
         """Whether any aggregate of that type is stored or staged."""
@@ -205,7 +209,7 @@ class Index:
     def rows(self, where: str = "1", values: Sequence[Any] = (), order: str = "type, id", take: int = -1) -> list[Row]:
         """Aggregates by a WHERE clause and an order made of column names by the caller, never of a user's text."""
         sql = f"SELECT {COLUMNS} FROM aggregate WHERE {where} ORDER BY {order} LIMIT {int(take)}"
-        return [checked_row(found) for found in self.all(sql, *values)]
+        return [checked_row(found, self.vault) for found in self.all(sql, *values)]
 
     def count(self) -> tuple[int, int]:
         """How many aggregates there are, and how many of them are archived."""
@@ -234,7 +238,7 @@ class Index:
         """Insert or replace aggregates, whose row numbers are set, inside `write`."""
         self._db.executemany(
             f"INSERT OR REPLACE INTO aggregate ({COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
-            ((*row, row.checksum()) for row in rows),
+            ((*row, row.checksum()) for row in seal_rows(rows, self.vault)),
         )
 
     def update_rows(self, rows: Iterable[Row]) -> None:
@@ -244,7 +248,7 @@ class Index:
             " archived = ?, checksum = ? WHERE n = ?",
             (
                 (r.version, r.root, r.edge, r.state, r.extensions, r.updated_at, r.archived, r.checksum(), r.n)
-                for r in rows
+                for r in seal_rows(rows, self.vault)
             ),
         )
 

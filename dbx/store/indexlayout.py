@@ -8,9 +8,12 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dbx.errors import Corrupt, DbxError
+from dbx.store.sealedrows import open_row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from dbx.crypto.vault import Vault
 
 LAYOUT = 2
 TABLES = ("meta", "aggregate", "chain", "page", "run", "log", "block", "commits", "staged", "staged_run")
@@ -106,12 +109,12 @@ def unpack_positions(packed: bytes) -> tuple[int, ...]:
         raise IndexDamaged("a chain of positions in the index is damaged", hint="run 'dbx reindex'") from error
 
 
-def checked_row(values: Sequence[Any]) -> Row:
-    """A row from its columns. Raises IndexDamaged when its checksum does not fit."""
+def checked_row(values: Sequence[Any], vault: Vault | None = None) -> Row:
+    """A row from its columns, what is sealed in it opened. Raises IndexDamaged when its checksum does not fit."""
     row = Row(*values[:12])
     with suppress(TypeError):  # one bit makes a text of a blob
         if row.checksum() == values[12]:
-            return row
+            return row if vault is None else open_row(row, vault)
     raise IndexDamaged(f"the index row of aggregate '{row.type}/{row.id}' is damaged", hint="run 'dbx reindex'")
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from dbx.errors import Corrupt
 from dbx.formats import segment
 from dbx.store.fs import PAGE, read_at, sync_data, write_all
-from dbx.store.segments import Block, Commits, FrameReader
+from dbx.store.segments import Block, Commits, FrameReader, SealedBodies
 
 if TYPE_CHECKING:
     from dbx.store.fs import Directory
@@ -45,8 +45,10 @@ class Tail(NamedTuple):
     torn: bool
 
 
-def scan(reader: FrameReader, start: int) -> Tail:
-    """Read a journal from the start of a frame on (format.md §6).
+def scan(reader: FrameReader, start: int, position: int | None = None) -> Tail:
+    """Read a journal from the start of a frame on (format.md §6), whose first event stands at a position of the log.
+
+    The position is needed to open sealed bodies, and known where the frame is the first behind the header.
 
     A frame that is cut short or bad with no whole C frame behind it is a torn write, and ignored. Raises Corrupt for a
     bad frame with a whole C frame behind it.
@@ -54,13 +56,15 @@ def scan(reader: FrameReader, start: int) -> Tail:
     items: list[Block | Commits] = []
     covered = 0
     at = end = start
+    if position is None:
+        position = reader.position_at(start)
     if reader.size - start <= 2 * SEAL_BYTES:
-        plain = _scan_plain(reader.rest(start), start)
+        plain = _scan_plain(reader, start, position)
         if plain is not None:
             return plain
     while not reader.zeros_from(at):
         try:
-            item = reader.item(at)
+            item = reader.item(at, position)
         except Corrupt as error:
             if error.details.get("newer") or reader.whole_commit_behind(at):
                 raise
@@ -69,17 +73,21 @@ def scan(reader: FrameReader, start: int) -> Tail:
         at = item.end
         if isinstance(item, Commits):
             end, covered = at, len(items)
+        elif position is not None:
+            position += len(item.envelopes)
     return Tail(items[:covered], end, torn=at > end)
 
 
-def _scan_plain(data: bytes, start: int) -> Tail | None:
-    """What `scan` finds in `data`, all that follows `start`; None where a frame is not whole or not in its place.
+def _scan_plain(reader: FrameReader, start: int, position: int | None) -> Tail | None:
+    """What `scan` finds in all that follows `start`; None where a frame is not whole or not in its place.
 
     Single appends make journals of thousands of small frames: a loop over local names is five times as fast.
     """
+    data = reader.rest(start)
     items: list[Block | Commits] = []
     crc32, unpack, header_bytes = zlib.crc32, _WHOLE_HEADER.unpack_from, segment.HEADER_BYTES
     at, behind, size = 0, 0, len(data)
+    most_flags = segment.ZLIB if position is None else segment.ZLIB | segment.SEALED
     envelopes: list[bytes] | None = None
     first = 0
     while at + header_bytes <= size and data[at]:
@@ -88,25 +96,24 @@ def _scan_plain(data: bytes, start: int) -> Tail | None:
         behind = body + stored
         check = crc32(data[at : at + 12], crc32((start + at).to_bytes(8, "big")))
         if (
-            flags > segment.ZLIB or zero or behind > size
+            flags > most_flags or zero or behind > size
             or not 0 < stored <= segment.MAX_STORED_BYTES or not 0 < raw <= segment.MAX_RAW_BYTES
         ):  # fmt: skip
             return None
         text = data[body:behind]
         if crc32(text, check) != crc:
             return None
-        if flags:
-            try:
-                text = segment.inflate(text, raw, start + at)
-            except Corrupt:
-                return None
-        lines = text.split(b"\n")
-        if len(text) != raw or lines.pop():
+        plain = _plain(reader, kind, flags, raw, text, start + at, position) if flags else text
+        if plain is None:
+            return None
+        lines = plain.split(b"\n")
+        if len(plain) != raw or lines.pop():
             return None
         if kind == segment.B:
             if envelopes is None or len(lines) != len(envelopes):
                 return None
             items.append(Block(start + first, envelopes, lines, start + behind))
+            position = None if position is None else position + len(lines)
             envelopes = None
         elif envelopes is not None:
             return None
@@ -120,6 +127,19 @@ def _scan_plain(data: bytes, start: int) -> Tail | None:
     if envelopes is not None or data.count(0, at) != size - at or (items and not isinstance(items[-1], Commits)):
         return None
     return Tail(items, start + at, torn=False)
+
+
+def _plain(
+    reader: FrameReader, kind: bytes, flags: int, raw: int, text: bytes, at: int, position: int | None
+) -> bytes | None:
+    """What a frame with flags holds; None where that is to be found out slowly."""
+    if flags & segment.SEALED:
+        # Damage behind a good checksum is no torn write: it is told.
+        return reader.open_bodies(SealedBodies(flags, raw, text), at, position) if kind == segment.B else None
+    try:
+        return segment.inflate(text, raw, at)
+    except Corrupt:
+        return None
 
 
 def sound_end(data: bytes, start: int) -> int | None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _MODES = ("mode=rw", "mode=ro", "immutable=1")
 _TABLES = {
     "aggregate": f"SELECT {COLUMNS} FROM aggregate ORDER BY n",
-    "state": "SELECT n, type, id, state, extensions FROM aggregate ORDER BY n",
+    "state": "SELECT n, type, id, key, version, state, extensions FROM aggregate ORDER BY n",
     "chain": "SELECT aggregate, version, base, positions FROM chain ORDER BY aggregate, version",
     "page": "SELECT prefix, slots FROM page",
     "run": "SELECT first, count, position FROM run ORDER BY position",

@@ -5,7 +5,10 @@ from __future__ import annotations
 from array import array
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dbx.store.indexlayout import COLUMNS, Row, checked_row
+from dbx.crypto.vault import is_sealed
+from dbx.errors import Corrupt
+from dbx.store.indexlayout import COLUMNS, IndexDamaged, Row, checked_row
+from dbx.store.sealedrows import EXTENSIONS, STATE, open_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,8 +39,33 @@ class Where(NamedTuple):
 
 def read_columns(index: Index, columns: Sequence[str], where: Where, order: str, take: int) -> list[tuple[Any, ...]]:
     """Some columns of at most `take` aggregates. The rows' checksums are not compared."""
-    sql = f"SELECT {', '.join(columns)} FROM aggregate WHERE {where.sql} ORDER BY {order} LIMIT {take}"
-    return index.all(sql, *where.values)
+    sealed = _sealed_columns(index, columns)
+    more = ", key, version" if sealed else ""
+    sql = f"SELECT {', '.join(columns)}{more} FROM aggregate WHERE {where.sql} ORDER BY {order} LIMIT {take}"
+    found: list[tuple[Any, ...]] = index.all(sql, *where.values)
+    return [_opened(index, row, sealed) for row in found] if sealed else found
+
+
+def _sealed_columns(index: Index, columns: Sequence[str]) -> dict[int, bytes]:
+    """Which of some columns may be sealed, and as what."""
+    if index.vault is None or not index.vault.seals:
+        return {}
+    kinds = {"state": STATE, "extensions": EXTENSIONS}
+    return {at: kinds[column] for at, column in enumerate(columns) if column in kinds}
+
+
+def _opened(index: Index, row: tuple[Any, ...], sealed: dict[int, bytes]) -> tuple[Any, ...]:
+    """The columns of a row, opened. Raises KeyFailure, IndexDamaged."""
+    values = list(row)
+    version, key = values.pop(), values.pop()
+    try:
+        for at, column in sealed.items():
+            values[at] = open_text(values[at], key, version, column, index.vault)
+            if is_sealed(values[at]) and index.vault is not None:
+                raise index.vault.missing()
+    except (Corrupt, TypeError, AttributeError, OverflowError) as error:
+        raise IndexDamaged("a row of the index is damaged", hint="run 'dbx reindex'") from error
+    return tuple(values)
 
 
 def read_numbers(index: Index, where: Where, order: str, take: int) -> array[int]:
@@ -53,7 +81,7 @@ def read_rows(index: Index, numbers: Sequence[int]) -> list[Row]:
         part = numbers[at : at + _AT_ONCE]
         marks = ",".join("?" * len(part))
         for found in index.all(f"SELECT {COLUMNS} FROM aggregate WHERE n IN ({marks})", *part):
-            rows[found[0]] = checked_row(found)
+            rows[found[0]] = checked_row(found, index.vault)
     return [rows[n] for n in numbers if n in rows]
 
 
@@ -73,3 +101,13 @@ def has_archived(index: Index) -> bool:
 def read_active_types(index: Index) -> list[str]:
     """The types of which any aggregate is not archived, sorted."""
     return [found[0] for found in index.all("SELECT DISTINCT type FROM aggregate WHERE NOT archived ORDER BY type")]
+
+
+def has_other_texts(index: Index, mark: bytes) -> bool:
+    """Whether a state or extensions, stored or staged, is anything but empty or sealed behind these first bytes."""
+    other = "state != CAST('{}' AS BLOB) AND substr(state, 1, ?1) != ?2"
+    both = f"{other} OR {other.replace('state', 'extensions')}"
+    return any(
+        index.one(f"SELECT 1 FROM {table} WHERE {both} LIMIT 1", len(mark), mark) is not None
+        for table in ("aggregate", "staged")
+    )

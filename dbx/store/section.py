@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import errno
 import os
+from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from dbx.formats import staging
 from dbx.store.fs import PAGE, read_at, sync_data, write_all
 from dbx.store.segments import BLOCK_BYTES, MOST_BYTES
-from dbx.store.staging import NAME
+from dbx.store.staging import NAME, seal_bodies
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from dbx.crypto.vault import Vault
     from dbx.store.fs import Directory, TemporaryFile
 
 _CHUNK = 1024 * 1024
@@ -22,15 +24,19 @@ _HELD = 4 * 1024 * 1024
 _BLOCKS_FROM = 64  # events
 
 
-def encode_events(envelopes: Sequence[bytes], bodies: Sequence[bytes]) -> bytes:
-    """Events as they are staged: few as lines, which people can read, many as blocks of the size that segments have."""
+def encode_events(envelopes: Sequence[bytes], bodies: Sequence[bytes], vault: Vault | None = None) -> bytes:
+    """Events as they are staged: few as lines, which people can read, many as blocks of the size that segments have.
+
+    Where the vault seals, always as blocks. Raises KeyFailure.
+    """
     count = len(envelopes)
-    if count < _BLOCKS_FROM:
+    seal = partial(seal_bodies, vault) if vault is not None and vault.seals else None
+    if count < _BLOCKS_FROM and seal is None:
         return staging.encode_lines(envelopes, bodies)
     step = max(1, count * BLOCK_BYTES // max(sum(map(len, envelopes)), sum(map(len, bodies))))
     return b"".join(
         [
-            staging.encode_block(envelopes[at : at + step], bodies[at : at + step], MOST_BYTES)
+            staging.encode_block(envelopes[at : at + step], bodies[at : at + step], MOST_BYTES, seal)
             for at in range(0, count, step)
         ]
     )
@@ -42,8 +48,9 @@ class Section:
     Nothing is visible until `finish`, and after a crash the section is there whole or not at all.
     """
 
-    def __init__(self, directory: Directory, *, header: bytes = b"", at: int = 0) -> None:
+    def __init__(self, directory: Directory, *, header: bytes = b"", at: int = 0, vault: Vault | None = None) -> None:
         self._directory = directory
+        self._vault = vault
         self._at = at
         self._digest = sha256()
         self._parts: list[bytes] = [header] if header else []
@@ -56,7 +63,7 @@ class Section:
 
     def add(self, envelopes: list[bytes], bodies: list[bytes]) -> None:
         """Events, in order."""
-        data = encode_events(envelopes, bodies)
+        data = encode_events(envelopes, bodies, self._vault)
         self._digest.update(data)
         self._parts.append(data)
         self._held += len(data)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from concurrent.futures import Executor, Future
 
+    from dbx.crypto.vault import Vault
     from dbx.store.fs import TemporaryFile
 
 BLOCK_BYTES = 64 * 1024
@@ -29,13 +30,25 @@ _IN_FLIGHT = 8
 _WINDOW = 256 * 1024
 
 
+class SealedBodies(NamedTuple):
+    """A B frame that cannot be opened: its flags, its raw length, and its stored bytes."""
+
+    flags: int
+    raw: int
+    stored: bytes
+
+
 class Block(NamedTuple):
-    """An E frame with its B frame: lines in the same order, without newlines. Bodies are None while sealed."""
+    """An E frame with its B frame: lines in the same order, without newlines.
+
+    Without the key of sealed bodies they are None, and `sealed` holds what there is.
+    """
 
     offset: int
     envelopes: list[bytes]
     bodies: list[bytes] | None
     end: int
+    sealed: SealedBodies | None = None
 
 
 class Commits(NamedTuple):
@@ -54,13 +67,16 @@ def segment_name(sha: str) -> str:
 class FrameReader:
     """Frames of an open file, read through a window so that many small frames cost few system calls.
 
-    Every fault is Corrupt and names the file and the byte.
+    Every fault is Corrupt and names the file and the byte. Sealed bodies are opened with the keys of `vault`, for which
+    the position of the first event must be known: behind the header it is.
     """
 
-    __slots__ = ("_at", "_buffer", "_fd", "name", "size")
+    __slots__ = ("_at", "_buffer", "_fd", "_header", "name", "size", "vault")
 
-    def __init__(self, fd: int, name: str, size: int | None = None) -> None:
+    def __init__(self, fd: int, name: str, size: int | None = None, *, vault: Vault | None = None) -> None:
         self._fd = fd
+        self.vault = vault
+        self._header: tuple[segment.SegmentHeader, int] | None = None
         self.name = name
         self.size = os.fstat(fd).st_size if size is None else size
         self._buffer = b""
@@ -89,12 +105,12 @@ class FrameReader:
             raise self.fault(error, offset) from None
         return header, raw, offset + end - have
 
-    def block(self, offset: int) -> Block:
-        """The block whose E frame is at an offset."""
+    def block(self, offset: int, position: int | None = None) -> Block:
+        """The block whose E frame is at an offset, and whose first event stands at a position of the log."""
         header, raw, at = self.frame(offset)
         if header.kind != segment.E:
             raise self.fault(Corrupt("a frame of envelopes was expected"), offset)
-        return self._block(offset, raw, at)
+        return self._block(offset, raw, at, position)
 
     def commits(self, offset: int) -> Commits:
         """The C frame at an offset."""
@@ -105,6 +121,8 @@ class FrameReader:
 
     def header(self) -> tuple[segment.SegmentHeader, int]:
         """What the H frame says, and where the frames after it begin."""
+        if self._header is not None:
+            return self._header
         have = self._bytes(0, len(segment.MAGIC))
         if self._buffer[have : have + len(segment.MAGIC)] != segment.MAGIC:
             raise self.fault(Corrupt("the file does not begin as a segment does"), 0)
@@ -112,15 +130,16 @@ class FrameReader:
         if frame.kind != segment.H:
             raise self.fault(Corrupt("a header frame was expected"), len(segment.MAGIC))
         try:
-            return segment.decode_header(raw), end
+            self._header = segment.decode_header(raw), end
+            return self._header
         except Corrupt as error:
             raise self.fault(error, len(segment.MAGIC)) from None
 
-    def item(self, offset: int) -> Block | Commits:
-        """The block or the C frame at an offset."""
+    def item(self, offset: int, position: int | None = None) -> Block | Commits:
+        """The block, whose first event stands at a position of the log, or the C frame at an offset."""
         header, raw, at = self.frame(offset)
         if header.kind == segment.E:
-            return self._block(offset, raw, at)
+            return self._block(offset, raw, at, position)
         if header.kind == segment.C:
             return Commits(offset, self._lines(raw, offset), at)
         raise self.fault(Corrupt(f"a frame of kind '{header.kind.decode()}' does not belong here"), offset)
@@ -128,12 +147,30 @@ class FrameReader:
     def items(self, offset: int) -> Iterator[Block | Commits]:
         """Every block and C frame from an offset to the end of a segment, which must be the end of a C frame."""
         last: Block | Commits | None = None
+        position = self.position_at(offset)
         while offset < self.size:
-            last = self.item(offset)
+            last = self.item(offset, position)
+            if position is not None and isinstance(last, Block):
+                position += len(last.envelopes)
             yield last
             offset = last.end
         if not isinstance(last, Commits):
             raise self.fault(Corrupt("the segment does not end with a frame of commits"), offset)
+
+    def position_at(self, offset: int) -> int | None:
+        """The position of the first event behind an offset, where that is the end of the header; else None."""
+        return self._header[0].position if self._header is not None and self._header[1] == offset else None
+
+    def open_bodies(self, sealed: SealedBodies, at: int, position: int | None) -> bytes | None:
+        """The plain bytes of the B frame at an offset; None without the key. Raises Corrupt, KeyFailure."""
+        if position is None or self.vault is None or self.vault.is_locked:
+            return None
+        domain = bytes.fromhex(self.header()[0].domain.replace("-", ""))
+        try:
+            opened = self.vault.open_block(sealed.stored, domain, position)
+            return segment.finish_sealed(sealed.flags, sealed.raw, opened, at)
+        except Corrupt as error:
+            raise self.fault(error, at) from None
 
     def fault(self, error: Corrupt, offset: int) -> Corrupt:
         """The same fault with the file and the byte in it."""
@@ -163,13 +200,17 @@ class FrameReader:
         data = read_at(self._fd, self.size, 0)
         return segment.find_commit_frame(data, offset) is not None
 
-    def _block(self, offset: int, raw: bytes, at: int) -> Block:
+    def _block(self, offset: int, raw: bytes, at: int, position: int | None) -> Block:
         header, bodies, end = self.frame(at)
         if header.kind != segment.B:
             raise self.fault(Corrupt("a frame of bodies was expected"), at)
         envelopes = self._lines(raw, offset)
         if header.flags & segment.SEALED:
-            return Block(offset, envelopes, None, end)
+            sealed = SealedBodies(header.flags, header.raw, bodies)
+            opened = self.open_bodies(sealed, at, position)
+            if opened is None:
+                return Block(offset, envelopes, None, end, sealed)
+            bodies = opened
         lines = self._lines(bodies, at)
         if len(lines) != len(envelopes):
             raise self.fault(Corrupt(f"{len(envelopes)} envelopes have {len(lines)} bodies"), at)
@@ -190,16 +231,40 @@ class FrameReader:
         return offset - self._at
 
 
+def join_bodies(vault: Vault | None, raw: bytes, squeezed: bytes, offset: int, domain: bytes, position: int) -> bytes:
+    """A B frame, sealed where a vault is given. `squeezed` is `raw` compressed, or `raw` itself.
+
+    `domain` is the segment's uuid in 16 bytes, `position` that of the block's first event. Raises KeyFailure.
+    """
+    if vault is None:
+        return segment.join_frame(segment.B, raw, squeezed, offset)
+    is_shorter = len(squeezed) < len(raw)
+    stored = vault.seal_block(squeezed if is_shorter else raw, domain, position)
+    return segment.encode_sealed_frame(segment.ZLIB if is_shorter else 0, len(raw), stored, offset)
+
+
 class SegmentWriter:
     """A segment while it grows in a temporary file. Blocks are compressed by an executor where one is given.
+
+    Bodies are sealed where `vault` seals.
 
     `blocks` are (first position, offset), `frames` of commits (first seq, offset); both in order.
     """
 
     def __init__(
-        self, file: TemporaryFile, *, domain: str, parent: str | None, position: int, seq: int, pool: Executor | None
+        self,
+        file: TemporaryFile,
+        *,
+        domain: str,
+        parent: str | None,
+        position: int,
+        seq: int,
+        pool: Executor | None,
+        vault: Vault | None,
     ) -> None:
         self.file = file
+        self._vault = vault if vault is not None and vault.seals else None
+        self._domain = bytes.fromhex(domain.replace("-", ""))
         self.blocks: list[tuple[int, int]] = []
         self.frames: list[tuple[int, int]] = []
         self._position = position
@@ -214,10 +279,16 @@ class SegmentWriter:
         self._write(segment.MAGIC + segment.encode_header_frame(domain, parent, position, seq))
 
     @classmethod
-    def beginning_as(cls, file: TemporaryFile, header: segment.SegmentHeader) -> SegmentWriter:
+    def beginning_as(cls, file: TemporaryFile, header: segment.SegmentHeader, vault: Vault | None) -> SegmentWriter:
         """A segment that continues the same commit as another one does."""
         return cls(
-            file, domain=header.domain, parent=header.parent, position=header.position, seq=header.seq, pool=None
+            file,
+            domain=header.domain,
+            parent=header.parent,
+            position=header.position,
+            seq=header.seq,
+            pool=None,
+            vault=vault,
         )
 
     @property
@@ -254,6 +325,16 @@ class SegmentWriter:
         self._squeeze(bodies, count)
         self._drain(_IN_FLIGHT)
 
+    def add_sealed(self, envelopes: Sequence[bytes], sealed: SealedBodies) -> None:
+        """A block whose bodies nobody here can open: as it is, at the position and in the domain it was sealed for."""
+        self._cut()
+        self._drain(0)
+        raw = b"\n".join(envelopes) + b"\n"
+        self.blocks.append((self._position, self._size))
+        self._position += len(envelopes)
+        self._write(segment.encode_frame(segment.E, raw, self._size, compress=True))
+        self._write(segment.encode_sealed_frame(sealed.flags, sealed.raw, sealed.stored, self._size))
+
     def add_commits(self, lines: Sequence[bytes]) -> None:
         """The commits that cover every event added so far."""
         self._cut()
@@ -288,10 +369,11 @@ class SegmentWriter:
             envelopes, count, squeezed = self._waiting.pop(0)
             bodies, _, other = self._waiting.pop(0)
             self.blocks.append((self._position, self._size))
+            done = squeezed if isinstance(squeezed, bytes) else squeezed.result()
+            self._write(segment.join_frame(segment.E, envelopes, done, self._size))
+            done = other if isinstance(other, bytes) else other.result()
+            self._write(join_bodies(self._vault, bodies, done, self._size, self._domain, self._position))
             self._position += count
-            for kind, raw, stored in ((segment.E, envelopes, squeezed), (segment.B, bodies, other)):
-                done = stored if isinstance(stored, bytes) else stored.result()
-                self._write(segment.join_frame(kind, raw, done, self._size))
 
     def _write(self, data: bytes) -> None:
         self.file.write(data)

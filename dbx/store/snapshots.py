@@ -14,9 +14,12 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dbx.errors import Corrupt
+from dbx.store.sealedrows import EXTENSIONS, STATE, open_text, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from dbx.crypto.vault import Vault
 
 LAYOUT = 1
 _SCHEMA = (
@@ -86,8 +89,11 @@ class Snapshots:
     With `read_only` the file must be there and is not changed, whatever is in it.
     """
 
-    def __init__(self, path: str, *, timeout_s: float = 10.0, read_only: bool = False) -> None:
+    def __init__(
+        self, path: str, vault: Vault | None = None, *, timeout_s: float = 10.0, read_only: bool = False
+    ) -> None:
         self.path = path
+        self._vault = vault
         with self._guard():
             if read_only:
                 self._db = _open_reading(path, timeout_s)
@@ -181,10 +187,13 @@ class Snapshots:
             self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
 
     def put(self, row: SnapshotRow) -> None:
-        """Add a snapshot, or put it in the place of the one with its id or of an automatic one of the same version.
+        """Add a snapshot, sealed where the vault seals, or put it in the place of the one with its id.
+
+        An automatic one of the same version is replaced as well.
 
         Inside `write`.
         """
+        row = _sealed(row, self._vault)
         with self._guard():
             self._db.execute(
                 f"INSERT OR REPLACE INTO snapshot ({_COLUMNS}, checksum) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
@@ -199,7 +208,7 @@ class Snapshots:
     def find(self, snapshot_id: int) -> SnapshotRow | None:
         """One snapshot. Raises SnapshotsDamaged when its checksum does not fit."""
         found = self._all(f"SELECT {_COLUMNS}, checksum FROM snapshot WHERE id = ?", snapshot_id)
-        return checked_snapshot(found[0]) if found else None
+        return checked_snapshot(found[0], self._vault) if found else None
 
     def rows(
         self,
@@ -220,7 +229,7 @@ class Snapshots:
             f"SELECT {_COLUMNS}, checksum FROM snapshot WHERE {' AND '.join(where)}"
             " ORDER BY type, aggregate, version, id LIMIT ?"
         )
-        return [checked_snapshot(found) for found in self._all(sql, *values, take)]
+        return [checked_snapshot(found, self._vault) for found in self._all(sql, *values, take)]
 
     def nearest(self, aggregate_type: str, aggregate: str, version: int, take: int) -> list[tuple[Any, ...]]:
         """The last few snapshots of an aggregate that are not above a version, unchecked, the highest version first."""
@@ -275,6 +284,16 @@ class Snapshots:
             yield from page
             last = page[-1][0]
 
+    def reseal(self) -> int:
+        """Seal every snapshot anew, one by one; how many. The old bytes are overwritten. Raises KeyFailure."""
+        count = 0
+        for values in self.stored():
+            with self.write():
+                self.put(checked_snapshot(values, self._vault))
+            count += 1
+        self.shrink()
+        return count
+
     def shrink(self) -> None:
         """Give the room of what was deleted back to the file system, and leave nothing of it in the log of writes."""
         with self._guard():
@@ -302,17 +321,43 @@ def _open_reading(path: str, timeout_s: float) -> sqlite3.Connection:
     raise ValueError(f"no way to open '{path}'")  # pragma: no cover - the last one raises
 
 
-def checked_snapshot(values: Sequence[Any]) -> SnapshotRow:
-    """A row from its columns. Raises SnapshotsDamaged when its checksum does not fit."""
+def checked_snapshot(values: Sequence[Any], vault: Vault | None = None) -> SnapshotRow:
+    """A row from its columns, opened where it is sealed and the key there.
+
+    Raises SnapshotsDamaged when its checksum does not fit.
+    """
     row = SnapshotRow(*values[:15])
     try:
         sound = row.checksum() == values[15]
     except (TypeError, UnicodeError):  # one bit makes a text of a blob
         sound = False
     if sound:
-        return row
+        return _opened(row, vault)
     raise SnapshotsDamaged(
         f"snapshot '{row.id}' is damaged: its checksum does not fit",
         hint=f"remove those of the aggregate with 'dbx snapshots prune {row.type} {row.aggregate} --keep-last 0'",
         details={"snapshot_id": str(row.id)},
+    )
+
+
+def _key(row: SnapshotRow) -> bytes:
+    """Binds what is sealed to the aggregate, and to being a snapshot."""
+    return sha256(f"snapshot {row.type}/{row.aggregate}".encode()).digest()
+
+
+def _sealed(row: SnapshotRow, vault: Vault | None) -> SnapshotRow:
+    if vault is None or not vault.seals:
+        return row
+    key = _key(row)
+    return row._replace(
+        state=vault.seal_text(row.state, place_of(key, row.version, STATE)),
+        extensions=vault.seal_text(row.extensions, place_of(key, row.version, EXTENSIONS)),
+    )
+
+
+def _opened(row: SnapshotRow, vault: Vault | None) -> SnapshotRow:
+    key = _key(row)
+    return row._replace(
+        state=open_text(row.state, key, row.version, STATE, vault),
+        extensions=open_text(row.extensions, key, row.version, EXTENSIONS, vault),
     )

@@ -15,6 +15,7 @@ from dbx.crypto.merkle import decode_edge
 from dbx.errors import Corrupt
 from dbx.store.index import IndexDamaged, Row
 from dbx.store.indexlayout import checked_row, unpack_positions
+from dbx.store.sealedrows import seal_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -85,7 +86,7 @@ def find_staged(index: Index, aggregate_type: str, aggregate_id: str) -> tuple[R
     if found is None:
         return None
     try:
-        row = checked_row(found[:13])
+        row = checked_row(found[:13], index.vault)
     except IndexDamaged:
         message = f"the staged row of aggregate '{aggregate_type}/{aggregate_id}' is damaged"
         raise IndexDamaged(message, hint="run 'dbx reindex'") from None
@@ -112,9 +113,15 @@ def put_staged(index: Index, rows: Iterable[tuple[Row, int, Sequence[int]]]) -> 
         " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
         (
             (*row, row.checksum(), base, struct.pack(f"<{len(offsets)}I", *offsets), _guarded_leaf(row))
-            for row, base, offsets in rows
+            for row, base, offsets in _sealed(index, rows)
         ),
     )
+
+
+def _sealed(index: Index, rows: Iterable[tuple[Row, int, Sequence[int]]]) -> Iterable[tuple[Row, int, Sequence[int]]]:
+    if index.vault is None or not index.vault.seals:
+        return rows
+    return ((next(seal_rows((row,), index.vault)), base, offsets) for row, base, offsets in rows)
 
 
 def _guarded_leaf(row: Row) -> bytes:

@@ -7,17 +7,20 @@ import os
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
-from dbx.errors import Corrupt
+from dbx.crypto.vault import NEED_KEY
+from dbx.errors import Corrupt, KeyFailure
 from dbx.formats import staging
 from dbx.store.fs import read_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from dbx.crypto.vault import Vault
     from dbx.store.fs import Directory
 
 NAME = "staging.jsonl"
 _CHUNK = 1024 * 1024
+_SEALED_FOR = b"dbx1G"
 _HEADER_BYTES = 256
 _SEAL_BYTES = 128  # more than a seal has
 
@@ -91,7 +94,8 @@ def _last_seal(data: bytes) -> str:
 class StagedBlock(NamedTuple):
     """Some events in a row: their lines of envelopes and of bodies, each with its newline; or, in `lines`, both halves.
 
-    `offset` is where they begin in the file, `events` how many they say they are.
+    `offset` is where they begin in the file, `events` how many they say they are. `sealed` says that the bodies could
+    not be opened: their key is missing.
     """
 
     offset: int
@@ -99,9 +103,10 @@ class StagedBlock(NamedTuple):
     envelopes: bytes
     bodies: bytes
     lines: list[bytes]
+    sealed: bool = False
 
     def pairs(self) -> list[tuple[bytes, bytes]]:
-        """(envelope, body) of each. Raises Corrupt naming the file."""
+        """(envelope, body) of each. Raises Corrupt naming the file, KeyFailure."""
         try:
             if self.lines:
                 return [staging.split_line(line) for line in self.lines]
@@ -120,21 +125,33 @@ class StagedBlock(NamedTuple):
                 at += len(body) + len('{"envelope":,"body":}')
 
     def check(self) -> None:
-        """Raise Corrupt unless there are as many lines as events."""
+        """Raise Corrupt unless there are as many lines as events, KeyFailure where the bodies are sealed."""
+        if self.sealed:
+            raise KeyFailure("what is staged is sealed, and the key (DEK) is missing", hint=NEED_KEY)
         if (self.envelopes.count(b"\n"), self.bodies.count(b"\n")) != (self.events, self.events):
             raise Corrupt("a block does not have as many lines as it says")
 
 
 def read_events(
-    directory: Directory, size: int, *, batch: str | None = None, seals: str | None = None
+    directory: Directory,
+    size: int,
+    *,
+    batch: str | None = None,
+    seals: str | None = None,
+    vault: Vault | None = None,
 ) -> Iterator[list[tuple[bytes, bytes]]]:
     """`read_blocks`, each taken apart to (envelope, body)."""
-    for block in read_blocks(directory, size, batch=batch, seals=seals):
+    for block in read_blocks(directory, size, batch=batch, seals=seals, vault=vault):
         yield block.pairs()
 
 
 def read_blocks(
-    directory: Directory, size: int, *, batch: str | None = None, seals: str | None = None
+    directory: Directory,
+    size: int,
+    *,
+    batch: str | None = None,
+    seals: str | None = None,
+    vault: Vault | None = None,
 ) -> Iterator[StagedBlock]:
     """The events of all sections; `size` is where the last seal ends.
 
@@ -149,7 +166,7 @@ def read_blocks(
         last, found = 0, ""
         for block, sealed, seal in _sections(fd, size):
             if block is not None:
-                yield block
+                yield open_bodies(block, vault) if block.sealed else block
             last = sealed or last
             if seal:
                 found = chain_seal(found, seal)
@@ -159,6 +176,22 @@ def read_blocks(
             raise EditedSeals
     finally:
         os.close(fd)
+
+
+def seal_bodies(vault: Vault, envelopes: bytes, bodies: bytes) -> bytes:
+    """The bodies of a block sealed for its envelopes. Raises KeyFailure."""
+    return vault.seal_text(bodies, _SEALED_FOR + sha256(envelopes).digest())
+
+
+def open_bodies(block: StagedBlock, vault: Vault | None) -> StagedBlock:
+    """A sealed block opened, where the key is there. Raises Corrupt naming the file."""
+    if vault is None or vault.is_locked:
+        return block
+    try:
+        bodies = vault.open_text(block.bodies, _SEALED_FOR + sha256(block.envelopes).digest())
+    except Corrupt as error:
+        raise _fault(block.offset, error.message) from None
+    return block._replace(bodies=bodies, sealed=False)
 
 
 def sealed_size(directory: Directory) -> int:
@@ -254,8 +287,10 @@ def _sections(fd: int, end: int) -> Iterator[tuple[StagedBlock | None, int, str]
             digest, count = sha256(), 0
             continue
         digest.update(line)
-        if block and window.fits(block[0] + block[1]):
-            found = StagedBlock(window.offset, block[2], window.take(block[0]), window.take(block[1]), [])
+        if block and window.fits(block.envelopes + block.bodies):
+            found = StagedBlock(
+                window.offset, block.events, window.take(block.envelopes), window.take(block.bodies), [], block.sealed
+            )
             digest.update(found.envelopes)
             digest.update(found.bodies)
             count += found.events

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from dbx.cli import params
 from dbx.cli.context import Invocation, pass_invocation
+from dbx.cli.dek import find_dek
 from dbx.cli.frame import define
 from dbx.cli.render import emit, fields, note
 from dbx.cli.session import session
@@ -59,6 +61,9 @@ def _flags(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--unset", metavar="KEY", multiple=True, shell_complete=_complete, help="Back to the default.")
 @_flags
 @click.option("--clear-snapshot-threshold", is_flag=True, help="Unset snapshot_threshold.")
+@click.option("--dek", metavar="BASE64|-", type=params.SECRET, help="Seal what is written from now on with this key.")
+@click.option("--dek-file", metavar="FILE", help="As --dek, with the key in the first line of FILE.")
+@click.option("--no-store", is_flag=True, help="Do not store the key: it comes from the environment each time.")
 @pass_invocation
 def command(
     invocation: Invocation,
@@ -68,8 +73,15 @@ def command(
     listed: bool,
     unset: tuple[str, ...],
     clear_snapshot_threshold: bool,
+    dek: str | None,
+    dek_file: str | None,
+    no_store: bool,
     **flags: str | None,
 ) -> int:
+    if dek is not None or dek_file is not None or no_store:
+        if key is not None or listed or unset or clear_snapshot_threshold or any(flags.values()):
+            raise UsageError("a DEK is set by itself")
+        return _set_dek(invocation, dek, dek_file, store=not no_store)
     values = {name: text for name, text in flags.items() if text is not None}
     if clear_snapshot_threshold:
         unset = (*unset, "snapshot_threshold")
@@ -83,6 +95,20 @@ def command(
     if both := sorted(set(unset) & values.keys()):
         raise UsageError(f"'{both[0]}' is set and unset at once")
     return _change(invocation, values, unset) if changing else _read(invocation, key)
+
+
+def _set_dek(invocation: Invocation, dek: str | None, dek_file: str | None, *, store: bool) -> int:
+    from dbx.ops.sealing import parse_dek, set_dek
+
+    text = params.find_secret(invocation, dek, dek_file, "DBX_DEK")
+    found = find_dek(invocation)() if text is None else parse_dek(text)
+    if found is None:
+        raise UsageError("there is no DEK to set", hint="give one with --dek, --dek-file or DBX_DEK")
+    with session(invocation) as opened:
+        done = set_dek(opened, found, store=store)
+    where = "the DEK is stored" if done.stored else "the DEK is not stored: set it in the environment"
+    emit(invocation, done._asdict(), [f"seals with data key '{done.key_id}'; {where}"])
+    return 0
 
 
 def _change(invocation: Invocation, values: dict[str, str], unset: tuple[str, ...]) -> int:

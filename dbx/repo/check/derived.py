@@ -12,15 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 from dbx.crypto.indextree import EMPTY, IndexTree, leaf_hash
 from dbx.crypto.merkle import edge_root
+from dbx.crypto.vault import is_sealed
 from dbx.errors import Corrupt
 from dbx.repo.check.blocks import split_name
 from dbx.repo.check.tree import MemoryReader
 from dbx.store.indexlayout import IndexDamaged, Row
 from dbx.store.readindex import IndexSnapshot
+from dbx.store.sealedrows import EXTENSIONS, STATE, open_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from dbx.crypto.vault import Vault
     from dbx.repo.check.chain import Log
     from dbx.repo.check.finding import Findings
     from dbx.repo.check.history import History
@@ -130,9 +133,17 @@ class IndexCheck:
     """Compares what the snapshot holds with a history that was followed to its end."""
 
     def __init__(
-        self, snapshot: IndexSnapshot, head: IndexHead, log: Log, history: History, manifest: str, findings: Findings
+        self,
+        snapshot: IndexSnapshot,
+        head: IndexHead,
+        log: Log,
+        history: History,
+        manifest: str,
+        findings: Findings,
+        vault: Vault | None = None,
     ) -> None:
         self._snapshot = snapshot
+        self._vault = vault
         self._head = head
         self._log = log
         self._history = history
@@ -232,9 +243,17 @@ class IndexCheck:
         """The states of the rows that are as they should be otherwise."""
         aggregates, compared = self._aggregates, self._compared
         for rows in self._snapshot.rows("state"):
-            for n, kind, name, state, extensions in rows:
+            for n, kind, name, key, version, sealed_state, sealed_extensions in rows:
                 number = self._numbers.get(n, -1)
                 if number not in compared:
+                    continue
+                try:
+                    state = open_text(sealed_state, key, version, STATE, self._vault)
+                    extensions = open_text(sealed_extensions, key, version, EXTENSIONS, self._vault)
+                except Corrupt as error:
+                    self._error("index.state", f"of aggregate '{kind}/{name}', {error.message}", number)
+                    continue
+                if is_sealed(state) or is_sealed(extensions):
                     continue
                 if aggregates.state(number) != state:
                     sentence = f"the state of aggregate '{kind}/{name}' is not what its events add up to"

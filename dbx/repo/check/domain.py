@@ -43,6 +43,7 @@ from dbx.store.segments import segment_name
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from dbx.crypto.vault import Vault
     from dbx.formats.manifest import ManifestEntry
     from dbx.formats.refs import Ref
     from dbx.repo.check.derived import IndexHead
@@ -63,6 +64,7 @@ def check_domain(
     directory: Directory,
     name: str,
     *,
+    vault: Vault | None = None,
     quick: bool = False,
     processes: int = 1,
     begin: Callable[[int], None] = lambda events: None,
@@ -72,7 +74,9 @@ def check_domain(
 
     `begin` is told how many events there are, each time the check begins (again), `progress` of events done. With
     `quick`: hashes of files, checksums of frames and the chain of commits, but no event. The report is the same for any
-    number of processes. Raises OSError where a file cannot be read, Failure when the files never stand still.
+    number of processes. Sealed bodies are opened with the keys of `vault`; of others it is told how many there are.
+
+    Raises OSError where a file cannot be read, Failure when the files never stand still.
     """
     collecting = gc.isenabled()
     # No cycles are made here, and looking for some among millions of objects would take a tenth of the time.
@@ -80,7 +84,7 @@ def check_domain(
     try:
         careful = False
         for _ in range(_TRIES):
-            check = _Check(directory, name, quick=quick, careful=careful)
+            check = _Check(directory, name, vault, quick=quick, careful=careful)
             try:
                 return check.run(processes, begin, progress)
             except Vanished:
@@ -98,8 +102,9 @@ def check_domain(
 class _Check:
     """One attempt."""
 
-    def __init__(self, directory: Directory, name: str, *, quick: bool, careful: bool) -> None:
+    def __init__(self, directory: Directory, name: str, vault: Vault | None, *, quick: bool, careful: bool) -> None:
         self._directory = directory
+        self._vault = vault
         self._name = name
         self._quick = quick
         self._careful = careful
@@ -163,7 +168,7 @@ class _Check:
         # Read again behind the log: what was taken back meanwhile is no damage either.
         self._undone = read_undone(directory, since)
         check_reflog(known, log, self._journal, self._undone, findings)
-        check_snapshots(directory, findings, quick=self._quick)
+        check_snapshots(directory, findings, self._vault, quick=self._quick)
         self._check_strays(own | kept, log)
         self._join(derived)
         self._check_derived(head, log, history, file)
@@ -211,7 +216,7 @@ class _Check:
         for entry in entries:
             name = segment_name(entry.sha256)
             try:
-                source = Source(self._directory, name)
+                source = Source(self._directory, name, self._vault)
             except FileNotFoundError:
                 if self._has_moved():
                     raise Vanished(name) from None
@@ -248,7 +253,7 @@ class _Check:
             return
         self._journal = journal_name(0, None) if ref is None else journal_name(ref.seq + 1, ref.commit)
         try:
-            source = Source(self._directory, self._journal)
+            source = Source(self._directory, self._journal, self._vault)
         except FileNotFoundError:
             if self._has_moved():
                 raise Vanished(self._journal) from None
@@ -328,13 +333,13 @@ class _Check:
             follows = check_head(head, log, journal, self._journal_end, self._undone, findings)
             if follows and history is not None and findings.counts["error"] == damaged:
                 manifest = self._ref.manifest if self._ref is not None else ""
-                IndexCheck(snapshot, head, log, history, manifest, findings).run()
+                IndexCheck(snapshot, head, log, history, manifest, findings, self._vault).run()
         noted = None if snapshot is None or head is None else read_note(snapshot, findings)
         own_id = None if file is None else file.id
-        staged = check_staging(self._directory, own_id, log, history, noted, findings)
+        staged = check_staging(self._directory, own_id, log, history, noted, findings, self._vault)
         current = head is not None and head.seq == len(log.ids) - 1
         if snapshot is not None and staged is not None and staged.note == noted and current:
-            check_staged_rows(snapshot, staged, findings)
+            check_staged_rows(snapshot, staged, findings, self._vault)
 
     def _join(self, found: Findings) -> None:
         for finding in found.kept:

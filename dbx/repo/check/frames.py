@@ -12,6 +12,7 @@ from dbx.formats import segment
 from dbx.store.fs import read_at
 
 if TYPE_CHECKING:
+    from dbx.crypto.vault import Vault
     from dbx.formats.segment import SegmentHeader
     from dbx.repo.check.finding import Findings
     from dbx.store.fs import Directory
@@ -37,13 +38,17 @@ class Vanished(Exception):  # noqa: N818 - not an error: the file was sealed or 
 class Source:
     """A file that is read through a window. It may be closed, and is opened again when it is next read.
 
-    Raises FileNotFoundError when it is made, Vanished later, Corrupt for what is no regular file.
+    Raises FileNotFoundError when it is made, Vanished later, Corrupt for what is no regular file. `vault` opens sealed
+    bodies; `place` (offset, position) and `domain` are what is known for that (`repo.check.sealed`).
     """
 
-    __slots__ = ("_at", "_buffer", "_directory", "_fd", "name", "size")
+    __slots__ = ("_at", "_buffer", "_directory", "_fd", "domain", "name", "place", "size", "vault")
 
-    def __init__(self, directory: Directory, name: str) -> None:
+    def __init__(self, directory: Directory, name: str, vault: Vault | None = None) -> None:
         self._directory = directory
+        self.vault = vault
+        self.domain: bytes | None = None
+        self.place: tuple[int, int | None] = 0, None
         self._fd = directory.open_read(name)
         self.name = name
         self.size = os.fstat(self._fd).st_size

@@ -17,6 +17,7 @@ from dbx.formats.envelope import decode_body
 from dbx.model.event import ERASED, RESERVED
 from dbx.repo.check.blocks import BlockReader, Columns, Fault, find_damaged_bodies, read_slowly
 from dbx.repo.check.frames import BLOCK, LOST
+from dbx.repo.check.sealed import open_bodies
 from dbx.repo.check.shapes import Shapes, Tokens
 
 if TYPE_CHECKING:
@@ -286,8 +287,16 @@ def _read(
         columns = read_slowly(envelopes, None)
         return columns._replace(faults=[Fault(-1, "frame", error.message, {}), *columns.faults]), 0
     if flags & segment.SEALED:
-        columns = read_slowly(envelopes, None)
-        return columns, len(columns.names)
+        try:
+            opened = open_bodies(source, bodies, envelopes_at, bodies_at)
+        except Corrupt as error:
+            columns = read_slowly(envelopes, None)
+            sentence = f"the frame at byte {bodies_at} is damaged: {error.message}"
+            return columns._replace(faults=[Fault(-1, "frame", sentence, {}), *columns.faults]), 0
+        if opened is None:
+            columns = read_slowly(envelopes, None)
+            return columns, len(columns.names)
+        bodies = opened
     columns_or_none = None if reader is None else reader.read(envelopes, bodies)
     return columns_or_none or read_slowly(envelopes, bodies), 0
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from hashlib import sha256
 from struct import unpack
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dbx.crypto.merkle import append, edge_root, leaf_hash
-from dbx.errors import Corrupt
+from dbx.errors import Corrupt, KeyFailure
 from dbx.formats import canonical
 from dbx.formats.envelope import Envelope, decode_body, decode_envelope
 from dbx.model.event import ARCHIVED, RESERVED
@@ -15,9 +16,11 @@ from dbx.repo.check.blocks import describe, event_of
 from dbx.repo.check.finding import Findings
 from dbx.store.indexlayout import IndexDamaged, Row
 from dbx.store.readindex import IndexSnapshot
+from dbx.store.sealedrows import EXTENSIONS, STATE, open_text
 from dbx.store.staging import NAME, find_header, read_blocks, sealed_size
 
 if TYPE_CHECKING:
+    from dbx.crypto.vault import Vault
     from dbx.repo.check.chain import Log
     from dbx.repo.check.history import History
     from dbx.store.fs import Directory
@@ -78,6 +81,7 @@ def check_staging(
     history: History | None,
     noted: Note | None,
     findings: Findings,
+    vault: Vault | None = None,
 ) -> Staged | None:
     """The staging file. What its events will make of each aggregate; None where that means nothing.
 
@@ -106,10 +110,13 @@ def check_staging(
             findings.error("staging.batch", "its batch id is not the one under which its events were staged", NAME, 0)
         if history is None or end == header.size:
             return None
-        staged = _Sections(history, findings).read(directory, end)
+        staged = _Sections(history, findings).read(directory, end, vault)
         return None if staged is None else Staged((header.batch, end), staged)
     except FileNotFoundError:
         return None  # committed or dropped meanwhile
+    except KeyFailure:
+        findings.note("staging.sealed", "what is staged could not be checked without the key", NAME)
+        return None
     except Corrupt as error:
         findings.error("staging", error.message, NAME, error.details.get("offset"))
         return None
@@ -132,8 +139,8 @@ class _Sections:
         self._moved = 0
         self._ids: dict[int, int] = {}
 
-    def read(self, directory: Directory, end: int) -> dict[str, _Staged] | None:
-        events = (event for block in read_blocks(directory, end) for event in block.located())
+    def read(self, directory: Directory, end: int, vault: Vault | None) -> dict[str, _Staged] | None:
+        events = (event for block in read_blocks(directory, end, vault=vault) for event in block.located())
         for offset, (at, envelope, body) in enumerate(events):
             try:
                 self._add(envelope, body, offset, at)
@@ -176,14 +183,14 @@ class _Sections:
             self._findings.warn("staging.moved", f"{taken} staged event ids are taken by committed events", NAME)
 
 
-def check_staged_rows(snapshot: IndexSnapshot, staged: Staged, findings: Findings) -> None:
+def check_staged_rows(snapshot: IndexSnapshot, staged: Staged, findings: Findings, vault: Vault | None = None) -> None:
     """What the index prepared for the commit; it follows the staging file as it is now."""
     count = 0
     try:
         for rows in snapshot.rows("staged"):
             count += len(rows)
             for row in rows:
-                _check_row(row, staged.aggregates, findings)
+                _check_row(row, staged.aggregates, findings, vault)
     except IndexDamaged as error:
         findings.error("index", f"SQLite cannot read it: {error.message}", _INDEX)
         return
@@ -192,7 +199,7 @@ def check_staged_rows(snapshot: IndexSnapshot, staged: Staged, findings: Finding
         findings.error("index.staged", sentence, _INDEX)
 
 
-def _check_row(row: Any, staged: dict[str, _Staged], findings: Findings) -> None:
+def _check_row(row: Any, staged: dict[str, _Staged], findings: Findings, vault: Vault | None) -> None:
     (n, kind, name, key, version, root, edge, state, extensions, created, updated, archived, checksum, base, packed) = (
         row
     )
@@ -203,6 +210,9 @@ def _check_row(row: Any, staged: dict[str, _Staged], findings: Findings) -> None
         findings.error("index.staged", sentence, _INDEX, None, what)
         return
     expected = staged.get(f'{name}","aggregate_type":"{kind}')
+    with suppress(Corrupt):  # what is not as it was sealed is not as it is expected either
+        state = open_text(state, key, version, STATE, vault)
+        extensions = open_text(extensions, key, version, EXTENSIONS, vault)
     encode = canonical.encode_scanned
     if (
         expected is None

@@ -23,6 +23,7 @@ from dbx.store.segments import FrameReader, segment_name
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from dbx.crypto.vault import Vault
     from dbx.formats.manifest import ManifestEntry
     from dbx.formats.refs import Ref
     from dbx.model.event import Event
@@ -112,7 +113,7 @@ class TrackingSide(DomainSide):
 def tracked_events(domain: Domain, ref: Ref) -> Iterator[Event]:
     """The events of a remote-tracking ref behind the last commit that our history has as well, in their order."""
     base = domain.read(lambda working, _: find_base(working, domain.directory, ref))
-    for events in _behind(domain.directory, ref, base):
+    for events in _behind(domain.directory, ref, base, domain.vault):
         commit = events.entry.commit
         bodies = events.bodies
         for n, envelope in enumerate(events.envelopes):
@@ -150,21 +151,21 @@ def find_base(working: WorkingSet, directory: Directory, ref: Ref) -> int:
     return base
 
 
-def _behind(directory: Directory, ref: Ref, base: int) -> Iterator[Events]:
+def _behind(directory: Directory, ref: Ref, base: int, vault: Vault | None = None) -> Iterator[Events]:
     """The commits of a ref behind `base`, one at a time."""
     for entry in read_manifest(directory, ref.manifest):
         if entry.last_seq > base:
-            yield from (events for events in _commits(directory, entry) if events.entry.commit.seq > base)
+            yield from (events for events in _commits(directory, entry, vault) if events.entry.commit.seq > base)
 
 
-def _commits(directory: Directory, entry: ManifestEntry) -> Iterator[Events]:
+def _commits(directory: Directory, entry: ManifestEntry, vault: Vault | None = None) -> Iterator[Events]:
     name = segment_name(entry.sha256)
     try:
         fd = directory.open_read(name)
     except FileNotFoundError:
         raise Corrupt(f"'{name}' is missing", hint="fetch it again", details={"file": name}) from None
     try:
-        reader = FrameReader(fd, name)
+        reader = FrameReader(fd, name, vault=vault)
         header, at = reader.header()
         yield from commits_of(reader, reader.items(at), Located(header.position, header.seq))
     finally:

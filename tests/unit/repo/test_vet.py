@@ -76,7 +76,7 @@ def forge(directory: Directory, domain: Domain, forged: list[Part], base: Point 
     lines: list[bytes] = []
     with directory.temporary(SEGMENTS) as temporary:
         writer = SegmentWriter(
-            temporary, domain=domain.id, parent=parent, position=position, seq=base.seq + 1, pool=None
+            temporary, domain=domain.id, parent=parent, position=position, seq=base.seq + 1, pool=None, vault=None
         )
         for part in forged:
             commit = replace(

@@ -24,7 +24,7 @@ def write(directory: Path, sizes: list[int], *, each: int = 10_000, threads: boo
     """A segment of events with bodies of these sizes, a commit after every `each` of them."""
     pool = ThreadPoolExecutor(1) if threads else None
     with Directory(str(directory)).temporary("segments") as temporary:
-        writer = SegmentWriter(temporary, domain=DOMAIN, parent=None, position=0, seq=0, pool=pool)
+        writer = SegmentWriter(temporary, domain=DOMAIN, parent=None, position=0, seq=0, pool=pool, vault=None)
         for first in range(0, len(sizes), each):
             part = range(first, min(first + each, len(sizes)))
             writer.add([b"envelope %d" % n for n in part], [b"%d:" % n + b"y" * sizes[n] for n in part])
@@ -85,7 +85,7 @@ def test_blocks_have_a_good_size(tmp_path: Path) -> None:
 
 def test_locators_tell_where_blocks_and_commits_lie(tmp_path: Path) -> None:
     with Directory(str(tmp_path)).temporary("segments") as temporary:
-        writer = SegmentWriter(temporary, domain=DOMAIN, parent="ab" * 32, position=40, seq=7, pool=None)
+        writer = SegmentWriter(temporary, domain=DOMAIN, parent="ab" * 32, position=40, seq=7, pool=None, vault=None)
         for _ in range(3):
             writer.add([b"e"] * 100, [b"b" * 2000] * 100)
             writer.add_commits([b"c1", b"c2"])

@@ -1,0 +1,99 @@
+"""Encryption at rest: setting and changing keys, and sealing what was written before."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from dbx.crypto.seal import KEY_BYTES
+from dbx.errors import UsageError
+from dbx.formats.keyring import MAX_BYTES as MAX_KEYRING_BYTES
+from dbx.formats.keyring import decode_export, encode_export
+from dbx.repo import keyring
+from dbx.repo.keyring import DEK, parse_dek
+
+if TYPE_CHECKING:
+    from dbx.ops.session import Session
+
+__all__ = ["MAX_KEYRING_BYTES", "parse_dek"]
+
+
+class DekSet(NamedTuple):
+    """What was set: whether the DEK is stored, the id of the data key that seals, and how many there are."""
+
+    stored: bool
+    key_id: str
+    keys: int
+
+
+class DataKey(NamedTuple):
+    """A data key as it is listed; `current` is the one that seals."""
+
+    key_id: str
+    created_at: str
+    current: bool
+
+
+def set_dek(session: Session, dek: bytes, *, store: bool) -> DekSet:
+    """Seal from now on; or, where that is so, store the DEK or no longer store it. Raises KeyFailure."""
+    repository = session.repository
+    state = keyring.set_dek(repository.directory, dek, store=store, clock=repository.clock, entropy=repository.entropy)
+    return DekSet(state.is_stored, state.keys[-1].id.hex(), len(state.keys))
+
+
+def rotate_dek(session: Session, new: bytes | None) -> DekSet:
+    """Wrap the data keys with another DEK, a random one where none is given.
+
+    Raises KeyFailure, NotFound, UsageError.
+    """
+    repository = session.repository
+    store = repository.directory.exists(DEK)
+    if new is None:
+        if not store:
+            raise UsageError(
+                "the DEK is not stored here, so the new one must be given",
+                hint="make one with 'dbx key generate --dek', keep it, and give it with --dek - or --dek-file",
+            )
+        new = repository.entropy(KEY_BYTES)
+    keyring.rotate_dek(repository.directory, repository.vault, new, store=store, entropy=repository.entropy)
+    found = keyring.read_keyring(repository.directory)
+    assert found is not None  # noqa: S101 - it was just written
+    return DekSet(store, found.keys[-1].id.hex(), len(found.keys))
+
+
+def rotate_data_key(session: Session) -> DataKey:
+    """Begin a new data key. Raises KeyFailure, NotFound."""
+    repository = session.repository
+    key = keyring.rotate_data_key(
+        repository.directory, repository.vault, clock=repository.clock, entropy=repository.entropy
+    )
+    return DataKey(key.id.hex(), key.created_at, current=True)
+
+
+def list_data_keys(session: Session) -> list[DataKey]:
+    """Every data key, oldest first; none where nothing is sealed. Raises Corrupt."""
+    found = keyring.read_keyring(session.repository.directory)
+    keys = () if found is None else found.keys
+    return [DataKey(key.id.hex(), key.created_at, key == keys[-1]) for key in keys]
+
+
+def export_keyring(session: Session, passphrase: str) -> bytes:
+    """The data keys for another workspace, wrapped by a passphrase. Raises KeyFailure, NotFound."""
+    repository = session.repository
+    return encode_export(
+        keyring.export_keyring(repository.directory, repository.vault, passphrase.encode(), repository.entropy)
+    )
+
+
+def import_keyring(session: Session, data: bytes, passphrase: str, dek: bytes | None) -> int:
+    """Take over the data keys of another workspace; how many were new. Raises KeyFailure, Conflict, Invalid."""
+    repository = session.repository
+    if dek is None and keyring.read_keyring(repository.directory) is None:
+        dek = repository.entropy(KEY_BYTES)
+    return keyring.import_keyring(
+        repository.directory,
+        repository.vault,
+        decode_export(data),
+        passphrase.encode(),
+        dek=dek,
+        entropy=repository.entropy,
+    )

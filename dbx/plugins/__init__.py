@@ -1,1 +1,0 @@
-"""Where events go: one file per kind of plugin. Plugins get deliveries, never the repository."""
