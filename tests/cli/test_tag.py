@@ -128,3 +128,19 @@ def test_the_shell_is_offered_tags(run: Runner) -> None:
     run.ok("tag", "v1.0")
     outcome = run.ok(env={"_DBX_COMPLETE": "bash_complete", "COMP_WORDS": "dbx show v", "COMP_CWORD": "2"})
     assert outcome.lines == ["plain,v1.0"]
+
+
+def test_words_do_what_the_options_do(run: Runner) -> None:
+    run.ok("init")
+    fill(run.cwd, 2)
+    assert run.ok("tag", "create", "v1", "HEAD~1", "-m", "why", "--json").json["seq"] == 0
+    run.ok("tag", "create", "list")
+    assert run.ok("tag", "list").stdout == run.ok("tag").stdout == "list\nv1\n"
+    assert [tag["name"] for tag in run.ok("tag", "list", "v*", "--json").json] == ["v1"]
+    assert run("tag", "create").status == run("tag", "delete").status == 2
+    assert run("tag", "list", "-m", "x").status == 2
+    assert run("tag", "delete", "none").status == 3
+    run.ok("tag", "delete", "v1", "list")
+    run.ok("tag", "create", "create")
+    run.ok("tag", "--delete", "create")
+    assert run.ok("tag", "--json").json == []

@@ -14,6 +14,7 @@ from dbx.cli.shapes import tag_value
 from dbx.errors import UsageError
 
 _LISTED = 2
+_LIST, _CREATE, _DELETE = "list", "create", "delete"
 
 
 @define()
@@ -26,6 +27,11 @@ _LISTED = 2
 def command(
     invocation: Invocation, words: tuple[str, ...], message: str | None, force: bool, listing: bool, delete: bool
 ) -> None:
+    # The words of the other groups of commands, 'dbx remote list' and so on; git's options mean the same.
+    if not listing and not delete and words[:1] in ((_LIST,), (_CREATE,), (_DELETE,)):
+        listing, delete, words = words[0] == _LIST, words[0] == _DELETE, words[1:]
+        if not words and not listing:
+            raise UsageError("'dbx tag' needs the name of a tag", hint="run 'dbx tag --help'")
     if listing and delete:
         raise UsageError("--list cannot be used together with --delete")
     if listing or not words:
