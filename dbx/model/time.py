@@ -87,8 +87,9 @@ def parse_duration(text: str) -> int:
 def parse_moment(text: str, now_us: int) -> int:
     """A point in time as people give it to a query: RFC 3339, a date (its first moment, UTC), or a duration back.
 
-    `now_us` is what durations are counted back from. Raises Invalid.
+    `now_us` is what durations are counted back from. An `@` before it is taken off: refs have one. Raises Invalid.
     """
+    text = text.removeprefix("@")
     if _match_date(text):
         return _parse_any(f"{text}T00:00:00Z")
     if _match_duration(text):

@@ -106,8 +106,8 @@ def _range(session: Session, wanted: str | None) -> tuple[int, int | None]:
         return 0, None
     after, dots, upto = wanted.partition("..")
     if not dots:
-        after, upto = "", after
-    elif ".." in upto or upto.startswith("."):
+        return 0, resolve_revision(session.domain, after).seq
+    if ".." in upto or upto.startswith("."):
         raise Invalid(f"{names.quote(wanted)} is not a range of commits", hint="write A..B, A.. or ..B")
     first = resolve_revision(session.domain, after).seq + 1 if after else 0
     return first, resolve_revision(session.domain, upto).seq if upto else None

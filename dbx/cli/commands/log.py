@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 @click.option(
     "--aggregate", metavar="TYPE[/ID]", shell_complete=complete_type, help="Commits with events of that aggregate."
 )
-@click.option("--aggregate-id", metavar="ID", type=params.ID, help="The id, where --aggregate gives the type alone.")
+@click.option(
+    "--aggregate-id", "--id", metavar="ID", type=params.ID, help="The id, where --aggregate gives the type alone."
+)
 @click.option("--since", metavar="TIME", help="From this time on: a date, an RFC 3339 time, or how long ago.")
 @click.option("--until", metavar="TIME", help="Up to this time.")
 @click.option("--actor", metavar="[GROUP:]USER", help="Commits by this actor.")
