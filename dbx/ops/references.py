@@ -50,10 +50,15 @@ class Migration(NamedTuple):
 
 
 def list_referrers(session: Session, aggregate_type: str, aggregate_id: str) -> list[Referrer]:
-    """Every reference to an aggregate in the state of another, or in its own. Raises NotFound."""
+    """Every reference to an aggregate in the state of another, or in its own.
+
+    Weak references may lead to what is not there. Raises NotFound for an aggregate that neither is nor is referred to.
+    """
     domain = session.domain
-    query.get_aggregate(domain, aggregate_type, aggregate_id)
-    return referrers.find_referrers(domain, Reference(domain.name, aggregate_type, aggregate_id))
+    found = referrers.find_referrers(domain, Reference(domain.name, aggregate_type, aggregate_id))
+    if not found:
+        query.get_aggregate(domain, aggregate_type, aggregate_id)
+    return found
 
 
 def make_resolver(

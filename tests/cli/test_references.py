@@ -215,3 +215,9 @@ def test_an_aggregate_that_refers_to_itself_can_be_archived(farm: Runner) -> Non
     farm.ok("schema", "field", "cow", "self", "--reference-cascade", "restrict")
     cow(farm, "c-1", "self=#c-1")
     farm.ok("aggregate", "archive", "cow", "c-1")
+
+
+def test_what_is_not_there_may_be_referred_to(farm: Runner) -> None:
+    cow(farm, "c-1", "vet=vet#none")
+    assert referrers(farm, "vet", "none") == [("c-1", "vet")]
+    assert farm("aggregate", "referrers", "vet", "other").status == 3
