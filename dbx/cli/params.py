@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dbx.cli import complete
-from dbx.errors import Failure, Invalid, UsageError
+from dbx.errors import Failure, Invalid, NotFound, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import BinaryIO
 
     from click.shell_completion import CompletionItem
 
@@ -186,9 +187,17 @@ def claim_stdin(ctx: click.Context | None, what: str) -> None:
         raise UsageError(f"{first} and {what} cannot both be read from standard input")
 
 
+def open_input(path: str) -> BinaryIO:
+    """A file that somebody named, to read from. Raises NotFound."""
+    try:
+        return open(path, "rb")
+    except FileNotFoundError:
+        raise NotFound(f"there is no file '{path}'", details={"path": path}) from None
+
+
 def read_bounded(path: str, max_bytes: int) -> bytes:
-    """At most the first `max_bytes` bytes of the file at `path`."""
-    with open(path, "rb") as file:
+    """At most the first `max_bytes` bytes of the file at `path`. Raises NotFound."""
+    with open_input(path) as file:
         return file.read(max_bytes)
 
 

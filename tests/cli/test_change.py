@@ -95,7 +95,7 @@ def test_patches_at_the_same_time_lose_nothing(shop: Runner) -> None:
         ('[{"op":"replace","path":"/none","value":1}]', 5, "cannot patch: operation 1: path '/none' leads nowhere"),
         ('[{"op":"add","path":"","value":{}}]', 5, "cannot patch: operation 1: the whole state cannot be patched"),
         ('[{"op":"add","path":"/x","value":1}', 5, "patch is not JSON"),
-        ("@none.json", 1, "cannot open 'none.json'"),
+        ("@none.json", 3, "there is no file 'none.json'"),
     ],
 )
 def test_a_bad_patch_writes_nothing(shop: Runner, patch: str, status: int, says: str) -> None:

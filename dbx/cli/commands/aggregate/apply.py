@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dbx.cli import params
 from dbx.cli.appended import show_event
 from dbx.cli.context import Invocation, pass_invocation
 from dbx.cli.eventinput import event_options, expect_option, make_item
@@ -124,7 +125,7 @@ def _opened(source: str) -> Iterator[tuple[Callable[[int], bytes], int | None, i
     if source == "-":
         yield sys.stdin.buffer.read, None, None
         return
-    with open(source, "rb") as file:
+    with params.open_input(source) as file:
         yield file.read, file.fileno(), os.fstat(file.fileno()).st_size or None
 
 

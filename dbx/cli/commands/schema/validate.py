@@ -1,6 +1,6 @@
 """Check events against the schema files, and store nothing.
 
-One event with --event and --payload, a file of JSON lines with --from, or with --history every stored event.
+One event with --event and --payload, a FILE of JSON lines, or with --history every stored event.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _MAX_ERRORS = 100
 
 
 @define()
-@aggregate_words("[TYPE [EVENT]]")
+@aggregate_words("[TYPE [EVENT] | FILE]")
 @click.option("--event", metavar="EVENT", help="The event's type, instead of the argument.")
 @click.option(
     "--payload", metavar="JSON|@FILE|-", type=params.Json("payload", _MAX_JSON_BYTES), help="The event's payload."
@@ -54,6 +54,8 @@ def command(
     single = event is not None or payload is not None or first
     if sum((single, source is not None, history)) > 1:
         raise UsageError("give one event, '--from' or '--history', not several of them")
+    if len(words) == 1 and not (single or history or source) and _is_file(words[0]):
+        source, words = words[0].removeprefix("@"), words[1:]
     if history:
         return _check_history(invocation, words, aggregate, max_errors)
     if source is not None:
@@ -65,6 +67,11 @@ def command(
     if payload is None:
         raise UsageError("'dbx schema validate' needs '--payload', '--from' or '--history'")
     return _check_one(invocation, kind, name, payload, first=first)
+
+
+def _is_file(word: str) -> bool:
+    """Whether a word that stands alone cannot be a type."""
+    return word == "-" or any(sign in word for sign in "@./")
 
 
 def _check_one(invocation: Invocation, kind: str, event: str, payload: Any, *, first: bool) -> int:
@@ -87,7 +94,7 @@ def _check_lines(invocation: Invocation, source: str, max_errors: int) -> int:
         with session(invocation) as opened, progress(invocation, None, "validating") as bar:
             return _tell(invocation, validate_lines(opened, sys.stdin.buffer.read, max_errors, progress=bar.update))
     with (
-        open(source, "rb") as file,
+        params.open_input(source) as file,
         session(invocation) as opened,
         progress(invocation, os.fstat(file.fileno()).st_size, "validating") as bar,
     ):
