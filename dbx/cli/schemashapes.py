@@ -106,11 +106,10 @@ def take_last(rest: list[str], given: str | None, what: str) -> str:
     return word
 
 
-def publish_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorator: `reason`, `actor` and the optional argument `domain` of what makes a version."""
+def reason_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorator: the options `reason` and `actor` of what makes a version."""
     function = click.option("--actor", metavar="[GROUP:]USER", help="Who publishes, if not who is acting.")(function)
-    function = click.option("--reason", metavar="TEXT", help="Why, in one line.")(function)
-    return domain_argument(function)
+    return click.option("--reason", metavar="TEXT", help="Why, in one line.")(function)
 
 
 def domain_argument(function: Callable[..., Any]) -> Callable[..., Any]:

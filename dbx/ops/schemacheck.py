@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from dbx.repo.schemas import Working
 
 
+FILE_FAULT = "schema.file"
+"""The code of a finding that a schema file cannot be used as it is."""
+
+
 class Fault(NamedTuple):
     """An event that breaks a rule: where it stands (`line 3`, `order/o-1 version 2`), and what is wrong."""
 
@@ -132,7 +136,7 @@ def _faults_of_file(aggregate: str, error: Invalid) -> list[dict[str, Any]]:
     lines = error.details.get("lines") or [{**error.details, "message": error.message}]
     return [
         {
-            "code": "schema.file",
+            "code": FILE_FAULT,
             "aggregate": aggregate,
             "field": line.get("path"),
             "message": line["message"],

@@ -47,14 +47,16 @@ def write_export(path: str, data: bytes) -> None:
 
 
 def import_schema(
-    session: Session, aggregate: str, data: bytes, *, replace: bool = False
+    session: Session, aggregate: str | None, data: bytes, *, replace: bool = False
 ) -> tuple[Schema, list[tuple[str, str]]]:
     """Make a schema of a JSON Schema: (the schema, what did not map, as (place, sentence)).
 
-    With `replace` one that is there gets the new content; comments stay where they can. Raises Conflict, Invalid.
+    Without `aggregate` its title is the type. With `replace` one that is there gets the new content; comments stay
+    where they can. Raises Conflict, Invalid.
     """
-    kind = check_type(aggregate)
-    document, problems = import_json_schema(canonical.loads(data, what="the JSON Schema"), aggregate=kind)
+    found = canonical.loads(data, what="the JSON Schema")
+    kind = _titled(found) if aggregate is None else check_type(aggregate)
+    document, problems = import_json_schema(found, aggregate=kind)
     if problems and not document.get("columns"):
         told = schemas.sentence_of(problems[0])
         raise Invalid(f"nothing in the JSON Schema maps: {told}", hint="a schema is made of an object's properties")
@@ -70,6 +72,17 @@ def import_schema(
         schemas.write_guide(session.repository.directory)
         made = schemas.create(session.domain, document)
     return made.schema, [(schemas.path_text(one.path), schemas.sentence_of(one)) for one in problems]
+
+
+def _titled(document: Any) -> str:
+    title = document.get("title") if isinstance(document, dict) else None
+    try:
+        return check_type(title.lower().replace(" ", "_").replace("-", "_") if isinstance(title, str) else None)
+    except Invalid:
+        raise Invalid(
+            "the JSON Schema has no title that could be the aggregate type",
+            hint="name the type: dbx schema import TYPE FILE",
+        ) from None
 
 
 def _version(session: Session) -> str:

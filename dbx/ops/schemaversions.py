@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dbx.formats import yamltext
 from dbx.model.jsondiff import diff
+from dbx.model.names import check_domain_name
 from dbx.repo import published, publishing, schemas
 from dbx.repo.schemas import read_files
 
@@ -36,6 +37,17 @@ class Difference(NamedTuple):
     before: dict[str, str]
     after: dict[str, str]
     operations: list[dict[str, Any]]
+
+
+def take_version(session: Session, word: str | None, spelled: str | None) -> tuple[Session, str | None]:
+    """(the session in the domain that `word` names, the version). EventDBX's users write the domain there, git's what
+    they want: a word that no domain has and that begins an id is the version. Raises Invalid for no name of a domain.
+    """
+    if word is None:
+        return session, spelled
+    if spelled is None and published.is_version_text(word) and word not in session.repository.domain_names():
+        return session, word
+    return session._replace(domain_name=check_domain_name(word)), spelled
 
 
 def publish_schemas(

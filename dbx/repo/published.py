@@ -15,6 +15,7 @@ from dbx.formats.envelope import HASH, Actor
 from dbx.formats.reflog import ReflogEntry
 from dbx.formats.schemaversion import SchemaVersion, decode_version, encode_version
 from dbx.formats.schemaversion import id_of as id_of
+from dbx.model.names import quote
 from dbx.store.reflog import Reflog
 
 if TYPE_CHECKING:
@@ -87,15 +88,21 @@ def chain(directory: Directory) -> Iterator[Published]:
         version_id = version.parent
 
 
+def is_version_text(text: str) -> bool:
+    """Whether a text can be the id of a version, or the beginning of one."""
+    return MIN_PREFIX <= len(text) <= 64 and set(text) <= set("0123456789abcdef")
+
+
 def get_version(directory: Directory, spelled: str) -> Published:
     """A version by `active`, `latest`, its id or the unique beginning of one. Raises NotFound, Invalid."""
     if spelled in ("active", "latest"):
         for found in chain(directory):
             return found
         raise NotFound("no schema version has been published", hint="publish one with 'dbx schema publish'")
-    if len(spelled) < MIN_PREFIX or not set(spelled) <= set("0123456789abcdef") or len(spelled) > 64:
-        raise Invalid(
-            "a schema version is 'active', 'latest', or its id or at least the first four characters of it",
+    if not is_version_text(spelled):
+        raise NotFound(
+            f"there is no schema version {quote(spelled)}: one is 'active', 'latest', or an id or at least the first "
+            "four characters of it",
             hint="see the ids with 'dbx schema history'",
         )
     names = [name.removesuffix(".yaml") for name in directory.names(VERSIONS) if name.startswith(spelled)]

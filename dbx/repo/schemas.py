@@ -70,23 +70,30 @@ def find_types(directory: Directory) -> list[str]:
 
 def read_files(directory: Directory) -> dict[str, bytes]:
     """The bytes of every working schema, by type."""
-    return {name: directory.read(file_of(name), MAX_BYTES) for name in find_types(directory)}
+    return {name: read_text(directory, name)[0] for name in find_types(directory)}
 
 
 def get_working(directory: Directory, aggregate: str) -> Working:
     """The working schema of a type. Raises NotFound, and Invalid with everything that is wrong with the file."""
-    data = directory.find(file_of(aggregate), MAX_BYTES)
-    if data is None:
-        raise _missing(directory, aggregate)
-    return load_working(data, aggregate, directory.path_of(file_of(aggregate)))
+    data, path = read_text(directory, aggregate)
+    return load_working(data, aggregate, path)
 
 
 def read_text(directory: Directory, aggregate: str) -> tuple[bytes, str]:
-    """The bytes of a working schema, sound or not, and its path. Raises NotFound."""
-    data = directory.find(file_of(aggregate), MAX_BYTES)
-    if data is None:
-        raise _missing(directory, aggregate)
-    return data, directory.path_of(file_of(aggregate))
+    """The bytes of a working schema, sound or not, and its path. Raises NotFound, Invalid for more than MAX_BYTES."""
+    name = file_of(aggregate)
+    path = directory.path_of(name)
+    try:
+        size = directory.size(name)
+        if size > MAX_BYTES:
+            # People write these files: a large one is a mistake, not damage.
+            raise Invalid(
+                f"'{path}' has {size} bytes, more than the {MAX_BYTES} a schema may have",
+                details={"file": path, "line": 1},
+            )
+        return directory.read(name, MAX_BYTES), path
+    except FileNotFoundError:
+        raise _missing(directory, aggregate) from None
 
 
 def load_working(data: bytes, aggregate: str, path: str) -> Working:

@@ -269,14 +269,14 @@ def test_a_file_with_a_fault_is_refused_with_its_line_and_no_event_is_taken(
     assert orders("aggregate", "create", "order", "o-1", "--event", "a").status == 5
     assert orders("schema", "add", "order", "b").status == 5
     assert file_of(orders).read_text() == text
-    assert orders("schema", "lint").status == 1
+    assert orders("schema", "lint").status == 5
     assert orders.ok("log", "--json").json == []
 
 
 def test_other_bytes_are_refused(orders: Runner) -> None:
     for data in (b"\xff\xfe", b"", b"events: {a: {}}\n#\x00", b"#" * (1 << 21), "events: {a: {}}\u0085".encode()):
         file_of(orders).write_bytes(data)
-        assert orders("schema", "order").status in (5, 7)
+        assert orders("schema", "order").status == 5
     file_of(orders).unlink()
     file_of(orders).symlink_to("/etc/passwd")
     assert orders("schema", "order").status == 7
@@ -315,7 +315,11 @@ def test_validate_stores_nothing(orders: Runner) -> None:
         for name, payload in (("a", {"total": 1}), ("a", {}), ("b", {}), ("c", {"total": "x"}))
     ]
     text = "".join(json.dumps(line) + "\n" for line in lines)
-    outcome = orders("schema", "validate", "--from", "-", "--json", stdin=text)
+    (orders.cwd / "events.jsonl").write_text(text)
+    for given in (["events.jsonl"], ["@events.jsonl"], ["./events.jsonl"], ["--from", "events.jsonl"]):
+        assert orders("schema", "validate", *given).lines[-1] == "checked 4 event(s), 2 invalid"
+    assert orders("schema", "validate", "none.jsonl").status == 3
+    outcome = orders("schema", "validate", "-", "--json", stdin=text)
     assert outcome.status == 5
     assert (outcome.json["checked"], outcome.json["invalid"]) == (4, 2)
     assert [fault["line"] for fault in outcome.json["faults"]] == [3, 4]
@@ -406,7 +410,7 @@ def test_edit_leaves_the_file_when_nothing_changes(orders: Runner) -> None:
     before = file_of(orders).read_text()
     assert edit(orders, "")[:2] == (0, "schema=order unchanged\n")
     status, said, _ = edit(orders, "events:=>event:", "")
-    assert (status, "was left as it was" in said) == (1, True)
+    assert (status, "was left as it was" in said) == (5, True)
     assert edit(orders, "fail")[0] == 1
     assert file_of(orders).read_text() == before
     assert orders("schema", "edit", "order", env={"EDITOR": "/no/such/editor"}).status == 2
@@ -474,7 +478,7 @@ def test_asyncapi_and_files(orders: Runner) -> None:
 def test_what_is_no_json_schema_is_refused(shop: Runner, text: str) -> None:
     assert shop("schema", "import", "order", "-", stdin=text).status == 5
     assert not file_of(shop).exists()
-    assert shop("schema", "import", "order", "/no/such/file").status == 1
+    assert shop("schema", "import", "order", "/no/such/file").status == 3
 
 
 def test_what_is_hidden_is_not_shown_with_state(orders: Runner) -> None:
@@ -497,3 +501,16 @@ def test_what_is_hidden_is_not_shown_with_state(orders: Runner) -> None:
     file_of(orders).write_text("events: [")
     assert orders.ok("aggregate", "get", "order", "o-1", "--json").json["state"] == {"total": "1"}
     orders.ok("aggregate", "verify", "order", "o-1")
+
+
+def test_import_takes_the_type_from_the_title(orders: Runner) -> None:
+    text = json.dumps({"title": "Line-Item", "type": "object", "properties": {"a": {"type": "string"}}})
+    (orders.cwd / "line.json").write_text(text)
+    assert (
+        orders.ok("schema", "import", "--format", "json-schema", "line.json", "--json").json["aggregate"] == "line_item"
+    )
+    assert orders("schema", "import", "line.json").status == 4
+    assert orders.ok("schema", "import", "--aggregate", "other", "line.json", "--json").json["aggregate"] == "other"
+    assert orders("schema", "import", "x", "line.json", "--aggregate", "y").status == 2
+    untitled = orders("schema", "import", "-", stdin="{}")
+    assert (untitled.status, "schema import TYPE FILE" in untitled.stderr) == (5, True)

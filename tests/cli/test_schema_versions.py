@@ -93,8 +93,8 @@ def test_diff_activate_and_rollback(shop: Runner) -> None:
     first = shop.ok("schema", "publish", "--json").json["id"]
     assert shop.ok("schema", "diff").stdout.endswith("has no changes\n")
     shop.ok("schema", "add", "order", "sent")
-    differs = shop("schema", "diff", "--json")
-    assert differs.status == 1
+    differs = shop.ok("schema", "diff", "--json")
+    assert shop("schema", "diff", "--exit-code").status == 1
     assert differs.json == [{"op": "add", "path": "/order/events/sent", "value": {}}]
     assert "+  sent: {}" in shop("schema", "diff").lines
     assert '{"op":"add","path":"/order/events/sent","value":{}}' in shop("schema", "diff", "--style", "patch").lines
@@ -252,3 +252,23 @@ def test_status(shop: Runner) -> None:
     assert (found["active_version"], found["published"], found["changed"]) == (version, False, ["order"])
     (domain_of(shop) / "schemas/order.yaml").unlink()
     assert shop.ok("schema", "status", "default", "--json").json["removed"] == ["order"]
+
+
+def test_a_version_may_stand_as_a_word(shop: Runner) -> None:
+    first = shop.ok("schema", "publish", "--json").json["id"]
+    shop.ok("schema", "add", "order", "sent")
+    second = shop.ok("schema", "publish", "--json").json["id"]
+    assert shop.ok("schema", "diff", first[:8], second[:8], "--json").json[0]["path"] == "/order/events/sent"
+    assert shop.ok("schema", "diff", second, first, "--json").json[0]["op"] == "remove"
+    assert shop.ok("schema", "diff", first, "--json").json[0]["op"] == "add"
+    assert shop.ok("schema", "diff", "default", "--json").json == []
+    assert shop.ok("schema", "rollback", first, "--json").json["restored"] == first
+    assert shop.ok("schema", "activate", second, "--json").json["restored"] == second
+    assert shop("schema", "diff", first, second, first).status == 2
+    assert shop("schema", "diff", first, second, "--to", first).status == 2
+    # A domain of that name goes first.
+    shop.ok("checkout", "-c", first[:8])
+    shop.ok("checkout", "default")
+    assert "no schema version" in shop("schema", "activate", first[:8]).stderr
+    for name in ("nope", "v20251201T000000000Z", "0" * 65):
+        assert shop("schema", "activate", "--version", name).status == 3

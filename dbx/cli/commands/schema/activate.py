@@ -8,12 +8,13 @@ from dbx.cli import complete
 from dbx.cli.context import Invocation, pass_invocation
 from dbx.cli.frame import define
 from dbx.cli.render import emit
-from dbx.cli.schemashapes import parse_actor, publish_options, version_value
+from dbx.cli.schemashapes import parse_actor, reason_options, version_value
 from dbx.cli.session import session
 
 
 @define()
-@publish_options
+@reason_options
+@click.argument("word", metavar="[DOMAIN|VERSION]", required=False)
 @click.option(
     "--version",
     metavar="VERSION",
@@ -24,17 +25,17 @@ from dbx.cli.session import session
 @pass_invocation
 def command(
     invocation: Invocation,
-    domain: str | None,
+    word: str | None,
     reason: str | None,
     actor: str | None,
     version: str | None,
     force: bool,
 ) -> None:
-    from dbx.ops.schemaversions import activate_version
+    from dbx.ops.schemaversions import activate_version, take_version
 
-    invocation.domain = domain or invocation.domain
     by = parse_actor(actor)
-    with session(invocation) as opened:
+    with session(invocation) as found:
+        opened, version = take_version(found, word, version)
         target, done = activate_version(opened, version, reason=reason, actor=by, force=force)
         name = opened.domain.name
     text = f"activated as {done.published.id}" if done.is_new else "already in force"

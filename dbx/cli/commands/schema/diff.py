@@ -10,8 +10,9 @@ from dbx.cli import complete
 from dbx.cli.context import Invocation, pass_invocation
 from dbx.cli.frame import define
 from dbx.cli.render import emit, json_text, paint
-from dbx.cli.schemashapes import SHORT, domain_argument
+from dbx.cli.schemashapes import SHORT
 from dbx.cli.session import session
+from dbx.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,15 +20,17 @@ if TYPE_CHECKING:
     from dbx.ops.schemaversions import Difference
 
 _WIDTH = 60
+_VERSIONS = 2
 
 
 @define()
-@domain_argument
+@click.argument(
+    "words", nargs=-1, metavar="[DOMAIN] | [VERSION [VERSION]]", shell_complete=complete.complete_schema_version
+)
 @click.option(
     "--from",
     "old",
     metavar="VERSION",
-    default="active",
     shell_complete=complete.complete_schema_version,
     help="The older (default active).",
 )
@@ -35,21 +38,36 @@ _WIDTH = 60
     "--to",
     "new",
     metavar="VERSION",
-    default="working",
     shell_complete=complete.complete_schema_version,
     help="The newer (default working: the files).",
 )
 @click.option("--style", type=click.Choice(["unified", "split", "patch"]), default="unified", help="How it looks.")
 @click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="When to use colours.")
+@click.option("--exit-code", is_flag=True, help="Status 1 where they differ.")
 @pass_invocation
-def command(invocation: Invocation, domain: str | None, old: str, new: str, style: str, color: str) -> int:
-    from dbx.ops.schemaversions import compare_versions
+def command(
+    invocation: Invocation,
+    words: tuple[str, ...],
+    old: str | None,
+    new: str | None,
+    style: str,
+    color: str,
+    exit_code: bool,
+) -> int:
+    from dbx.ops.schemaversions import WORKING, compare_versions, take_version
 
-    invocation.domain = domain or invocation.domain
+    if len(words) > _VERSIONS or (len(words) == _VERSIONS and not old is new is None):
+        raise UsageError(
+            f"unexpected argument '{words[-1]}' for 'dbx schema diff'", hint="run 'dbx schema diff --help'"
+        )
     if color != "auto":
         invocation.colour = color == "always"
-    with session(invocation) as opened:
-        found = compare_versions(opened, old, new)
+    with session(invocation) as active:
+        if len(words) == _VERSIONS:
+            opened, (old, new) = active, words
+        else:
+            opened, old = take_version(active, words[0] if words else None, old)
+        found = compare_versions(opened, old or "active", new or WORKING)
         name = opened.domain.name
     differs = found.before != found.after
     head = f"domain={name} diff from {found.old[:SHORT]} to {found.new[:SHORT]}"
@@ -58,7 +76,7 @@ def command(invocation: Invocation, domain: str | None, old: str, new: str, styl
         lines = [f"{head} includes {len(found.operations)} operation(s):"]
         lines += {"unified": _unified, "split": _split, "patch": _patch}[style](invocation, found)
     emit(invocation, found.operations, lines)
-    return 1 if differs else 0
+    return 1 if differs and exit_code else 0
 
 
 def _unified(invocation: Invocation, found: Difference) -> Iterator[str]:

@@ -11,7 +11,7 @@ from dbx.cli.frame import define
 from dbx.cli.render import emit, hint
 from dbx.cli.schemashapes import schema_value
 from dbx.cli.session import session
-from dbx.errors import Failure, Invalid
+from dbx.errors import Invalid
 
 _MARK = "#! "
 
@@ -37,7 +37,7 @@ def command(invocation: Invocation, aggregate: str) -> None:
                 again = _with_marks(edited, error)
                 if again == text:
                     # Nothing was mended: whoever sits there has given up, or nobody does.
-                    raise Failure(
+                    raise Invalid(
                         f"the schema of '{aggregate}' was left as it was: {error.message}",
                         hint=error.hint,
                         details=error.details,

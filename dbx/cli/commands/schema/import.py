@@ -10,20 +10,23 @@ from dbx.cli import params
 from dbx.cli.context import Invocation, pass_invocation
 from dbx.cli.frame import define
 from dbx.cli.render import emit, pairs, warn
-from dbx.cli.schemashapes import schema_value
+from dbx.cli.schemashapes import aggregate_words, schema_value, take_last
 from dbx.cli.session import session
 from dbx.errors import Invalid
 
 
 @define()
-@click.argument("aggregate", metavar="TYPE", type=params.TYPE)
-@click.argument("source", metavar="FILE|-")
+@aggregate_words("[TYPE] FILE|-")
 @click.option("--format", "kind", type=click.Choice(["json-schema"]), default="json-schema", help="The format.")
 @click.option("--replace", is_flag=True, help="Also where the type has a schema.")
 @pass_invocation
-def command(invocation: Invocation, aggregate: str, source: str, kind: str, replace: bool) -> None:
+def command(invocation: Invocation, words: tuple[str, ...], aggregate: str | None, kind: str, replace: bool) -> None:
     from dbx.ops.schemaexchange import MAX_IMPORT_BYTES, import_schema
 
+    rest = list(words)
+    if aggregate is None and len(rest) > 1:
+        aggregate = rest.pop(0)
+    source = take_last(rest, None, "file")
     most = MAX_IMPORT_BYTES + 1
     data = sys.stdin.buffer.read(most) if source == "-" else params.read_bounded(source, most)
     if len(data) == most:
@@ -33,5 +36,5 @@ def command(invocation: Invocation, aggregate: str, source: str, kind: str, repl
     for place, sentence in unmapped:
         warn(f"{place}: {sentence}" if place else sentence)
     document = {**schema_value(schema), "unmapped": [{"path": place, "message": text} for place, text in unmapped]}
-    text = {"schema": aggregate, "events": len(schema.events), "columns": len(schema.columns)}
+    text = {"schema": schema.aggregate, "events": len(schema.events), "columns": len(schema.columns)}
     emit(invocation, document, [pairs({**text, "unmapped": len(unmapped)})])

@@ -17,11 +17,13 @@ from dbx.cli.session import session
 @click.argument("aggregate", metavar="[TYPE]", required=False, shell_complete=complete.complete_schema)
 @pass_invocation
 def command(invocation: Invocation, aggregate: str | None) -> int:
-    from dbx.ops.schemacheck import lint_schemas
+    from dbx.ops.schemacheck import FILE_FAULT, lint_schemas
 
     with session(invocation) as opened:
         found = lint_schemas(opened, aggregate)
     emit(invocation, {"findings": found}, [_line(invocation, one) for one in found] or ["no findings"])
+    if any(one["code"] == FILE_FAULT for one in found):
+        return 5
     return 1 if found else 0
 
 

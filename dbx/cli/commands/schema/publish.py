@@ -7,12 +7,13 @@ import click
 from dbx.cli.context import Invocation, pass_invocation
 from dbx.cli.frame import define
 from dbx.cli.render import emit
-from dbx.cli.schemashapes import parse_actor, publish_options, split_list, version_value
+from dbx.cli.schemashapes import domain_argument, parse_actor, reason_options, split_list, version_value
 from dbx.cli.session import session
 
 
 @define()
-@publish_options
+@domain_argument
+@reason_options
 @click.option("--label", metavar="LABEL[,LABEL]", multiple=True, help="A word to find the version by. Repeatable.")
 @click.option("--force", is_flag=True, help="Also when nothing changed, or when it contradicts what is stored.")
 @click.option("--activate", is_flag=True, help="Put it in force, as publishing always does.")
