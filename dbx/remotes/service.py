@@ -271,7 +271,7 @@ def _base(text: str) -> Point:
 
 def _receive(domain: Domain, request: Request, grant: Grant, stack: ExitStack) -> Answer:
     access = domain.access
-    judge = grant.judge if access is None else access.judge(domain, counted=False)
+    judge = grant.judge if access is None else access.judge(domain)
     with quarantined(domain.directory) as directory:
         arrived = unpack(directory, request.read)
         with nullcontext() if access is None else access.writing():
@@ -299,10 +299,7 @@ def _histories(domain: Domain, request: Request, grant: Grant, stack: ExitStack)
 
 def _events(domain: Domain, request: Request, grant: Grant, stack: ExitStack) -> Answer:
     lines = split(iter(lambda: request.read(_AT_ONCE), b""))
-    access = domain.access
-    judge = grant.judge if access is None else access.judge(domain, counted=True)
-    with nullcontext() if access is None else access.writing():
-        done = take(domain, lines, Terms(grant.actor, "push: aggregates by a remote", judge=judge, validate=True))
+    done = take(domain, lines, Terms(grant.actor, "push: aggregates by a remote", judge=grant.judge, validate=True))
     return _whole(wire.encode_count(done.events))
 
 

@@ -137,11 +137,11 @@ class Access:
             finally:
                 self._budget = None
 
-    def judge(self, domain: Domain, *, counted: bool) -> Judge:
-        """Asked about every commit that is pushed. `counted`: its commits will name the token anyway."""
+    def judge(self, domain: Domain) -> Judge:
+        """Asked about every commit that is pushed as it is: it names whoever made it, not this token."""
 
         def judge(commit: Commit, envelopes: Sequence[bytes], bodies: Sequence[bytes]) -> None:
-            self.check_events(domain, envelopes, pushed=not counted)
+            self.check_events(domain, envelopes, pushed=True)
 
         return judge
 

@@ -11,6 +11,7 @@ which gives the events behind version 2 up to version 3.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
 from dbx.crypto import merkle
@@ -169,7 +170,8 @@ def take(domain: Domain, lines: Iterable[bytes], terms: Terms, *, message: str |
 
     Raises Conflict naming the aggregates whose histories differ, Corrupt with `received` for what does not add up.
     """
-    with writing(domain):
+    allowing = nullcontext() if domain.access is None else domain.access.writing()
+    with allowing, writing(domain):
         rules = find_rules(domain) if terms.validate else None
         if rules is not None:
             rules.load_sound()
@@ -308,6 +310,8 @@ class _Taking:
         if any(found != expected for found in block.names):
             raise Corrupt(f"an event of another aggregate came among those of '{kind}/{name}'")
         self.vetting.watch(block, 0, len(envelopes))
+        if self._domain.access is not None:
+            self._domain.access.check_events(self._domain, envelopes)
         if self._rules is not None:
             check_events(self._rules, envelopes, bodies)
         position = self._trial.head.position + self.events
