@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from dbx.errors import Conflict, NotFound
 from dbx.formats.envelope import issuer_text
 from dbx.model import snowflake
-from dbx.model.event import ARCHIVED, RESERVED, RESTORED
+from dbx.model.event import ERASED, RESERVED, RESTORED
 from dbx.repo.intake import Intake, TooManyFaults
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ class Builder(Intake):
             if version == 1:
                 record.created_at = created_at
             if event_type in RESERVED:
-                record.archived = event_type == ARCHIVED
+                record.reserve(event_type)
             else:
                 layers = record.payloads
                 if len(layers) == 1 and shape in layers:
@@ -252,7 +252,7 @@ class Builder(Intake):
             raise Conflict(f"{name} exists already", hint="append to it with 'dbx aggregate apply'")
         if self._existence == "known" and not record.version:
             raise NotFound(f"{name} does not exist", hint="create it with 'dbx aggregate create', or add '--create'")
-        if record.archived and event_type not in (RESTORED,):
+        if record.archived and event_type not in (RESTORED, ERASED):
             raise Conflict(
                 f"{name} is archived and takes no events",
                 hint=f"run 'dbx aggregate restore {record.type} {record.id}' first",

@@ -17,6 +17,7 @@ from dbx.formats.manifest import ManifestEntry
 from dbx.formats.reflog import ReflogEntry
 from dbx.model.time import format_time
 from dbx.repo import published, schemachain
+from dbx.repo.erasing import without_bodies
 from dbx.repo.histories import Parted, parted
 from dbx.repo.log import read_manifest, read_ref
 from dbx.repo.offer import commit_ids, copy_commits, point_at
@@ -92,6 +93,8 @@ def take_diverged(domain: Domain, arrived: Arrived, terms: Terms, purpose: Purpo
                 schemachain.adopt(domain.directory, arrived.schemas, arrived.header.schemas)
                 done = done._replace(schemas=sum(name.startswith(published.VERSIONS) for name in arrived.schemas))
             move_in(domain, arrived)
+            if purpose == "recommit" and vetting.owed:
+                entries = without_bodies(domain, trial, vetting.owed, entries)
             if terms.track is not None:
                 set_tracking(domain, terms.track, entries[: len(entries) - (purpose == "recommit")])
             if purpose == "recommit":

@@ -17,7 +17,7 @@ from dbx.errors import Corrupt, DbxError
 from dbx.model import snowflake
 from dbx.repo.identity import find_plain_id
 from dbx.repo.indexfile import IndexFile
-from dbx.repo.log import MAIN, Gone, LogReader, named_files
+from dbx.repo.log import ERASING, MAIN, Gone, LogReader, named_files
 from dbx.repo.masks import SealedAway, check_masks
 from dbx.repo.replay import Replayed, StaleIndex, replay
 from dbx.repo.working import WorkingSet, get_drawn
@@ -87,6 +87,7 @@ class Domain:
         self._file: DomainFile | None = None
         self._id: str | None = None
         self.drawn: dict[str, tuple[int, int]] = {}
+        self.is_erasing = False
         self.restrict = restrict
         self.access: Access | None = None
         self.rules: KnownRules | None = None
@@ -343,6 +344,7 @@ class Domain:
             self._use_memory()
             return self._load()
         self._seen_ref = seen_ref
+        self.is_erasing = self.directory.exists(ERASING)
         self._check_reflog(told, working)
         return working
 

@@ -13,6 +13,7 @@ from dbx.formats.reflog import ReflogEntry
 from dbx.model import names
 from dbx.model.time import format_time
 from dbx.repo.domainfile import DomainFile, write_domain_file
+from dbx.repo.erasing import has_erasures
 from dbx.repo.log import MAIN, read_manifest, read_ref
 from dbx.repo.repository import DOMAINS
 from dbx.repo.seal import Copier, move_ref, seal
@@ -54,6 +55,11 @@ def _fork(repository: Repository, name: str, source: Domain, seq: int | None, ac
         if working.head.journal and (seq is None or seq > _ref_seq(source)):
             seal(source, working, working.head)
             source.flush()
+        redacted = source.file.redacted
+        if seq is not None and seq < source.sync().head.seq:
+            # What was erased behind the fork's beginning is missing in it, with no event that says so.
+            end = source.sync().position_of(seq + 1)
+            redacted = redacted or has_erasures(source, end, source.sync().head.position)
         entries = _entries(source, working.head.seq if seq is None else seq)
         shared = _share(source, directory, entries, working.head.seq if seq is None else seq)
     for part in _SHARED:
@@ -70,7 +76,7 @@ def _fork(repository: Repository, name: str, source: Domain, seq: int | None, ac
             [ReflogEntry(None, ref.commit, ref.seq, now, actor or Actor("-", "-"), f"fork: from {source.name}")]
         )
         reflog.close()
-    file = DomainFile(new_uuid(source.entropy(16)), name, now, origin, source.file.redacted, dict(source.file.settings))
+    file = DomainFile(new_uuid(source.entropy(16)), name, now, origin, redacted, dict(source.file.settings))
     write_domain_file(directory, file)
     repository.directory.rename(hidden, f"{DOMAINS}/{name}")
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from dbx.errors import Corrupt
 from dbx.formats.manifest import ManifestEntry
-from dbx.repo.log import MANIFESTS, read_manifest, read_ref, stale_journals
+from dbx.repo.log import ERASING, MANIFESTS, read_manifest, read_ref, stale_journals
 from dbx.repo.receive import retrack
 from dbx.repo.seal import Copier, move_ref, seal
 from dbx.repo.undone import COMMITS
@@ -55,10 +55,17 @@ def collect(domain: Domain, *, dry_run: bool = False, progress: Callable[[int], 
         if dry_run:
             groups = _groups(domain, entries)
             merged = sum(len(group) for group in groups if len(group) > 1)
-            garbage = _garbage(domain, ref)
+            garbage = garbage_of(domain, ref)
             return Collected(
                 bool(working.head.journal), merged, len(groups), len(garbage), sum(size for _, size in garbage)
             )
+        if domain.directory.exists(ERASING):
+            from dbx.repo.purge import finish_erasing
+
+            finish_erasing(domain)
+            working = domain.sync()
+            ref = read_ref(domain.directory)
+            entries = list(read_manifest(domain.directory, ref.manifest)) if ref else []
         sealed = bool(working.head.journal) and seal(domain, working, working.head)
         if sealed:
             domain.flush()
@@ -69,7 +76,7 @@ def collect(domain: Domain, *, dry_run: bool = False, progress: Callable[[int], 
         ref = read_ref(domain.directory)
         if ref is not None:
             retrack(domain, read_manifest(domain.directory, ref.manifest))
-        garbage = _garbage(domain, ref)
+        garbage = garbage_of(domain, ref)
         for name, _ in garbage:
             domain.directory.remove(name, durable=False)
         for part in ("", SEGMENTS, MANIFESTS):
@@ -158,7 +165,7 @@ def _join(
     return ManifestEntry(sha, size, group[0].first_seq, group[-1].last_seq, group[-1].last_commit)
 
 
-def _garbage(domain: Domain, ref: Ref | None) -> list[tuple[str, int]]:
+def garbage_of(domain: Domain, ref: Ref | None) -> list[tuple[str, int]]:
     """Files that nothing names: (name, bytes). The writer's lock is held, so nobody is making segments now."""
     directory = domain.directory
     wanted = set()

@@ -23,6 +23,7 @@ from dbx.formats.manifest import ManifestEntry
 from dbx.model import names
 from dbx.model.time import format_time
 from dbx.repo.enforcement import find_rules
+from dbx.repo.erasing import without_bodies
 from dbx.repo.judging import check_events
 from dbx.repo.log import read_manifest, read_ref
 from dbx.repo.query import get_row
@@ -205,7 +206,8 @@ def take(domain: Domain, lines: Iterable[bytes], terms: Terms, *, message: str |
             trial.flush()
             ref = read_ref(domain.directory)
             entry = ManifestEntry(sha, size, commit.seq, commit.seq, commit_id.hex())
-            moved = move_ref(domain.directory, [*(read_manifest(domain.directory, ref.manifest) if ref else ()), entry])
+            entries = [*(read_manifest(domain.directory, ref.manifest) if ref else ()), entry]
+            moved = move_ref(domain.directory, without_bodies(domain, trial, taking.vetting.owed, entries))
             domain.close_journal()
             settle(domain, trial, taking.vetting, moved.manifest, held)
             note_move(domain, before, point_of(trial.head), terms)

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 MAIN = "refs/heads/main"
 MANIFESTS = "manifests"
+ERASING = "erasing"
+"""A file of a domain: the aggregates of which a body is still to be erased (repo/erasing.py)."""
 MAX_REF_BYTES = 4096
 MAX_MANIFEST_BYTES = 64 * 1024 * 1024
 _OPEN_FILES = 16

@@ -20,6 +20,7 @@ from dbx.formats.refs import Ref, encode_ref
 from dbx.model.time import format_time
 from dbx.repo import published, schemachain
 from dbx.repo.domainfile import write_domain_file
+from dbx.repo.erasing import without_bodies
 from dbx.repo.judging import judge_of
 from dbx.repo.log import read_manifest, read_ref
 from dbx.repo.quarantine import sweep_quarantine
@@ -160,6 +161,8 @@ def _take(domain: Domain, working: WorkingSet, arrived: Arrived, terms: Terms, n
         if newer:
             schemachain.adopt(domain.directory, arrived.schemas, arrived.header.schemas)
         move_in(domain, arrived)
+        if terms.move and vetting.owed:
+            entries = without_bodies(domain, trial, vetting.owed, entries)
         if terms.track is not None:
             set_tracking(domain, terms.track, entries)
         if terms.move:

@@ -9,6 +9,7 @@ from dbx.crypto.indextree import key_of
 from dbx.crypto.vault import NEED_KEY, UNKNOWN, is_sealed
 from dbx.errors import KeyFailure
 from dbx.formats import canonical
+from dbx.model.event import ARCHIVED, ERASED
 from dbx.store.index import Row
 
 if TYPE_CHECKING:
@@ -113,6 +114,13 @@ class Record:
     def layers(self) -> tuple[Layers, Layers]:
         """What `lay` and `lay_metadata` would have to be given, in order, to make the state and the extensions."""
         return _layers(self._state, self.payloads), _layers(self._extensions, self.metadata)
+
+    def reserve(self, event_type: str) -> None:
+        """Take in an event of a reserved type."""
+        if event_type == ERASED:
+            self.refold = True
+        else:
+            self.archived = event_type == ARCHIVED
 
     def root(self) -> bytes:
         """The root of the aggregate's tree."""

@@ -16,10 +16,11 @@ from dbx.store.journal import scan
 from dbx.store.segments import SEGMENTS, Block, Commits, FrameReader, SegmentWriter, segment_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from concurrent.futures import Executor
 
     from dbx.repo.domain import Domain
+    from dbx.repo.erasing import Rewritten
     from dbx.repo.log import Entry
     from dbx.repo.working import WorkingSet
     from dbx.store.fs import Directory
@@ -89,6 +90,16 @@ def move_ref(directory: Directory, entries: Sequence[ManifestEntry]) -> Ref:
     return ref
 
 
+def exchange(working: WorkingSet, entries: list[ManifestEntry], replaced: Mapping[str, Rewritten]) -> None:
+    """Put segments that were written anew in the place of the old ones, by the hashes of these."""
+    for at, old in enumerate(entries):
+        anew = replaced.get(old.sha256)
+        if anew is not None:
+            entries[at] = anew.entry
+            working.drop_file(segment_name(old.sha256))
+            working.locate(segment_name(anew.entry.sha256), anew.blocks, anew.frames)
+
+
 def seal(
     domain: Domain,
     working: WorkingSet,
@@ -96,11 +107,13 @@ def seal(
     feed: Callable[[SegmentWriter], tuple[int, bytes]] | None = None,
     *,
     pool: Executor | None = None,
+    replaced: Mapping[str, Rewritten] | None = None,
 ) -> bool:
     """Write the journal's commits, and what `feed` adds, as one segment; move the ref; remove the journal.
 
     `head` is the last durable commit. `feed` adds events and the commits that cover them and returns (seq, id) of the
-    last one. The writer's lock must be held. After a crash there is the old ref with its journal, or the new ref.
+    last one. `replaced` are segments, by their hashes, in whose place others come with the same move of the ref. The
+    writer's lock must be held. After a crash there is the old ref with its journal, or the new ref.
     False when there was nothing to seal.
     """
     directory = domain.directory
@@ -134,6 +147,7 @@ def seal(
         if fd >= 0:
             os.close(fd)
     entries.append(ManifestEntry(sha, size, seq, last_seq, last_id.hex()))
+    exchange(working, entries, replaced or {})
     moved = move_ref(directory, entries)
     domain.close_journal()
     with suppress(OSError):  # the ref has moved and the commits stand; the next writer or gc removes it

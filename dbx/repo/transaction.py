@@ -14,11 +14,12 @@ from dbx.repo.events import decode_own
 from dbx.repo.log import Stored
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from dbx.formats.commit import Commit
     from dbx.repo.build import Existence
     from dbx.repo.domain import Domain
+    from dbx.repo.erasing import Rewritten
     from dbx.repo.single import Draft
 
 
@@ -65,7 +66,8 @@ class Append:
     """One transaction to be: objects as `apply --from` takes them, who sends them, and what must hold.
 
     `plan` gives, once the lock is held, the events that go before. `draft` is the same event once more, prepared for
-    `build_single`, where there is only one and nothing odd about it.
+    `build_single`, where there is only one and nothing odd about it. `replaced` are segments, by their hashes, in whose
+    place others come together with the commit.
     """
 
     __slots__ = (
@@ -77,6 +79,7 @@ class Append:
         "items",
         "message",
         "plan",
+        "replaced",
         "reserved",
         "result",
     )
@@ -104,6 +107,7 @@ class Append:
         self.message = message or None
         self.existence: Existence = existence
         self.reserved = reserved
+        self.replaced: Mapping[str, Rewritten] = {}
         self.result: Committed | None = None
         self.error: BaseException | None = None
         self.done = False

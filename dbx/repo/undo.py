@@ -22,6 +22,7 @@ from dbx.formats.reflog import ReflogEntry
 from dbx.formats.refs import encode_ref, encode_tag
 from dbx.model.time import format_time
 from dbx.repo import tags
+from dbx.repo.erasing import has_erasures
 from dbx.repo.fork import cut_segment
 from dbx.repo.kept import check_files, end_of
 from dbx.repo.log import MAIN, journals, read_manifest, read_ref
@@ -200,6 +201,11 @@ def _plan_commits(domain: Domain, entry: ReflogEntry) -> Step:
             )
         end = working.position_of(seq + 1)
     _refuse_shared(domain, seq + 1)
+    if has_erasures(domain, end, working.head.position):
+        raise Conflict(
+            "what was committed last erases bodies, and there is nothing to take them back from",
+            hint="what is erased stays erased",
+        )
     head = working.head
     return Step("commit", MAIN, entry.reason, entry.new, entry.old, seq, seq + 1, head.seq, head.position - end)
 

@@ -13,7 +13,7 @@ from dbx.crypto import merkle
 from dbx.crypto.indextree import EMPTY, IndexTree, key_of, leaf_hash
 from dbx.errors import Corrupt
 from dbx.formats import canonical
-from dbx.model.event import ARCHIVED, ERASED, RESERVED
+from dbx.model.event import RESERVED
 from dbx.repo.masks import SealedAway, may_mask
 from dbx.repo.record import Record, record_of
 from dbx.store import stagedindex
@@ -241,7 +241,7 @@ class WorkingSet:
             known.append(record)
             if len(record.fresh) >= _LONG_CHAIN:
                 fresh.append((record.n, first, record.fresh))
-            else:
+            elif record.fresh:  # none where a record is only folded again
                 index.put_chain(record.n, first, record.fresh)
         index.put_rows(record.row() for record in new)
         index.update_rows(record.row() for record in known)
@@ -307,7 +307,7 @@ def fold_events(
         if version == 1:
             record.created_at = created_at
         if event_type in RESERVED:
-            _fold_reserved(record, event_type)
+            record.reserve(event_type)
         elif bodies is None:
             record.mask()
         elif body and not record.is_masked:
@@ -325,13 +325,6 @@ def fold_events(
             runs.append(run)
         position += 1
     return leaves
-
-
-def _fold_reserved(record: Record, event_type: str) -> None:
-    if event_type == ERASED:
-        record.refold = True
-    else:
-        record.archived = event_type == ARCHIVED
 
 
 def empty_head() -> Head:

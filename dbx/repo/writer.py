@@ -7,7 +7,6 @@ commit of its own.
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from dbx.crypto import merkle
@@ -20,6 +19,9 @@ from dbx.repo.attempt import build
 from dbx.repo.build import Builder
 from dbx.repo.enforcement import find_rules
 from dbx.repo.frames import encode_blocks, is_single
+from dbx.repo.locked import FLUSH_COMMITS as FLUSH_COMMITS
+from dbx.repo.locked import catch_up
+from dbx.repo.locked import writing as writing
 from dbx.repo.log import read_ref, stale_journals
 from dbx.repo.seal import seal
 from dbx.repo.thresholds import has_thresholds
@@ -31,7 +33,7 @@ from dbx.store.index import IndexDamaged
 from dbx.store.journal import SEAL_BYTES, Journal, journal_name, scan, sound_end
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from dbx.repo.domain import Domain
     from dbx.repo.rules import Rules
@@ -40,7 +42,6 @@ if TYPE_CHECKING:
     from dbx.store.index import Index
     from dbx.store.segments import SegmentWriter
 
-FLUSH_COMMITS = 4096
 GROUP = 64
 LARGE_BYTES = 1024 * 1024
 """From here on a batch is written as a segment at once, instead of through the journal."""
@@ -107,22 +108,6 @@ class Appender:
         return group
 
 
-@contextmanager
-def writing(domain: Domain) -> Iterator[WorkingSet]:
-    """The writer's lock, and the working set at the log's head. On any error memory is dropped: the log decides."""
-    with domain.mutex:
-        domain.lock.acquire(domain.wait_s)
-        try:
-            if domain.sync().pending >= FLUSH_COMMITS:
-                domain.flush()
-            yield domain.sync()
-        except BaseException:
-            domain.reset()
-            raise
-        finally:
-            domain.lock.release()
-
-
 def write_group(domain: Domain, group: Sequence[Append]) -> None:
     """Commit each request, all with one write. A request that is refused gets its error; the others go on."""
     if domain.access is not None:
@@ -137,11 +122,11 @@ def _write(domain: Domain, group: Sequence[Append]) -> None:
         domain.lock.acquire(domain.wait_s)
         try:
             try:
-                dirty = _write_group(domain, group)
+                dirty = write_locked(domain, group)
             except (IndexDamaged, TreeMismatch) as error:
                 # Nothing was written yet: the index is derived, so make it anew and try once more.
                 domain.rebuild(error)
-                dirty = _write_group(domain, group)
+                dirty = write_locked(domain, group)
         except BaseException:
             domain.reset()
             raise
@@ -174,9 +159,10 @@ def _prepare(domain: Domain, group: Sequence[Append]) -> Rules | None:
     return rules
 
 
-def _write_group(domain: Domain, group: Sequence[Append]) -> bool:
+def write_locked(domain: Domain, group: Sequence[Append]) -> bool:
+    """`write_group` for who holds the lock. True when memory was dropped, and the others must be written singly."""
     rules = _prepare(domain, group)
-    working = domain.sync()
+    working = catch_up(domain)
     now_us = domain.clock()
     now = format_time(now_us)
     first = working.head
@@ -208,7 +194,9 @@ def _write_group(domain: Domain, group: Sequence[Append]) -> bool:
     if not built:
         return False
     committed_all = [committed for _, committed, _ in built]
-    if sum(one.commit.count for one in committed_all) > 1 and _size(committed_all) >= LARGE_BYTES:
+    if group[0].replaced or (
+        sum(one.commit.count for one in committed_all) > 1 and _size(committed_all) >= LARGE_BYTES
+    ):
 
         def feed(writer: SegmentWriter) -> tuple[int, bytes]:
             for one, (_, _, line) in zip(committed_all, built, strict=True):
@@ -218,7 +206,7 @@ def _write_group(domain: Domain, group: Sequence[Append]) -> bool:
                 raise Corrupt(f"the segment ends at position {writer.position}, the commit does not")
             return working.head.seq, working.head.commit
 
-        seal(domain, working, first, feed)
+        seal(domain, working, first, feed, replaced=group[0].replaced)
     else:
         write_journal(domain, working, first.position, first.seq + 1, committed_all, [line for _, _, line in built])
     lazy = len(built[0][0].items) == 1

@@ -294,10 +294,14 @@ class Snapshots:
         self.shrink()
         return count
 
-    def shrink(self) -> None:
-        """Give the room of what was deleted back to the file system, and leave nothing of it in the log of writes."""
+    def shrink(self) -> bool:
+        """Give the room of what was deleted back to the file system, and leave nothing of it in the log of writes.
+
+        False where somebody else is reading, so that something may be left there.
+        """
         with self._guard():
-            self._db.executescript("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE)").close()
+            self._db.executescript("PRAGMA incremental_vacuum").close()
+            return not self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
 
 
 def _open_reading(path: str, timeout_s: float) -> sqlite3.Connection:

@@ -119,6 +119,12 @@ def test_an_erasure_in_the_journal_is_folded_too(tmp_path: Path) -> None:
     with closing(open_repository(tmp_path)) as repository:
         found = query.get_aggregate(repository.domain(), "order", "o-1")
         assert found.state == {"secret": "canary", "kept": 1, "late": 2}  # the body is still there
+        assert query.verify_aggregate(repository.domain(), "order", "o-1") == found
+        agrees(repository.domain())
+        append(repository.domain(), "o-2")
+        assert next(query.iterate_events(repository.domain(), "order", "o-1")).payload is None
+        assert not (path / "erasing").exists()
+        assert query.get_aggregate(repository.domain(), "order", "o-1").state == {"kept": 1, "late": 2}
         agrees(repository.domain())
 
 
