@@ -25,6 +25,9 @@ def main() -> int:
 
             # Importing makes many objects and no garbage: looking for some at the usual 700 costs a tenth of the start.
             gc.set_threshold(50_000, 20, 20)
+            from dbx.cli import lateinspect
+
+            lateinspect.postpone()
             from dbx.cli.main import main as run
 
             status = run(arguments)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from copy import copy
 from typing import Any
 
 import click
@@ -100,6 +99,8 @@ def _left(option: click.Option, taken: set[str]) -> click.Option | None:
     opts = [spelling for spelling in option.opts if spelling not in taken]
     if len(opts) in (0, len(option.opts)):
         return option if opts else None
+    from copy import copy
+
     left = copy(option)
     left.opts = opts
     return left

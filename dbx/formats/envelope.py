@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from datetime import date
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -41,6 +40,8 @@ INTEGER = "0|[1-9][0-9]{0,15}"
 STRING = r'"[^"\\\x00-\x1f]*(?:\\.[^"\\\x00-\x1f]*)*"'
 """Patterns of one JSON token each; what a pattern cannot say (the calendar, ranges, escapes) is checked after it."""
 
+_DIGITS = frozenset("0123456789abcdef")
+_DASHES = (8, 13, 18, 23)
 _SALT = "[A-Za-z0-9_-]{16}"
 _HEAD = b'{"payload":'
 _SALT_HEAD = b',"salt":"'
@@ -52,8 +53,7 @@ _ENVELOPE_MEMBERS = frozenset(
 _BODY_MEMBERS = frozenset(("metadata", "note", "payload", "salt"))
 
 
-@dataclass(frozen=True, slots=True)
-class Actor:
+class Actor(NamedTuple):
     """Who did it: group and user, 1 to 128 characters each, no control characters."""
 
     group: str
@@ -181,6 +181,21 @@ def is_text(text: str) -> bool:
 def is_time(text: str) -> bool:
     """Whether text is `YYYY-MM-DDTHH:MM:SS.ffffffZ` on a day that exists."""
     return re.fullmatch(TIME, text) is not None and is_day(text)
+
+
+def is_hash(text: str) -> bool:
+    """Whether text is HASH, without compiling it."""
+    return len(text) == 64 and _DIGITS.issuperset(text)
+
+
+def is_uuid(text: str) -> bool:
+    """Whether text is UUID, without compiling it."""
+    return (
+        len(text) == 36
+        and text.count("-") == len(_DASHES)
+        and all(text[at] == "-" for at in _DASHES)
+        and _DIGITS.issuperset(text.replace("-", ""))
+    )
 
 
 def is_day(text: str) -> bool:

@@ -19,7 +19,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from dbx.errors import Corrupt
-from dbx.formats.envelope import HASH, UUID
+from dbx.formats.envelope import HASH, UUID, is_hash, is_uuid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -43,9 +43,11 @@ def encode_header(batch: str, domain: str) -> bytes:
 
 def decode_header(line: bytes) -> tuple[str, str]:
     """(batch, domain) of the first line. Raises Corrupt."""
-    found = re.fullmatch(
-        rf'{{"batch":"({UUID})","domain":"({UUID})","format":([0-9]{{1,9}})}}\n?', line.decode("utf-8", "replace")
-    )
+    text = line.decode("utf-8", "replace")
+    batch, domain = text[10:46], text[58:94]
+    if line == encode_header(batch, domain) and is_uuid(batch) and is_uuid(domain):
+        return batch, domain  # without an expression: to compile it takes longer than the rest of reading the file
+    found = re.fullmatch(rf'{{"batch":"({UUID})","domain":"({UUID})","format":([0-9]{{1,9}})}}\n?', text)
     if found is None:
         raise Corrupt("the staging file does not begin as it should")
     if int(found[3]) != FORMAT:
@@ -60,7 +62,13 @@ def encode_seal(count: int, sha256: str) -> bytes:
 
 def decode_seal(line: bytes) -> tuple[int, str]:
     """(count, sha256). Raises Corrupt."""
-    found = re.fullmatch(rf'{{"count":([1-9][0-9]{{0,15}}),"sha256":"({HASH})"}}\n?', line.decode("utf-8", "replace"))
+    text = line.decode("utf-8", "replace")
+    digits, sha256 = text[9:-78], text[-67:-3]
+    if 0 < len(digits) <= 16 and digits.isdecimal() and is_hash(sha256):
+        count = int(digits)
+        if count and line == encode_seal(count, sha256):
+            return count, sha256
+    found = re.fullmatch(rf'{{"count":([1-9][0-9]{{0,15}}),"sha256":"({HASH})"}}\n?', text)
     if found is None:
         raise Corrupt("a seal of the staging file is not spelled as it should be")
     return int(found[1]), found[2]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,8 +15,7 @@ ERASED = "body_erased"
 RESERVED = frozenset((ARCHIVED, RESTORED, ERASED))
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """A stored event. `payload` and `metadata` are None when the body was erased; hashes are hex.
 
     `position` counts events of the domain from 0, `commit` is the seq of the commit that holds it.
@@ -38,8 +36,7 @@ class Event:
     commit: int
 
 
-@dataclass(frozen=True, slots=True)
-class Aggregate:
+class Aggregate(NamedTuple):
     """An aggregate at one version: what folding its events gives. `root` is the hex root of its tree."""
 
     aggregate_type: str

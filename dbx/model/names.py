@@ -7,19 +7,24 @@ rule. Only ASCII passes, so no two names look alike; a name never needs escaping
 from __future__ import annotations
 
 import re
+from functools import cache
+from typing import TYPE_CHECKING
 
 from dbx.errors import SHOWN_CHARS, Invalid
 from dbx.errors import quote as quote
 from dbx.formats.envelope import MAX_NOTE_CHARS as MAX_NOTE_CHARS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MAX_EVENT_TYPE_CHARS = 128
 
 _match_type = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII).fullmatch
 _match_id = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:@/+~-]{0,127}", re.ASCII).fullmatch
 _match_event_type = re.compile(r"[a-z][a-z0-9_]{0,127}", re.ASCII).fullmatch
-_match_dotted = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)*", re.ASCII).fullmatch
 _match_domain = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}", re.ASCII).fullmatch
-_match_metadata_key = re.compile(r"@[A-Za-z0-9][A-Za-z0-9_-]*", re.ASCII).fullmatch
+_DOTTED = r"[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)*"
+_METADATA_KEY = r"@[A-Za-z0-9][A-Za-z0-9_-]*"
 
 # Windows opens a device for these, whatever the directory; a repository must survive being copied there.
 _DEVICES = frozenset({"con", "nul", "aux", "prn"} | {f"{port}{n}" for port in ("com", "lpt") for n in range(10)})
@@ -51,7 +56,7 @@ def check_event_type(name: object) -> str:
     if isinstance(name, str):
         if _match_event_type(name):
             return name
-        if len(name) <= MAX_EVENT_TYPE_CHARS and _match_dotted(name):
+        if len(name) <= MAX_EVENT_TYPE_CHARS and _matcher(_DOTTED)(name):
             return name.replace(".", "_")
     raise _refusal(
         "event type",
@@ -75,7 +80,7 @@ def check_domain_name(name: object) -> str:
 
 def check_metadata_key(name: object) -> str:
     """A metadata key: `@[A-Za-z0-9][A-Za-z0-9_-]*`, as in `@actor`."""
-    if isinstance(name, str) and _match_metadata_key(name):
+    if isinstance(name, str) and _matcher(_METADATA_KEY)(name):
         return name
     raise _refusal("metadata key", name, "'@' and then letters, digits, _ and -, as in '@source'")
 
@@ -106,3 +111,8 @@ def _describe_foreign(name: str) -> str | None:
 
     described = f"U+{ord(foreign):04X} {unicodedata.name(foreign, '')}".rstrip()
     return f"it contains {described}, only ASCII is allowed"
+
+
+@cache
+def _matcher(pattern: str) -> Callable[[str], re.Match[str] | None]:
+    return re.compile(pattern, re.ASCII).fullmatch  # on first use: most commands need none

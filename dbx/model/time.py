@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from dbx.errors import Invalid
 from dbx.model.names import quote
@@ -25,13 +25,12 @@ MAX_TIME_US = 253_402_300_799_999_999
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001
 _DAY_US = 86_400_000_000
 
-_match_rfc3339 = re.compile(
+_RFC3339 = (
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]{1,9}))?"
-    r"(?:[Zz]|([+-])([0-9]{2}):([0-9]{2}))",
-    re.ASCII,
-).fullmatch
-_match_date = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII).fullmatch
-_match_duration = re.compile(r"([0-9]{1,9})([smhdw]?)", re.ASCII).fullmatch
+    r"(?:[Zz]|([+-])([0-9]{2}):([0-9]{2}))"
+)
+_DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_DURATION = r"([0-9]{1,9})([smhdw]?)"
 
 _UNIT_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _EXAMPLE = "write it like 2026-11-23T07:42:00Z or 2026-11-23T08:42:00.123456+01:00"
@@ -78,7 +77,7 @@ def normalise_time(text: object) -> str:
 
 def parse_duration(text: str) -> int:
     """Seconds, from `90`, `30s`, `10m`, `24h`, `10d` or `2w`. Raises Invalid."""
-    found = _match_duration(text)
+    found = _matcher(_DURATION)(text)
     if not found:
         raise Invalid(f"duration {quote(text)} must be seconds, or a number with s, m, h, d or w, as in 10m, 24h or 2w")
     return int(found[1]) * _UNIT_SECONDS[found[2]]
@@ -90,9 +89,9 @@ def parse_moment(text: str, now_us: int) -> int:
     `now_us` is what durations are counted back from. An `@` before it is taken off: refs have one. Raises Invalid.
     """
     text = text.removeprefix("@")
-    if _match_date(text):
+    if _matcher(_DATE)(text):
         return _parse_any(f"{text}T00:00:00Z")
-    if _match_duration(text):
+    if _matcher(_DURATION)(text):
         moment_us = now_us - parse_duration(text) * 1_000_000
         if moment_us < MIN_TIME_US:
             raise Invalid(f"time {quote(text)} lies before the year 0001")
@@ -102,6 +101,11 @@ def parse_moment(text: str, now_us: int) -> int:
     except Invalid as error:
         hint = "write a date, an RFC 3339 time, or how long ago: 2026-11-23, 2026-11-23T07:42:00Z, 2d"
         raise Invalid(error.message, hint=hint) from None
+
+
+@cache
+def _matcher(pattern: str) -> Callable[[str], re.Match[str] | None]:
+    return re.compile(pattern, re.ASCII).fullmatch  # on first use: most commands need none
 
 
 def _looks_stored(text: str) -> bool:
@@ -119,7 +123,7 @@ def _looks_stored(text: str) -> bool:
 def _parse_any(text: object) -> int:
     if not isinstance(text, str):
         raise Invalid("the time must be text", hint=_EXAMPLE)
-    found = _match_rfc3339(text)
+    found = _matcher(_RFC3339)(text)
     if not found:
         raise Invalid(f"time {quote(text)} is not an RFC 3339 time with its offset", hint=_EXAMPLE)
     date, hour, minute, second, fraction, sign, offset_hours, offset_minutes = found.groups()

@@ -29,10 +29,8 @@ class Veil:
         schema = self._schema(aggregate.aggregate_type)
         if schema is None or not schema.hidden_fields or not aggregate.state.keys() & set(schema.hidden_fields):
             return aggregate
-        from dataclasses import replace
-
         state = {name: value for name, value in aggregate.state.items() if name not in schema.hidden_fields}
-        return replace(aggregate, state=state)
+        return aggregate._replace(state=state)
 
     @property
     def hides_types(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dbx.formats.envelope import is_uuid
 from dbx.model.names import check_domain_name
 from dbx.model.time import normalise_time
 
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
 _NAME = "domain.yaml"
 _MAX_BYTES = 1 << 20
 _PLAIN_END = ["settings: {}", "remotes: {}", ""]
-_UUID_DASHES = (8, 13, 18, 23)
-_UUID_DIGITS = frozenset("0123456789abcdef")
 
 
 def find_plain_id(directory: Directory) -> str | None:
@@ -30,16 +29,7 @@ def find_plain_id(directory: Directory) -> str | None:
         for key, line in zip(("id: ", "name: ", "created_at: "), lines, strict=False)
         if line.startswith(key)
     ]
-    if len(values) != 3 or not _is_uuid(values[0]):
+    if len(values) != 3 or not is_uuid(values[0]):
         return None
     check_domain_name(values[1])
     return values[0] if normalise_time(values[2]) == values[2] else None
-
-
-def _is_uuid(text: str) -> bool:
-    return (
-        len(text) == 36
-        and all(text[at] == "-" for at in _UUID_DASHES)
-        and _UUID_DIGITS.issuperset(text.replace("-", ""))
-        and text.count("-") == len(_UUID_DASHES)
-    )

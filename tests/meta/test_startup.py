@@ -20,8 +20,10 @@ HEAVY = {
     "logging",
     "concurrent.futures",
     "hashlib",
+    "ast",
     "dataclasses",
     "difflib",
+    "tokenize",
     "zlib",
 }
 
@@ -72,7 +74,7 @@ def test_the_list_of_commands_loads_none() -> None:
     assert not {name for name in _loaded("--help") if name.startswith("dbx.cli.commands.")}
 
 
-ENGINE = "base64, bisect, dataclasses, fcntl, gc, hashlib, json, pwd, sqlite3, struct, zlib"
+ENGINE = "base64, bisect, fcntl, gc, hashlib, json, pwd, sqlite3, struct, zlib"
 """What staging one event may import beside click, and with it what those import."""
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -75,7 +74,7 @@ def test_archived_means_archived_then(tmp_path: Path) -> None:
 
     assert (ids(0, False), ids(0, True), ids(1, False), ids(1, True)) == (["a", "b"], [], ["b"], ["a"])
     assert ids(1, None) == ["a", "b"]
-    assert replace(get_aggregate_at(domain, "order", "a", before), archived=True).archived
+    assert get_aggregate_at(domain, "order", "a", before)._replace(archived=True).archived
 
 
 def test_many_aggregates_come_in_pages(tmp_path: Path) -> None:
