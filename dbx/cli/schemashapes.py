@@ -22,23 +22,9 @@ SHORT = 12
 
 def schema_value(schema: Schema) -> dict[str, Any]:
     """A schema with every member, `columns` and `events` as in its file."""
-    from dbx.model.schema import to_document
+    from dbx.model.schema import to_value
 
-    document = to_document(schema)
-    return {
-        "aggregate": schema.aggregate,
-        "description": schema.description,
-        "snapshot_threshold": schema.snapshot_threshold,
-        "locked": schema.locked,
-        "hidden": schema.hidden,
-        "hidden_fields": list(schema.hidden_fields),
-        "field_locks": list(schema.field_locks),
-        "columns": document.get("columns", {}),
-        "events": {
-            name: {"fields": list(rule.fields), **({} if rule.note is None else {"note": rule.note})}
-            for name, rule in schema.events.items()
-        },
-    }
+    return to_value(schema)
 
 
 def version_value(published: Published, *, active: bool) -> dict[str, Any]:

@@ -113,6 +113,25 @@ def to_document(schema: Schema) -> dict[str, Any]:
     return document
 
 
+def to_value(schema: Schema) -> dict[str, Any]:
+    """A schema with every member, `columns` and `events` as in its file: what commands show and plugins are sent."""
+    document = to_document(schema)
+    return {
+        "aggregate": schema.aggregate,
+        "description": schema.description,
+        "snapshot_threshold": schema.snapshot_threshold,
+        "locked": schema.locked,
+        "hidden": schema.hidden,
+        "hidden_fields": list(schema.hidden_fields),
+        "field_locks": list(schema.field_locks),
+        "columns": document.get("columns", {}),
+        "events": {
+            name: {"fields": list(rule.fields), **({} if rule.note is None else {"note": rule.note})}
+            for name, rule in schema.events.items()
+        },
+    }
+
+
 def column_document(column: Column) -> str | dict[str, Any]:
     """A column as parse_schema reads it: its type alone where it has no rules."""
     document: dict[str, Any] = {"type": column.type}
