@@ -89,11 +89,33 @@ class Lock:
         return (found.st_ino, found.st_dev) != self._file
 
     def _locked(self, wait_s: float) -> Locked:
-        text = os.pread(self._fd, 21, 0).decode("ascii", "replace").strip()
-        pid = int(text) if text.isascii() and text.isdigit() else None
+        pid = _read_pid(self._fd)
         holder = f"process {pid}" if pid is not None else "another process"
         return Locked(
             f"'{self._directory.path}' is locked by {holder}, still after {wait_s:g} s",
             hint="wait for it to end, or allow more time with '--wait'",
             details={"pid": pid},
         )
+
+
+def find_holder(directory: Directory, name: str) -> int | None:
+    """Who holds the lock of that name: a pid, 0 where that is not known, None where it is free. It takes nothing."""
+    try:
+        fd = directory.open_read(name)
+    except FileNotFoundError:
+        return None
+    try:
+        # Those who ask at the same time share it; only a holder stands in the way.
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return None
+    except OSError as error:
+        if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+            raise
+        return _read_pid(fd) or 0
+    finally:
+        os.close(fd)
+
+
+def _read_pid(fd: int) -> int | None:
+    text = os.pread(fd, 21, 0).decode("ascii", "replace").strip()
+    return int(text) if text.isascii() and text.isdigit() else None

@@ -38,6 +38,10 @@ _KNOWN = frozenset(
     {"HEAD", "domain.yaml", "index.db", "index.db-wal", "index.db-shm", "index.db-journal", "staging.jsonl", "lock"}
     | {
         "staging.lock",
+        "watch.json",
+        "watch.lock",
+        "watch.log",
+        "watch.log.1",
         "snapshots.db",
         "snapshots.db-wal",
         "snapshots.db-shm",
