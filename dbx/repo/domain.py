@@ -298,8 +298,6 @@ class Domain:
             index.set_meta("ids.append", f"{worker}|{max(found)}")
         return worker, max(found)
 
-    # -- inside ----------------------------------------------------------------------------------------------------
-
     def index(self) -> Index:
         """The open index, at whatever commit it stands."""
         return self._index.get()
