@@ -108,6 +108,9 @@ class Json(_ParamType[Any]):
         return value.encode("utf-8", "surrogateescape")
 
 
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+
+
 class _Duration(_ParamType[int]):
     name = "duration"
 
@@ -131,6 +134,18 @@ class _Seconds(_ParamType[float]):
                 self.fail("it must be a number of seconds, as in 10 or 0.5", param, ctx)
             value = float(value)
         return float(value)
+
+
+class _Size(_ParamType[int]):
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        digits, unit = (value[:-1], value[-1:].upper()) if value[-1:].isalpha() else (value, "")
+        if not digits.isascii() or not digits.isdigit() or len(digits) > 12 or unit not in _UNITS:
+            self.fail("it must be a number of bytes, or a number with K, M or G", param, ctx)
+        return int(digits) * _UNITS[unit]
 
 
 class _Directory(_ParamType[str]):
@@ -167,6 +182,7 @@ REF = _Name("ref", None, complete.complete_ref)
 FIELD = _Field()
 DURATION = _Duration()
 SECONDS = _Seconds()
+SIZE = _Size()
 DIRECTORY = _Directory()
 SECRET = _Secret()
 

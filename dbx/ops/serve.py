@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
     from dbx.model.time import Clock
 
-STOP_S = 10.0
+STOP_S = 30.0
+"""How long requests that run may take to end, once the server was told to."""
+MAX_BODY_BYTES = 16 << 30
 
 
 def open_server(
@@ -34,6 +36,7 @@ def open_server(
     wait_s: float,
     log: Callable[[str], None],
     tls: tuple[str, str] | None = None,
+    max_body_bytes: int = MAX_BODY_BYTES,
 ) -> Server:
     """A server that listens, on the repository whose `.dbx` is at `path`. Raises Denied, Failure.
 
@@ -50,19 +53,28 @@ def open_server(
             " strangers out",
         )
     gate = readers if read_only else anybody
-    application = make_application(path, gate=gate, tokens=Gate(log), read_only=read_only, wait_s=wait_s, clock=clock)
+    application = make_application(
+        path,
+        gate=gate,
+        tokens=Gate(log),
+        read_only=read_only,
+        max_body_bytes=max_body_bytes,
+        wait_s=wait_s,
+        clock=clock,
+    )
     return Server(host, port, application, log, tls=None if tls is None else _context(*tls))
 
 
-def run_server(server: Server, stop: threading.Event) -> None:
-    """Serve until `stop` is set; then let what has begun come to its end, for STOP_S seconds at most."""
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.2}, daemon=True)
+def run_server(server: Server, wait: Callable[[], object], log: Callable[[str], None]) -> None:
+    """Serve until `wait` returns; then let what has begun come to its end, for STOP_S seconds at most."""
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        stop.wait()
+        wait()
     finally:
         server.shutdown()
-        server.wait_idle(STOP_S)
+        if not server.wait_idle(STOP_S):
+            log(f"requests that still ran after {STOP_S:g} s were cut off; nothing of them is half done")
         server.server_close()
 
 

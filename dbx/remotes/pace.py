@@ -14,9 +14,13 @@ MIN_BYTES = 1024
 
 
 class Pace:
-    """The rules for one connection; times in seconds, `deadline` by the monotonic clock. Only waiting counts."""
+    """The rules for one connection; times in seconds, `deadline` by the monotonic clock. Only waiting counts.
 
-    def __init__(self, deadline: float, timeout_s: float) -> None:
+    `min_bytes` must come in each stretch of `timeout_s`.
+    """
+
+    def __init__(self, deadline: float, timeout_s: float, min_bytes: int = MIN_BYTES) -> None:
+        self._min_bytes = min_bytes
         self._deadline = deadline
         self._timeout_s = timeout_s
         self._first_s = timeout_s
@@ -35,7 +39,7 @@ class Pace:
         if now >= self._deadline:
             raise TimeoutError("it took longer than it may")
         if self._has_begun and self._waited_s >= self._timeout_s:
-            if self._bytes < MIN_BYTES:
+            if self._bytes < self._min_bytes:
                 raise TimeoutError("it came too slowly")
             self._waited_s, self._bytes = 0.0, 0
         return min(self._timeout_s if self._has_begun else self._first_s, self._deadline - now)

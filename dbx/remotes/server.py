@@ -5,249 +5,258 @@ For a machine of one's own, for tests, and for `dbx serve --stdio`; in front of 
 
 from __future__ import annotations
 
-import io
+import errno
+import select
 import socket
-import socketserver
 import threading
 import time
-from http.server import BaseHTTPRequestHandler
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from dbx.errors import Failure
+from dbx.formats import wire
+from dbx.remotes.connection import Connection, Limits
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Iterable
 
-    Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
-    Log = Callable[[str], None]
+    from dbx.remotes.connection import Application, Log
 
-MAX_CONNECTIONS = 32
-SILENCE_S = 60.0
-DRAIN_BYTES = 1 << 20
-_BUSY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\nRetry-After: 1\r\n\r\n"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    """One connection: request after request, each handed to the application."""
-
-    protocol_version = "HTTP/1.1"
-    server_version = "dbx"
-    sys_version = ""
-    timeout = SILENCE_S
-    application: Application
-    log: Log
-    disable_nagle_algorithm = True
-
-    def do_GET(self) -> None:
-        self._run()
-
-    def do_POST(self) -> None:
-        self._run()
-
-    def _run(self) -> None:
-        began = time.monotonic()
-        body = _Bounded(self.rfile, self.headers.get("Content-Length"))
-        if "chunked" in (self.headers.get("Transfer-Encoding") or "").lower():
-            self.send_error(411)
-            self.close_connection = True
-            return
-        sent = _Sender(self)
-        path, _, query = self.path.partition("?")
-        environ = {
-            "REQUEST_METHOD": self.command,
-            "SCRIPT_NAME": "",
-            "PATH_INFO": path,
-            "QUERY_STRING": query,
-            "CONTENT_LENGTH": str(body.left),
-            "REMOTE_ADDR": self.client_address[0] if self.client_address else "",
-            "HTTP_AUTHORIZATION": self.headers.get("Authorization") or "",
-            "SERVER_PROTOCOL": self.request_version,
-            "wsgi.version": (1, 0),
-            "wsgi.url_scheme": "http",
-            "wsgi.input": body,
-            "wsgi.errors": io.StringIO(),
-            "wsgi.multithread": True,
-            "wsgi.multiprocess": True,
-            "wsgi.run_once": False,
-        }
-        result: Any = ()
-        try:
-            result = self.application(environ, sent.start)
-            for block in result:
-                sent.write(block)
-            sent.finish()
-        except OSError:
-            self.close_connection = True  # whoever asked has gone
-        finally:
-            if hasattr(result, "close"):
-                result.close()
-            took_ms = (time.monotonic() - began) * 1000
-            self.log(f"{self.command} {path} {sent.status} {sent.count} {took_ms:.0f}ms")
-        if not body.drain():
-            self.close_connection = True
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name that http.server gives it
-        """Nothing: `log` tells of requests, without what may be secret in them."""
+MAX_CONNECTIONS = 256
+MAX_RUNNING = 32
+"""Requests that run at a time; others wait, so that many clients at once cost no more memory than few."""
+TURN_S = 20.0
+_BACKLOG = 128
+_FULL = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_GONE_S = 1.0
 
 
-class _Bounded:
-    """The body of a request, and nothing behind it."""
+class Turns:
+    """Who may run a request now."""
 
-    def __init__(self, file: Any, length: str | None) -> None:
-        self._file = file
-        text = length or "0"
-        self.left = int(text) if text.isascii() and text.isdigit() and len(text) < 18 else 0
+    def __init__(self, running: int = MAX_RUNNING, turn_s: float = TURN_S) -> None:
+        self._slots = threading.BoundedSemaphore(running)
+        self._turn_s = turn_s
+        self.ending = False
 
-    def read(self, size: int = -1) -> bytes:
-        """At most so many bytes; fewer only where no more came for now."""
-        want = self.left if size < 0 else min(size, self.left)
-        data: bytes = self._file.read1(want) if want and hasattr(self._file, "read1") else self._file.read(want)
-        if want and not data:
-            raise ConnectionError("the client has gone")
-        self.left -= len(data)
-        return data
+    def wait(self) -> bool:
+        """Wait for a turn; False where none comes in time."""
+        return self._slots.acquire(timeout=self._turn_s)
 
-    def drain(self) -> bool:
-        """Read what is left of a refused request; False where that is too much."""
-        if self.left > DRAIN_BYTES:
-            return False
-        try:
-            while self.left:
-                self.read(64 * 1024)
-        except OSError:
-            return False
-        return True
+    def done(self) -> None:
+        """Give it back."""
+        self._slots.release()
 
 
-class _Sender:
-    """An answer on its way: with its length, or in chunks."""
+class Server:
+    """The server; `serve_forever` until `shutdown`. Each connection has a thread, and there are at most so many.
 
-    def __init__(self, handler: _Handler) -> None:
-        self._handler = handler
-        self._pending: tuple[str, list[tuple[str, str]]] | None = None
-        self._is_chunked = False
-        self.status = "-"
-        self.count = 0
-
-    def start(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], None]:
-        """WSGI's start_response."""
-        self._pending = (status, headers)
-        return self.write
-
-    def write(self, data: bytes) -> None:
-        """A part of the answer."""
-        self._send_head()
-        if data:
-            self.count += len(data)
-            self._handler.wfile.write(b"%x\r\n%b\r\n" % (len(data), data) if self._is_chunked else data)
-
-    def finish(self) -> None:
-        """The end of it."""
-        self._send_head()
-        if self._is_chunked:
-            self._handler.wfile.write(b"0\r\n\r\n")
-        self._handler.wfile.flush()
-
-    def _send_head(self) -> None:
-        if self._pending is None:
-            return
-        (status, headers), self._pending = self._pending, None
-        code, _, phrase = status.partition(" ")
-        self.status = code
-        self._handler.send_response(int(code), phrase)
-        for name, value in headers:
-            self._handler.send_header(name, value)
-        if not any(name.lower() == "content-length" for name, _ in headers):
-            self._is_chunked = True
-            self._handler.send_header("Transfer-Encoding", "chunked")
-        self._handler.end_headers()
-
-
-class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
-    """The server; `serve_forever` until `shutdown`. At most MAX_CONNECTIONS are served at a time."""
-
-    daemon_threads = True
-    allow_reuse_address = True
-    request_queue_size = 64
-    block_on_close = False
+    Where all are taken, the one that has waited longest for its next request makes room: who opens connections and
+    says nothing on them keeps nobody out.
+    """
 
     def __init__(
-        self, host: str, port: int, application: Application, log: Log, tls: ssl.SSLContext | None = None
+        self,
+        host: str,
+        port: int,
+        application: Application,
+        log: Log,
+        tls: ssl.SSLContext | None = None,
+        *,
+        limits: Limits | None = None,
+        max_connections: int = MAX_CONNECTIONS,
     ) -> None:
+        self._application = application
+        self._log = log
         self._tls = tls
-        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._slots = threading.BoundedSemaphore(MAX_CONNECTIONS)
-        self._busy = 0
-        self._idle = threading.Condition()
+        self._limits = limits or Limits()
+        self._max_connections = max_connections
+        self._turns = Turns()
+        self._changed = threading.Condition()
+        self._open: set[socket.socket] = set()
+        self._waiting: dict[socket.socket, None] = {}  # in the order in which they began to wait
+        self._stopped = threading.Event()
+        self._stopped.set()
+        self._wake, self._waker = socket.socketpair()
         try:
-            super().__init__((host, port), _handler(application, log))
+            self._listener = socket.create_server(
+                (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=_BACKLOG
+            )
         except OSError as error:
+            self._wake.close()
+            self._waker.close()
             raise Failure(
                 f"cannot listen on {host}:{port}: {(error.strerror or str(error)).lower()}",
                 hint="choose another port with '--port'",
             ) from None
+        self._listener.setblocking(False)
+        self.server_address = self._listener.getsockname()
 
     @property
     def url(self) -> str:
         """Where it listens."""
         host, port = self.server_address[:2]
-        name = host.decode() if isinstance(host, bytes) else str(host)
         scheme = "http" if self._tls is None else "https"
-        return f"{scheme}://{f'[{name}]' if ':' in name else name}:{port}"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
-    def get_request(self) -> tuple[Any, Any]:
-        """The next connection. Its handshake is made by its own thread, when it first reads."""
-        connection, address = super().get_request()
-        if self._tls is None:
-            return connection, address
-        return self._tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False), address
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """A connection: a thread of its own, while there is room."""
-        if not self._slots.acquire(blocking=False):
-            try:
-                request.sendall(_BUSY)
-            finally:
-                self.shutdown_request(request)
-            return
-        super().process_request(request, client_address)
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Serve it."""
-        with self._idle:
-            self._busy += 1
+    def serve_forever(self, poll_interval: float = 0.5) -> None:
+        """Accept connections until `shutdown`. Where none can be had, it looks again every `poll_interval` seconds."""
+        self._stopped.clear()
         try:
-            super().process_request_thread(request, client_address)
+            while not self._turns.ending:
+                ready, _, _ = select.select([self._listener, self._wake], [], [])
+                if self._listener in ready and not self._turns.ending:
+                    self._accept(poll_interval)
         finally:
-            self._slots.release()
-            with self._idle:
-                self._busy -= 1
-                self._idle.notify_all()
+            self._listener.close()
+            self._stopped.set()
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A connection that broke is nobody's fault here."""
+    def shutdown(self) -> None:
+        """Accept nothing more, and let go of those who wait for a request; what runs goes on."""
+        self._turns.ending = True
+        with suppress(OSError):
+            self._waker.send(b".")
+        self._stopped.wait()
+        with self._changed:
+            for connection in self._waiting:
+                _hang_up(connection)
 
     def wait_idle(self, wait_s: float) -> bool:
         """Wait until no connection is being served; whether that came about in time."""
-        with self._idle:
-            return self._idle.wait_for(lambda: not self._busy, wait_s)
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._open, wait_s)
+
+    def server_close(self) -> None:
+        """Close what is left."""
+        self._listener.close()
+        with self._changed:
+            for connection in self._open:
+                _hang_up(connection)
+        self._wake.close()
+        self._waker.close()
+
+    # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _accept(self, pause_s: float) -> None:
+        try:
+            connection, address = self._listener.accept()
+        except OSError as error:
+            if error.errno in _FULL:
+                time.sleep(pause_s)  # until somebody closes something; asking at once would be asking in vain
+            return
+        if not self._make_room():
+            with suppress(OSError):
+                connection.settimeout(0)
+                connection.send(_busy())
+            connection.close()
+            return
+        if self._tls is not None:
+            connection = self._tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+        with self._changed:
+            self._open.add(connection)
+        try:
+            threading.Thread(target=self._serve, args=(connection, str(address[0])), daemon=True).start()
+        except RuntimeError:  # no more threads
+            self._forget(connection)
+
+    def _make_room(self) -> bool:
+        with self._changed:
+            if len(self._open) < self._max_connections:
+                return True
+            oldest = next(iter(self._waiting), None)
+            if oldest is None:
+                return False
+            del self._waiting[oldest]
+            _hang_up(oldest)
+            return self._changed.wait_for(lambda: len(self._open) < self._max_connections, _GONE_S)
+
+    def _serve(self, connection: socket.socket, peer: str) -> None:
+        def idle(waits: bool) -> None:
+            with self._changed:
+                if waits:
+                    self._waiting[connection] = None
+                    if self._turns.ending:
+                        _hang_up(connection)
+                else:
+                    self._waiting.pop(connection, None)
+
+        scheme = "http" if self._tls is None else "https"
+        served = Connection(
+            _SocketStream(connection),
+            peer,
+            self._application,
+            self._log,
+            self._turns,
+            limits=self._limits,
+            scheme=scheme,
+            idle=idle,
+        )
+        try:
+            with suppress(OSError):  # no handshake, or the client has gone
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                if self._tls is not None:
+                    idle(True)
+                    _shake_hands(connection, self._limits.head_s)
+                served.run()
+        finally:
+            self._forget(connection)
+
+    def _forget(self, connection: socket.socket) -> None:
+        with self._changed:
+            self._open.discard(connection)
+            self._waiting.pop(connection, None)
+            self._changed.notify_all()
+        connection.close()
+
+
+class _SocketStream:
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+
+    def recv(self, size: int, timeout_s: float) -> bytes:
+        self._connection.settimeout(max(timeout_s, 0.001))
+        return self._connection.recv(size)
+
+    def send(self, data: bytes | memoryview, timeout_s: float) -> None:
+        self._connection.settimeout(max(timeout_s, 0.001))
+        self._connection.sendall(data)
+
+
+class _FileStream:
+    """Two files, as ssh gives them; ssh itself notices when the other side has gone."""
+
+    def __init__(self, source: BinaryIO, target: BinaryIO) -> None:
+        self._source = source
+        self._target = target
+
+    def recv(self, size: int, timeout_s: float) -> bytes:
+        read1 = getattr(self._source, "read1", self._source.read)
+        data: bytes = read1(size)
+        return data
+
+    def send(self, data: bytes | memoryview, timeout_s: float) -> None:
+        self._target.write(data)
+        self._target.flush()
 
 
 def serve_stdio(application: Application, source: BinaryIO, target: BinaryIO) -> None:
     """Serve one connection whose two ends are files, until the other side closes it."""
-    handler = _handler(application, lambda _: None)
-    _Stdio(handler, source, target)
+    Connection(_FileStream(source, target), "stdio", application, lambda _: None, Turns(), limits=Limits()).run()
 
 
-class _Stdio:
-    def __init__(self, handler: type[_Handler], source: BinaryIO, target: BinaryIO) -> None:
-        made = handler.__new__(handler)
-        made.rfile, made.wfile = source, target  # type: ignore[assignment]  # a buffered file, as a socket's is
-        made.client_address = ("stdio", 0)
-        made.close_connection = True
-        made.handle()
+def _shake_hands(connection: Any, timeout_s: float) -> None:
+    connection.settimeout(timeout_s)
+    connection.do_handshake()
 
 
-def _handler(application: Application, log: Log) -> type[_Handler]:
-    return type("Handler", (_Handler,), {"application": staticmethod(application), "log": staticmethod(log)})
+def _hang_up(connection: socket.socket) -> None:
+    """End a connection that another thread may be reading: that thread sees the end of it."""
+    with suppress(OSError):
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)  # not TLS's own, which is not for two threads
+
+
+def _busy() -> bytes:
+    refusal = wire.Refusal("locked", "the server has too many connections", "try again in a moment", {})
+    data = wire.encode_refusal(refusal)
+    lines = ["HTTP/1.1 503 Service Unavailable", "Content-Type: application/json", f"Content-Length: {len(data)}"]
+    return "".join(f"{line}\r\n" for line in [*lines, "Connection: close", "Retry-After: 1", ""]).encode() + data

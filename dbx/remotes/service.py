@@ -12,6 +12,7 @@ import os
 import re
 import time
 from contextlib import ExitStack, nullcontext
+from functools import cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qs
@@ -21,9 +22,11 @@ from dbx.errors import Corrupt, DbxError, Denied, Invalid, NotFound
 from dbx.formats import wire
 from dbx.formats.bundle import START, Point
 from dbx.formats.envelope import HASH, Actor
+from dbx.formats.prometheus import CONTENT_TYPE
 from dbx.model import names
 from dbx.model.rights import resource_of
 from dbx.remotes.gate import TOO_MANY, UNAUTHENTICATED, Gate
+from dbx.remotes.metrics import Metrics
 from dbx.repo import offer as offers
 from dbx.repo.histories import Wanted, give, list_roots, prefix_roots, split, take
 from dbx.repo.quarantine import MAX_BYTES, quarantined, unpack
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
     StartResponse = Callable[..., Any]
 
 PREFIX = "dbx/v1"
+HEALTH, METRICS = "/healthz", "/metrics"
 MAX_QUERY_CHARS = 16 * 1024
 JSON = "application/json"
 BINARY = "application/octet-stream"
@@ -54,6 +58,10 @@ _STATUS = {
     errors.NotFound.kind: HTTPStatus.NOT_FOUND,
     errors.Locked.kind: HTTPStatus.SERVICE_UNAVAILABLE,
 }
+
+
+class TooLarge(Invalid):
+    """A request's body is longer than this server takes in."""
 
 
 class Grant(NamedTuple):
@@ -73,7 +81,10 @@ class Doors(NamedTuple):
 
 
 class Request(NamedTuple):
-    """A request: `verb` is the last word of its path, `domain` the word before the prefix, None where there is none."""
+    """A request: `verb` is the last word of its path, or HEALTH or METRICS; `domain` is the word before the prefix.
+
+    Without such a word it is None.
+    """
 
     method: str
     domain: str | None
@@ -111,6 +122,7 @@ def make_application(
     max_body_bytes: int = MAX_BYTES,
     wait_s: float = 30.0,
     clock: Clock = lambda: time.time_ns() // 1000,
+    metrics: Metrics | None = None,
 ) -> Callable[[Environ, StartResponse], Iterable[bytes]]:
     """A WSGI application for the repository at `path`, or the one that is found from the working directory upwards.
 
@@ -119,11 +131,13 @@ def make_application(
     """
     doors = Doors(gate, tokens or Gate(), read_only)
 
+    counted = metrics or Metrics()
+
     def application(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         with ExitStack() as stack:
             try:
                 request = _parse(environ, max_body_bytes)
-                answer = _answer(request, path, doors, wait_s, clock, stack)
+                answer = _answer(request, path, doors, wait_s, clock, stack, counted)
             except DbxError as error:
                 return _refuse(error, start_response)
             except OSError as error:
@@ -136,13 +150,19 @@ def make_application(
             start_response("200 OK", headers)
             return _Body(answer.blocks, stack.pop_all())
 
-    return application
+    return counted.wrap(application)
 
 
 def application(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
     """The application for WSGI servers: the repository of the working directory, or of DBX_DIR in the request's
     environment; everybody may read, nobody may write."""
-    return make_application(environ.get("DBX_DIR"))(environ, start_response)
+    return _application_of(environ.get("DBX_DIR"))(environ, start_response)
+
+
+@cache
+def _application_of(path: str | None) -> Callable[[Environ, StartResponse], Iterable[bytes]]:
+    """Made once, because it counts its requests."""
+    return make_application(path)
 
 
 class _Body:
@@ -162,8 +182,10 @@ class _Body:
 
 def _parse(environ: Environ, max_body_bytes: int) -> Request:
     method, path = str(environ.get("REQUEST_METHOD", "")), str(environ.get("PATH_INFO", ""))
-    if path == "/healthz" and method == "GET":
-        return Request(method, None, "healthz", {}, lambda _: b"", None, "-")
+    scheme, _, token = str(environ.get("HTTP_AUTHORIZATION", "")).partition(" ")
+    bearer = token.strip() if scheme.lower() == "bearer" and token else None
+    if path in (HEALTH, METRICS) and method in ("GET", "HEAD"):
+        return Request(method, None, path, {}, lambda _: b"", bearer, _peer(environ))
     found = re.fullmatch(rf"(?:/([^/]+))?/{PREFIX}/([a-z]+)", path)
     if found is None:
         raise NotFound("there is nothing at this address", hint="a domain is at /NAME")
@@ -176,14 +198,13 @@ def _parse(environ: Environ, max_body_bytes: int) -> Request:
     if len(text) > MAX_QUERY_CHARS or any(len(values) > 1 for values in pairs.values()):
         raise Invalid("the query cannot be read")
     query = {key: values[0] for key, values in pairs.items()}
-    scheme, _, token = str(environ.get("HTTP_AUTHORIZATION", "")).partition(" ")
     return Request(
         method,
         domain,
         found[2],
         query,
         _body(environ, max_body_bytes),
-        token.strip() if scheme.lower() == "bearer" and token else None,
+        bearer,
         _peer(environ),
     )
 
@@ -196,8 +217,10 @@ def _peer(environ: Environ) -> str:
 def _body(environ: Environ, max_body_bytes: int) -> Callable[[int], bytes]:
     """What reads the body, and never beyond it."""
     text = str(environ.get("CONTENT_LENGTH") or "0")
-    if not re.fullmatch("[0-9]{1,18}", text) or int(text) > max_body_bytes:
-        raise Invalid("the request is larger than it may be")
+    if not re.fullmatch("[0-9]{1,18}", text):
+        raise Invalid("the request's length is no number")
+    if int(text) > max_body_bytes:
+        raise TooLarge("the request is larger than it may be", hint=f"at most {max_body_bytes} bytes are taken in")
     left = int(text)
 
     def read(size: int) -> bytes:
@@ -216,11 +239,12 @@ def _answer(
     wait_s: float,
     clock: Clock,
     stack: ExitStack,
+    metrics: Metrics,
 ) -> Answer:
-    if request.verb == "healthz":
+    if request.verb == HEALTH:
         return Answer("text/plain", 3, [b"ok\n"])
     handler = _VERBS.get((request.method, request.verb))
-    if handler is None:
+    if handler is None and request.verb != METRICS:
         raise NotFound("there is nothing at this address")
     repository = Repository(path or Repository.find(os.curdir), clock=clock, wait_s=wait_s)
     stack.callback(repository.close)
@@ -229,6 +253,9 @@ def _answer(
     if request.method == "POST" and request.verb in _WRITES and (doors.read_only or not grant.write):
         raise Denied("this server takes in no commits", hint="it was started to be read only")
     repository.access = access
+    if handler is None:
+        data = metrics.render(repository)
+        return Answer(CONTENT_TYPE, len(data), [data])
     name = request.domain
     if name is None:
         hint = request.query.get("name", "")
@@ -352,6 +379,8 @@ def _refuse(error: DbxError, start_response: StartResponse) -> Iterable[bytes]:
     """An error as an answer. What is wrong with what was sent is the sender's fault, and not damage here."""
     details = {key: value for key, value in error.details.items() if key not in ("received", "file", "evidence")}
     status = _STATUS.get(error.kind, HTTPStatus.INTERNAL_SERVER_ERROR)
+    if isinstance(error, TooLarge):
+        status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     message = error.message
     if isinstance(error, Corrupt):
         is_theirs = bool(error.details.get("received"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from dbx.cli import params
 from dbx.cli.context import Invocation, pass_invocation
 from dbx.cli.frame import define
 from dbx.cli.render import emit, flush
@@ -22,6 +23,9 @@ PORT = 6363
 @click.option("--insecure", is_flag=True, help="Let everybody write who reaches it, also from other machines.")
 @click.option("--cert", metavar="FILE", help="Speak TLS, with this certificate chain in PEM.")
 @click.option("--key", metavar="FILE", help="The certificate's key, in PEM.")
+@click.option(
+    "--max-body", metavar="SIZE", type=params.SIZE, help="Take in no larger push (default 16G; or 500M, 64K, bytes)."
+)
 @click.option("--stdio", is_flag=True, help="Serve one connection over standard input and output, for ssh.")
 @pass_invocation
 def command(
@@ -32,6 +36,7 @@ def command(
     insecure: bool,
     cert: str | None,
     key: str | None,
+    max_body: int | None,
     stdio: bool,
 ) -> None:
     if (cert is None) != (key is None):
@@ -42,12 +47,12 @@ def command(
     with session(invocation) as opened:
         path = opened.repository.path
     if stdio:
-        if host is not None or port is not None or insecure or tls is not None:
+        if host is not None or port is not None or insecure or tls is not None or max_body is not None:
             raise UsageError("'--stdio' listens on no address")
         _serve_stdio(invocation, path, read_only=read_only)
         return
     at = (host or "127.0.0.1", PORT if port is None else port)
-    _serve(invocation, path, *at, read_only=read_only, insecure=insecure, tls=tls)
+    _serve(invocation, path, *at, read_only=read_only, insecure=insecure, tls=tls, max_body=max_body)
 
 
 def _serve(
@@ -59,12 +64,12 @@ def _serve(
     read_only: bool,
     insecure: bool,
     tls: tuple[str, str] | None,
+    max_body: int | None,
 ) -> None:
     import os
     import signal
-    import threading
 
-    from dbx.ops.serve import open_server, run_server
+    from dbx.ops.serve import MAX_BODY_BYTES, open_server, run_server
 
     def log(line: str) -> None:
         if not invocation.quiet:
@@ -80,14 +85,14 @@ def _serve(
         wait_s=invocation.wait_s,
         log=log,
         tls=tls,
+        max_body_bytes=MAX_BODY_BYTES if max_body is None else max_body,
     )
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    ends = (signal.SIGTERM, signal.SIGINT)
+    signal.pthread_sigmask(signal.SIG_BLOCK, ends)  # before there are threads, which inherit it
     document = {"url": server.url, "path": path, "read_only": read_only, "pid": os.getpid()}
     emit(invocation, document, [f"Serving {escape(path)} at {server.url}" + (", read only" if read_only else "")])
     flush()
-    run_server(server, stop)
+    run_server(server, lambda: signal.sigwait(ends), log)
 
 
 def _serve_stdio(invocation: Invocation, path: str, *, read_only: bool) -> None:

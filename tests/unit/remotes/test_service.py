@@ -292,7 +292,7 @@ def test_stdio_serves_one_connection(machine: Machine, far: Path) -> None:
         ("GET", "/default/dbx/v1/roots?type=../x", 400),
         ("POST", "/default/dbx/v1/describe", 404),
         ("POST", "/default/dbx/v1/prefixes", 422),
-        ("DELETE", "/default/dbx/v1/describe", 501),
+        ("DELETE", "/default/dbx/v1/describe", 405),
     ],
 )
 def test_what_is_asked_wrong_is_refused(machine: Machine, far: Path, method: str, path: str, status: int) -> None:
