@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
+from dbx.repo.log import read_ref
 from dbx.repo.staging import find_batch, staged_since
 from dbx.store.index import IndexDamaged
 from dbx.store.indexsurvey import count_aggregates, count_aggregates_at
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dbx.formats.refs import Ref
     from dbx.repo.domain import Domain
     from dbx.repo.log import Entry, LogReader
     from dbx.repo.working import WorkingSet
+    from dbx.store.fs import Directory
+
+
+_REMOTES = "refs/remotes"
 
 
 class Staged(NamedTuple):
@@ -20,6 +29,16 @@ class Staged(NamedTuple):
     batch: str
     events: int
     since_us: int
+
+
+class Tracked(NamedTuple):
+    """Where a remote stood when we last heard of it: its commit, and how many commits only we or only it had."""
+
+    remote: str
+    commit: str
+    seq: int
+    ahead: int
+    behind: int
 
 
 class Survey(NamedTuple):
@@ -38,6 +57,7 @@ class Survey(NamedTuple):
     torn: bool
     caught_up: int
     in_memory: bool
+    remotes: tuple[Tracked, ...] = ()
 
 
 class Root(NamedTuple):
@@ -68,7 +88,7 @@ def survey(domain: Domain) -> Survey:
                 domain.in_memory,
             )
 
-        found = domain.read(query)
+        found = domain.read(query)._replace(remotes=tuple(_tracked(domain)))
         batch = find_batch(domain)
         if batch is None:
             return found
@@ -104,6 +124,23 @@ def measure(domain: Domain) -> int:
         except FileNotFoundError:
             continue  # sealed, merged or checkpointed away since it was listed
     return total
+
+
+def _tracked(domain: Domain) -> Iterator[Tracked]:
+    for name in domain.directory.names(_REMOTES):
+        ref = read_ref(domain.directory, f"{_REMOTES}/{name}/main")
+        if ref is not None:
+            yield domain.read(partial(_compare, domain.directory, name, ref))
+
+
+def _compare(directory: Directory, remote: str, ref: Ref, working: WorkingSet, _: LogReader) -> Tracked:
+    known = working.index.find_commit(ref.seq)
+    if known is not None and known[0].hex() == ref.commit:
+        return Tracked(remote, ref.commit, ref.seq, working.head.seq - ref.seq, 0)
+    from dbx.repo.compare.tracking import find_base
+
+    base = find_base(working, directory, ref)
+    return Tracked(remote, ref.commit, ref.seq, working.head.seq - base, ref.seq - base)
 
 
 def _indexed_seq(domain: Domain) -> int:

@@ -259,3 +259,26 @@ def test_usage(near: Runner) -> None:
     assert refused(near("clone"), 2)
     near.ok("remote", "remove", "origin")
     assert "dbx remote add" in refused(near("push"), 3)
+
+
+def test_status_tells_how_far_the_remotes_are(near: Runner, far: Path) -> None:
+    def told() -> tuple[int, int]:
+        (one,) = near.ok("status", "--json").json["remotes"]
+        assert one["remote"] == "origin"
+        assert f"origin/main=ahead {one['ahead']}, behind {one['behind']}" in near.ok("status").lines
+        return one["ahead"], one["behind"]
+
+    assert told() == (0, 0)
+    add(near, None, "o-1")
+    assert told() == (1, 0)
+    near.ok("push")
+    assert told() == (0, 0)
+    add(near, far, "o-2")
+    add(near, far, "o-2")
+    near.ok("fetch")
+    assert told() == (0, 2)
+    add(near, None, "o-3")
+    assert told() == (1, 2)
+    near.ok("pull")
+    assert told() == (1, 0)
+    assert near.ok("status", "--json", cwd=far).json["remotes"] == []

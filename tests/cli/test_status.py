@@ -28,6 +28,7 @@ def test_an_empty_domain(shop: Runner) -> None:
         "events": 0,
         "aggregates": 0,
         "staged": None,
+        "remotes": [],
         "journal_bytes": 0,
         "torn": False,
         "index": {"caught_up": 0, "in_memory": False},

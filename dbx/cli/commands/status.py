@@ -42,6 +42,7 @@ def _document(name: str, found: Survey) -> dict[str, Any]:
         "events": found.events,
         "aggregates": found.aggregates,
         "staged": staged,
+        "remotes": [one._asdict() for one in found.remotes],
         "journal_bytes": found.journal_bytes,
         "torn": found.torn,
         "index": {"caught_up": found.caught_up, "in_memory": found.in_memory},
@@ -61,6 +62,8 @@ def _lines(name: str, found: Survey) -> list[str]:
     }
     if found.staged:
         shown["staged_since"] = _since(found)
+    for one in found.remotes:
+        shown[f"{one.remote}/main"] = f"ahead {one.ahead}, behind {one.behind}"
     shown["journal_bytes"] = found.journal_bytes
     return fields(shown)
 

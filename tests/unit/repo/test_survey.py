@@ -18,7 +18,7 @@ from tests.history import START_US, append, fill, open_repository, stage_events
 
 def test_an_empty_domain(tmp_path: Path) -> None:
     domain = open_repository(tmp_path).domain()
-    assert survey(domain) == (None, 0, 0, None, 0, False, 0, False)
+    assert survey(domain) == (None, 0, 0, None, 0, False, 0, False, ())
     assert get_root(domain) == (EMPTY.hex(), None, -1, 0, 0)
 
 
