@@ -73,9 +73,14 @@ def check_domain_name(name: object) -> str:
             name,
             "a lower-case letter or digit, then a-z, 0-9, _ and -, at most 64 characters",
         )
-    if name in _DEVICES:
-        raise Invalid(f"domain name {quote(name)} is a device on some systems", hint="choose another name")
+    refuse_device("domain name", name)
     return name
+
+
+def refuse_device(what: str, name: str) -> None:
+    """Raise Invalid for a name that cannot be a file everywhere: `con`, and `con.1`, are devices on Windows."""
+    if name.partition(".")[0] in _DEVICES:
+        raise Invalid(f"{what} {quote(name)} is a device on some systems", hint="choose another name")
 
 
 def check_metadata_key(name: object) -> str:

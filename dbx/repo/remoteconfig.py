@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from dbx.errors import Conflict, Corrupt, Denied, Invalid, NotFound
 from dbx.formats import yamltext
 from dbx.model.address import parse_address
-from dbx.model.names import check_domain_name, quote
+from dbx.model.names import check_domain_name, quote, refuse_device
 from dbx.repo.domainfile import load_domain_file, write_domain_file
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ class RemoteSetting(NamedTuple):
 def check_remote_name(name: str) -> str:
     """A remote's name: lower case, because it becomes a directory. Raises Invalid."""
     if _match_name(name) and ".." not in name:
+        refuse_device("remote name", name)
         return name
     raise Invalid(f"the name of a remote is lower-case letters, digits and . _ -, at most 64, not {quote(name)}")
 

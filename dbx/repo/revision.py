@@ -199,7 +199,9 @@ def _find_name(domain: Domain, working: WorkingSet, base: str, text: str) -> int
     if name == base and _is_id(base):
         return _find_digits(domain, working, base)
     hint = "see 'dbx tag' and 'dbx log'"
-    if all(c in "0123456789abcdef" for c in base):
+    if is_moment(base):
+        hint = f"a time is written with an @ before it: @{base}"
+    elif all(c in "0123456789abcdef" for c in base):
         hint = f"of a commit id write at least {MIN_DIGITS} digits"
     raise NotFound(f"{quote(text)} names no commit of domain '{domain.name}'", hint=hint)
 

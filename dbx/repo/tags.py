@@ -14,7 +14,7 @@ from dbx.errors import Conflict, Invalid, NotFound
 from dbx.formats.envelope import Actor
 from dbx.formats.reflog import MAX_REASON_CHARS, ReflogEntry
 from dbx.formats.refs import check_tag_name, encode_tag
-from dbx.model.names import quote
+from dbx.model.names import quote, refuse_device
 from dbx.model.time import format_time
 from dbx.repo.revision import MAX_TAG_BYTES, TAGS, parse_tag, read_tag, resolve_revision
 from dbx.repo.writer import writing
@@ -115,6 +115,7 @@ def find_tag(domain: Domain, name: str) -> Tag | None:
 def check_name(name: str) -> None:
     """A tag's name, which is no other ref's. Raises Invalid."""
     check_tag_name(name)
+    refuse_device("tag name", name)
     if name in _TAKEN:
         raise Invalid(f"tag name '{name}' already means the newest commit", hint="choose another name")
 
