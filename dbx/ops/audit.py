@@ -42,4 +42,4 @@ def make_checkpoint(session: Session, *, sign: bool, out: str | None) -> tuple[C
 
 def note(session: Session, event: str, details: dict[str, Any], *, domain: str | None = None) -> None:
     """Add what this session did to the trail, durably. Raises Corrupt where the trail was cut off."""
-    audit.record(session.repository, session.actor, event, details, domain=domain)
+    audit.record(session.repository, session.actor, event, details, domain=domain, token=session.token_id)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dbx.errors import Invalid
 from dbx.formats.bundle import START
+from dbx.ops import audit
 from dbx.repo.bundlefile import Verified, reading, verify_bundle, write_bundle
 from dbx.repo.offer import offering, point_at
 from dbx.repo.quarantine import quarantined, unpack
@@ -62,7 +63,10 @@ def apply(session: Session, path: str, *, progress: Callable[[int], None] | None
     domain = session.domain
     terms = Terms(session.actor, "bundle: apply", progress=progress)
     with quarantined(domain.directory) as directory, reading(path) as read:
-        return Applied(path, domain.name, receive(domain, unpack(directory, read), terms))
+        done = receive(domain, unpack(directory, read), terms)
+    details = {"old": done.before.commit or None, "new": done.head.commit or None}
+    audit.note(session, "ref.bundle", details, domain=domain.name)
+    return Applied(path, domain.name, done)
 
 
 def _range(domain: Domain, wanted: str | None) -> tuple[Point, int | None]:

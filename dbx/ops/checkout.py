@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dbx.errors import Conflict, Corrupt
 from dbx.model import names
+from dbx.ops import audit
 from dbx.ops.source import parse_source
 from dbx.repo.revision import resolve_revision
 from dbx.repo.survey import survey
@@ -49,6 +50,8 @@ def checkout(session: Session, name: str, *, create: bool = False, source: str |
         return _fork(session, name, source)
     created = create and name not in repository.domain_names()
     domain = repository.create_domain(name) if created else repository.domain(name)
+    if created:
+        audit.note(session, "domain.create", {"id": domain.id}, domain=name)
     return CheckedOut(name, domain.directory.path, created, repository.switch(name))
 
 
@@ -67,6 +70,7 @@ def find_doomed(session: Session, name: str) -> Doomed:
 def delete(session: Session, name: str, *, force: bool = False) -> None:
     """Delete a domain with all its events. Raises Conflict for the default, the checked-out, and a staging one."""
     session.repository.delete_domain(name, force=force)
+    audit.note(session, "domain.delete", {"force": force}, domain=name)
 
 
 def _fork(session: Session, name: str, text: str) -> CheckedOut:
@@ -80,4 +84,5 @@ def _fork(session: Session, name: str, text: str) -> CheckedOut:
     seq = None if ref is None else resolve_revision(source, ref).seq
     fork = fork_domain(repository, name, source, seq, actor=session.actor)
     origin = fork.file.forked_from or {}
+    audit.note(session, "domain.create", {"id": fork.id, "forked_from": source.name}, domain=name)
     return CheckedOut(name, fork.directory.path, True, repository.switch(name), source.name, origin.get("seq"))

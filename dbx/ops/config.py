@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dbx.ops import audit
 from dbx.repo import config
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def change_settings(session: Session, values: Mapping[str, str], unset: Sequence
     domain = session.domain
     before = None if _THRESHOLD not in parsed else config.get_domain_value(domain, _THRESHOLD)
     config.change(session.repository, domain, parsed, unset)
+    audit.note(session, "config.set", {"set": dict(parsed), "unset": list(unset)}, domain=domain.name)
     if before is None and _THRESHOLD in parsed:
         from dbx.repo.autosnapshot import begin_here
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from dbx.ops import audit
 from dbx.repo.survey import count_archived, measure, survey
 
 if TYPE_CHECKING:
@@ -59,4 +60,5 @@ def rename_domain(session: Session, old: str, new: str) -> bool:
     """Give a domain another name; whether it is the checked-out one. Raises NotFound, Conflict."""
     active = session.repository.active == old
     session.repository.rename_domain(old, new)
+    audit.note(session, "domain.rename", {"old": old}, domain=new)
     return active

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dbx.errors import Conflict, RemoteFailure
 from dbx.formats.bundle import START
+from dbx.ops import audit
 from dbx.ops.link import linked
 from dbx.remotes.negotiate import compare_aggregates, relate
 from dbx.repo import offer as offers
@@ -96,6 +97,7 @@ def pull_aggregates(
         terms = Terms(session.actor, f"pull: aggregates from {remote.name}", progress=access.progress)
         with link.transport.histories(found.theirs) as lines:
             done = take(domain, lines, terms, message=f"pull of {aggregate_type} from {remote.name}")
+        audit.note(session, "ref.pull", {"remote": remote.name, "new": done.commit}, domain=domain.name)
         return PulledAggregates(
             remote.name, remote.url, domain.name, done.aggregates, done.events, done.commit, len(found.ours), False
         )
@@ -163,6 +165,9 @@ def _bring(session: Session, name: str | None, access: Access, *, move: bool) ->
             else:
                 done = receive(domain, arrived, terms)
         remember(session.repository, domain, remote, arrived.header.head)
+        if move:
+            details = {"remote": remote.name, "old": mine.head.commit or None, "new": done.head.commit}
+            audit.note(session, "ref.pull", details, domain=domain.name)
         done = done if move else done._replace(head=done.before)
         return _result(link, domain, done, recommitted, up_to_date=False)
 

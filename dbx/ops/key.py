@@ -8,6 +8,7 @@ from dbx.crypto import sign
 from dbx.formats.base64text import encode_base64
 from dbx.formats.knownkeys import OWN, TRUSTED, WITNESS
 from dbx.formats.note import COSIGNATURE, Vkey, format_vkey, parse_vkey
+from dbx.ops import audit
 from dbx.repo import keys
 from dbx.repo.outfile import write_outside
 
@@ -57,7 +58,9 @@ def list_keys(session: Session) -> list[Listed]:
 
 def generate_key(session: Session, name: str | None, *, witness: bool = False) -> Vkey:
     """A first key of our own. Raises Conflict, Invalid."""
-    return keys.generate_key(session.repository, name, witness=witness)
+    key = keys.generate_key(session.repository, name, witness=witness)
+    _note(session, "key.generate", key)
+    return key
 
 
 def generate_data_key(session: Session) -> str:
@@ -67,19 +70,24 @@ def generate_data_key(session: Session) -> str:
 
 def rotate_key(session: Session) -> tuple[Vkey, Vkey]:
     """(old, new) signing key. Raises KeyFailure."""
-    return keys.rotate_key(session.repository)
+    old, new = keys.rotate_key(session.repository)
+    audit.note(session, "key.rotate", {"old": old.key_id.hex(), "new": new.key_id.hex()})
+    return old, new
 
 
 def trust_key(session: Session, text: str) -> Vkey:
     """Trust the key of somebody else, given as a vkey. Raises Invalid, Conflict."""
     key = parse_vkey(text)
     keys.trust_key(session.repository, key, WITNESS if key.algorithm == COSIGNATURE else TRUSTED)
+    _note(session, "key.trust", key)
     return key
 
 
 def distrust_key(session: Session, key_id: str) -> Vkey:
     """Trust a key no longer. Raises NotFound."""
-    return keys.distrust_key(session.repository, key_id)
+    key = keys.distrust_key(session.repository, key_id)
+    _note(session, "key.distrust", key)
+    return key
 
 
 def export_public(session: Session, key_id: str | None) -> Exported:
@@ -91,6 +99,7 @@ def export_public(session: Session, key_id: str | None) -> Exported:
 def export_private(session: Session, key_id: str | None, passphrase: str | None) -> Exported:
     """A key of our own in PEM (PKCS#8), sealed by the passphrase where one is given. Raises NotFound, KeyFailure."""
     found = keys.read_private(session.repository, key_id)
+    _note(session, "key.export", found.vkey)
     data = sign.encode_pkcs8(found.seed, passphrase.encode() if passphrase is not None else None)
     return Exported(format_vkey(found.vkey), data)
 
@@ -98,7 +107,13 @@ def export_private(session: Session, key_id: str | None, passphrase: str | None)
 def import_key(session: Session, data: bytes, name: str | None, passphrase: str | None) -> Vkey:
     """Sign with a key from elsewhere. Raises Conflict, Invalid, KeyFailure."""
     secret = passphrase.encode() if passphrase is not None else None
-    return keys.import_key(session.repository, data, name, secret)
+    key = keys.import_key(session.repository, data, name, secret)
+    _note(session, "key.import", key)
+    return key
+
+
+def _note(session: Session, event: str, key: Vkey) -> None:
+    audit.note(session, event, {"key_id": key.key_id.hex(), "name": key.name})
 
 
 def write_private(path: str, data: bytes) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from dbx.errors import UsageError
+from dbx.ops import audit
 from dbx.remotes.base import Means
 from dbx.remotes.negotiate import compare_aggregates
 from dbx.remotes.path import PathTransport
@@ -58,6 +59,7 @@ def merge(
         terms = Terms(session.actor, f"merge: from {source.name}", progress=progress)
         done = take(into, split(give(source, found.theirs)), terms, message=f"merge of domain {source.name}")
         events = done.events
+        audit.note(session, "ref.merge", {"from": source.name, "new": done.commit}, domain=into.name)
     return Merged(
         source.name,
         into.name,

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from dbx.model.address import parse_address
+from dbx.ops import audit
 from dbx.ops.link import linked
 from dbx.remotes.negotiate import relate
 from dbx.repo import offer as offers
@@ -78,6 +79,7 @@ def configure(
             return False
         store_token(session.repository, old, None)
         remove_remote(domain, ORIGIN)
+        _note(session, "remote.remove", old, domain, False)
         return True
     if url is None:
         old = old or get_remote(domain)
@@ -88,6 +90,7 @@ def configure(
     changed = new != old
     if changed:
         put_remote(domain, new, new=old is None)
+        _note(session, "remote.add" if old is None else "remote.set", new, domain, bool(token))
     if token is not None and (find_token(session.repository, new) or "") != token:
         store_token(session.repository, new, token or None)
         changed = True
@@ -110,6 +113,7 @@ def remove(session: Session, name: str) -> RemoteSetting:
     gone = get_remote(domain, name)
     remove_remote(domain, gone.name)
     seen.forget(session.repository, domain, gone)
+    _note(session, "remote.remove", gone, domain, False)
     # The same address may be a remote of other domains too; a token is kept for those.
     if not any(
         remote.key == gone.key
@@ -143,9 +147,16 @@ def absolute(url: str, start: str) -> str:
 
 def _put(session: Session, remote: RemoteSetting, token: str | None, *, new: bool) -> Shown:
     put_remote(session.domain, remote, new=new)
+    _note(session, "remote.add" if new else "remote.set", remote, session.domain, token is not None)
     if token is not None:
         store_token(session.repository, remote, token)
     return _shown(session, session.domain, remote)
+
+
+def _note(session: Session, event: str, remote: RemoteSetting, domain: Domain, token: bool) -> None:
+    """The address is not told where it may hold a secret: that of a user and password is refused anyway."""
+    details = {"remote": remote.name, "url": remote.url, "token_stored": token}
+    audit.note(session, event, details, domain=domain.name)
 
 
 def _shown(session: Session, domain: Domain, remote: RemoteSetting) -> Shown:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from dbx.ops import audit
 from dbx.repo import tags
 from dbx.repo.tags import Tag
 
@@ -19,7 +20,10 @@ def create_tag(
 ) -> tuple[Tag, Tag | None]:
     """Name a commit: (the tag, the one it replaces). Raises Invalid, NotFound, Conflict."""
     session.require("admin.domain")
-    return tags.create_tag(session.domain, name, ref, message=message, actor=session.actor, force=force)
+    made, before = tags.create_tag(session.domain, name, ref, message=message, actor=session.actor, force=force)
+    old = None if before is None else before.commit_id
+    audit.note(session, "tag.create", {"tag": name, "new": made.commit_id, "old": old}, domain=session.domain.name)
+    return made, before
 
 
 def list_tags(session: Session, patterns: tuple[str, ...] = ()) -> list[Tag]:
@@ -35,4 +39,7 @@ def delete_tags(session: Session, names: tuple[str, ...]) -> list[Tag]:
     for name in names:
         if tags.find_tag(domain, name) is None:
             tags.delete_tag(domain, name, actor=session.actor)  # says that there is none
-    return [tags.delete_tag(domain, name, actor=session.actor) for name in dict.fromkeys(names)]
+    gone = [tags.delete_tag(domain, name, actor=session.actor) for name in dict.fromkeys(names)]
+    for tag in gone:
+        audit.note(session, "tag.delete", {"tag": tag.name, "old": tag.commit_id}, domain=domain.name)
+    return gone

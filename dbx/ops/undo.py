@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from dbx.ops import audit
 from dbx.repo import undo as repo_undo
 from dbx.repo.shared import find_shared
 from dbx.repo.undo import Step
@@ -25,3 +26,5 @@ def undo(session: Session, step: Step) -> None:
     """Do what `plan_undo` told. Raises Conflict where something has moved since; Locked."""
     domain = session.domain
     repo_undo.undo(domain, step, actor=session.actor, find_shared=partial(find_shared, session.repository, domain))
+    details = {"kind": step.kind, "ref": step.ref, "old": step.old, "new": step.new, "commits": step.commits}
+    audit.note(session, "ref.undo", details, domain=domain.name)

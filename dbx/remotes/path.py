@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from dbx.errors import NotFound, RemoteFailure
+from dbx.repo import audit
 from dbx.repo import offer as offers
 from dbx.repo.histories import give, list_roots, prefix_roots, split, take
 from dbx.repo.quarantine import bring, quarantined
@@ -64,7 +65,8 @@ class PathTransport:
         """Let the other repository take a bundle in."""
         with quarantined(self._domain.directory) as directory:
             terms = Terms(self._means.actor, f"push: from {self._means.name}", validate=True)
-            receive(self._domain, bring(directory, offer), terms)
+            done = receive(self._domain, bring(directory, offer), terms)
+        self._note(done.head.commit or None, done.commits)
 
     def roots(self, aggregate_type: str | None, aggregate_id: str | None) -> list[Root]:
         """Aggregates with versions and roots."""
@@ -82,7 +84,14 @@ class PathTransport:
     def send_histories(self, lines: Iterable[bytes]) -> int:
         """Let the other repository commit events."""
         terms = Terms(self._means.actor, f"push: aggregates from {self._means.name}", validate=True)
-        return take(self._domain, split(lines), terms).events
+        done = take(self._domain, split(lines), terms)
+        self._note(done.commit, 1)
+        return done.events
+
+    def _note(self, head: str | None, commits: int) -> None:
+        """In the trail of the repository that took it in."""
+        details = {"from": self._means.name, "new": head, "commits": commits}
+        audit.record(self._repository, self._means.actor, "ref.push", details, domain=self._domain.name)
 
     def close(self) -> None:
         """Close the repository."""

@@ -27,6 +27,7 @@ from dbx.model import names
 from dbx.model.rights import resource_of
 from dbx.remotes.gate import TOO_MANY, UNAUTHENTICATED, Gate
 from dbx.remotes.metrics import Metrics
+from dbx.repo import audit
 from dbx.repo import offer as offers
 from dbx.repo.histories import Wanted, give, list_roots, prefix_roots, split, take
 from dbx.repo.quarantine import MAX_BYTES, quarantined, unpack
@@ -263,7 +264,12 @@ def _answer(
     domain = repository.domain(name)
     if access is not None:
         access.require_any(_needs(request), domain=domain.name)
-    return handler(domain, request, grant, stack)
+    answer = handler(domain, request, grant, stack)
+    if request.method == "POST" and request.verb in _WRITES:
+        details = {"from": request.peer, "new": offers.describe(domain).head.commit or None}
+        token = None if access is None else access.token_id
+        audit.record(repository, grant.actor, "ref.push", details, domain=domain.name, token=token)
+    return answer
 
 
 def _describe(domain: Domain, request: Request, grant: Grant, stack: ExitStack) -> Answer:

@@ -153,3 +153,35 @@ def test_the_audit_trail_tells_of_tokens(run: Runner) -> None:
     assert run("token", "revoke", made["jti"]).status == 0
     assert run("token", "generate", "-g", "a", "-u", "b", "--action", "*.*").status == 7
     assert run("audit-log", "--verify", "-n", "2").status == 2
+
+
+def test_the_audit_trail_tells_of_everything_that_is_no_commit(run: Runner) -> None:
+    run.ok("aggregate", "apply", "order", "o-1", "placed", "--create", "--field", "card=4111")
+    run.ok("init", "far", "--json")
+    done = [
+        (("config", "user.name", "ann"), "config.set"),
+        (("restrict", "off"), "config.set"),
+        (("key", "generate"), "key.generate"),
+        (("key", "rotate"), "key.rotate"),
+        (("tag", "v1"), "tag.create"),
+        (("tag", "-d", "v1"), "tag.delete"),
+        (("remote", "add", "origin", "far", "--token", "sEcReT-token"), "remote.add"),
+        (("push",), None),
+        (("remote", "remove", "origin"), "remote.remove"),
+        (("aggregate", "apply", "order", "o-1", "paid"), None),
+        (("undo", "--yes"), "ref.undo"),
+        (("checkout", "-c", "sales"), "domain.create"),
+        (("domain", "rename", "sales", "shop"), "domain.rename"),
+        (("checkout", "default"), None),
+        (("checkout", "shop", "--delete", "--force"), "domain.delete"),
+    ]
+    for words, _ in done:
+        run.ok(*words)
+    entries = run.ok("audit-log", "--json").json
+    assert [one["event"] for one in entries] == [event for _, event in done if event is not None]
+    assert run.ok("audit-log", "--verify", "--json").json["ok"] is True
+    (pushed,) = run.ok("audit-log", "--json", cwd=run.cwd / "far").json
+    assert pushed["event"] == "ref.push"
+    trail = (run.cwd / ".dbx" / "audit.jsonl").read_text()
+    assert "sEcReT" not in trail
+    assert "4111" not in trail
