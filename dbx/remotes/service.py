@@ -131,7 +131,6 @@ def make_application(
     says so. With `read_only` nothing is taken in either way.
     """
     doors = Doors(gate, tokens or Gate(), read_only)
-
     counted = metrics or Metrics()
 
     def application(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -199,15 +198,7 @@ def _parse(environ: Environ, max_body_bytes: int) -> Request:
     if len(text) > MAX_QUERY_CHARS or any(len(values) > 1 for values in pairs.values()):
         raise Invalid("the query cannot be read")
     query = {key: values[0] for key, values in pairs.items()}
-    return Request(
-        method,
-        domain,
-        found[2],
-        query,
-        _body(environ, max_body_bytes),
-        bearer,
-        _peer(environ),
-    )
+    return Request(method, domain, found[2], query, _body(environ, max_body_bytes), bearer, _peer(environ))
 
 
 def _peer(environ: Environ) -> str:
