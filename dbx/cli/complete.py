@@ -49,6 +49,11 @@ def complete_schema(ctx: click.Context, param: click.Parameter, incomplete: str)
     return _items(ctx, "schema", incomplete)
 
 
+def complete_plugin(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Plugins, by name."""
+    return _items(ctx, "plugin", incomplete)
+
+
 def complete_schema_version(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Published versions of the schemas."""
     return _items(ctx, "version", incomplete)

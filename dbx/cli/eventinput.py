@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from dbx.cli import params
+from dbx.cli import complete, params
 from dbx.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,6 +26,23 @@ def expect_option(function: F) -> F:
         type=click.IntRange(min=0),
         help="Fail with 4 unless the aggregate is at version N; 0: does not exist.",
     )(function)
+
+
+def publish_option(function: F) -> F:
+    """Decorator: `publish`, which plugins get the event."""
+    return click.option(
+        "--publish",
+        metavar="PLUGIN[:MODE[:PRIORITY]]",
+        multiple=True,
+        shell_complete=complete.complete_plugin,
+        help="Let only this plugin have it, in MODE, with priority low, normal or high. Repeatable.",
+    )(function)
+
+
+def check_publish(publish: tuple[str, ...], *, stage: bool) -> None:
+    """Staged events go to all plugins once they are committed. Raises UsageError."""
+    if publish and stage:
+        raise UsageError("--publish cannot be used with --stage", hint="all plugins get what is committed later")
 
 
 def about_options(function: F) -> F:

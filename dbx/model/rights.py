@@ -92,7 +92,7 @@ COMMANDS: Mapping[str, Right] = {
     **_rights(DOMAIN, "admin.config", "plugin.config.tcp", "plugin.config.http", "plugin.config.log"),
     **_rights(DOMAIN, "admin.config", "plugin.config.process", "plugin.enable", "plugin.disable", "plugin.remove"),
     **_rights(DOMAIN, "admin.config", "plugin.test", "plugin.run", "plugin.replay", "queue.retry", "queue.clear"),
-    **_rights(DOMAIN, "admin.config", "queue.clear_done", "queue.run", "queue._show", "queue._list"),
+    **_rights(DOMAIN, "admin.config", "queue.clear_done", "queue.run", "queue._show", "plugin.config._kind"),
     **_rights(DOMAIN, ANY, "plugin.list", "plugin.status"),
 }
 """Command (its file below cli/commands, with dots) -> the right."""

@@ -32,12 +32,14 @@ class Manner(NamedTuple):
     """How an event is written: at once or staged, with a message for its commit, or as a rehearsal only.
 
     `expected_version` is what the aggregate must be at, staged events counted where it is staged; None for anything.
+    `publish` has what --publish says.
     """
 
     stage: bool = False
     message: str | None = None
     dry_run: bool = False
     expected_version: int | None = None
+    publish: tuple[str, ...] = ()
 
 
 class Archived(NamedTuple):
@@ -127,7 +129,13 @@ def _change(
             if manner.stage:
                 return current, stage_event(session, item, dry_run=manner.dry_run, reserved=reserved, plan=plan)
             return current, append_event(
-                session, item, message=manner.message, dry_run=manner.dry_run, reserved=reserved, plan=plan
+                session,
+                item,
+                message=manner.message,
+                dry_run=manner.dry_run,
+                reserved=reserved,
+                plan=plan,
+                publish=manner.publish,
             )
         except Conflict:
             now = _current(session, aggregate_type, aggregate_id, staged=manner.stage)

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 def candidates(start_dir: str, domain: str | None, kind: str, prefix: str, extra: str | None = None) -> list[str]:
     """Names that begin with `prefix`; nothing is read beyond the index, and none is made where there is none.
 
-    `kind` is "domain", "type", "id" (of the aggregates of type `extra`), "ref", "remote", "source" (`DOMAIN[@REF]`),
-    "schema" (a type that has one), "version" (of the schemas), "event" or "field" (of the schema of type `extra`).
+    `kind` is "domain", "type", "id" (of the aggregates of type `extra`), "ref", "remote", "plugin", "source"
+    (`DOMAIN[@REF]`), "schema" (a type that has one), "version" (of the schemas), "event" or "field" (of the schema of
+    type `extra`).
     """
     if not prefix.isascii():
         return []
@@ -45,6 +46,10 @@ def _find(session: Session, kind: str, prefix: str, extra: str | None) -> list[s
         from dbx.repo.remoteconfig import list_remotes
 
         return [remote.name for remote in list_remotes(session.domain) if remote.name.startswith(prefix)]
+    if kind == "plugin":
+        from dbx.repo.plugins import read_plugins
+
+        return [plugin.name for plugin in read_plugins(session.repository) if plugin.name.startswith(prefix)]
     if kind in ("schema", "version", "event", "field"):
         return find_schema_words(session.domain, kind, prefix, extra)
     if kind == "source":

@@ -59,6 +59,9 @@ SETTINGS: dict[str, Setting] = {
         Setting("list_page_size", WORKSPACE, "integer", 10, 1, 1_000_000),
         Setting("page_limit", WORKSPACE, "integer", 1000, 1, 1_000_000),
         Setting("plugin_max_attempts", WORKSPACE, "integer", 10, 1, 255),
+        Setting("plugin_queue.prune.done_ttl_secs", WORKSPACE, "integer", 86_400, 0, 1_000_000_000),
+        Setting("plugin_queue.prune.interval_secs", WORKSPACE, "integer", 300, 60, 1_000_000_000),
+        Setting("plugin_queue.prune.max_done_jobs", WORKSPACE, "integer", None, 0, 1_000_000_000),
         Setting("reference_default_depth", DOMAIN, "integer", 2, 0, 5),
         Setting("reference_max_depth", DOMAIN, "integer", 5, 0, 5),
         Setting("restrict", DOMAIN, "restriction", "default"),
@@ -208,12 +211,7 @@ def _change_domain(domain: Domain, changes: Mapping[str, int | bool | str | None
 
 def _checked(value: Mapping[str, Any], scope: str, path: str) -> dict[str, Any]:
     """The settings of a file by their dotted names. Raises Invalid naming the file and the setting."""
-    found: dict[str, Any] = {}
-    for key, item in value.items():
-        if isinstance(item, dict):
-            found.update((f"{key}.{name}", inner) for name, inner in item.items())
-        else:
-            found[key] = item
+    found = _flat(value)
     for key, item in list(found.items()):
         setting = SETTINGS.get(key)
         if setting is None:
@@ -232,6 +230,17 @@ def _checked(value: Mapping[str, Any], scope: str, path: str) -> dict[str, Any]:
         except Invalid as error:
             raise Invalid(f"in '{path}', {error.message}", details={"file": path, "key": key}) from None
     _check_depths(found)
+    return found
+
+
+def _flat(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested mappings as one, with dotted names."""
+    found: dict[str, Any] = {}
+    for key, item in value.items():
+        if isinstance(item, dict):
+            found.update((f"{key}.{name}", inner) for name, inner in _flat(item).items())
+        else:
+            found[key] = item
     return found
 
 
@@ -255,9 +264,9 @@ def _nested(settings: Mapping[str, Any]) -> dict[str, Any]:
     """The mapping that a settings file holds."""
     value: dict[str, Any] = {}
     for key, item in sorted(settings.items()):
-        first, dot, name = key.partition(".")
-        if dot:
-            value.setdefault(first, {})[name] = item
-        else:
-            value[key] = item
+        *above, name = key.split(".")
+        inner = value
+        for part in above:
+            inner = inner.setdefault(part, {})
+        inner[name] = item
     return value

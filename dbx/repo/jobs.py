@@ -14,7 +14,7 @@ from dbx.errors import Locked
 from dbx.model.time import parse_time
 from dbx.repo.query import commit_range
 from dbx.store.lock import Lock
-from dbx.store.queue import Queue
+from dbx.store.queue import Queue as Queue
 from dbx.store.queuelayout import AHEAD, DEAD, NAME, PENDING, Job, Lane
 
 if TYPE_CHECKING:
@@ -86,7 +86,10 @@ def opened_queue(domain: Domain, *, durable: bool = True) -> Iterator[Queue]:
 def open_queue(domain: Domain, *, durable: bool) -> Queue:
     """A connection to queue.db. `durable`: what is written is on disk when a transaction ends."""
     # Made here, so that it is 0600 and no link: SQLite follows its mode for the files it puts beside it.
+    is_new = not domain.directory.exists(NAME)
     os.close(domain.directory.open_write(NAME, create=True))
+    if is_new and durable:
+        domain.directory.sync()
     return Queue(domain.directory.path_of(NAME), timeout_s=max(domain.wait_s, 1.0), durable=durable)
 
 

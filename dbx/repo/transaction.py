@@ -65,12 +65,14 @@ def drafted_event(draft: Draft, issued_by: Actor | None, committed: Committed) -
 class Append:
     """One transaction to be: objects as `apply --from` takes them, who sends them, and what must hold.
 
-    `plan` gives, once the lock is held, the events that go before. `draft` is the same event once more, prepared for
-    `build_single`, where there is only one and nothing odd about it. `replaced` are segments, by their hashes, in whose
-    place others come together with the commit.
+    `plan` gives, once the lock is held, the events that go before. `announce` is told of the commit right before it is
+    written, and may still fail it. `draft` is the same event once more, prepared for `build_single`, where there is
+    only one and nothing odd about it. `replaced` are segments, by their hashes, in whose place others come together
+    with the commit.
     """
 
     __slots__ = (
+        "announce",
         "done",
         "draft",
         "error",
@@ -103,6 +105,7 @@ class Append:
         self.items = items
         self.draft: Draft | None = None
         self.plan: Callable[[], list[dict[str, Any]]] | None = None
+        self.announce: Callable[[Committed], None] | None = None
         self.issued_by = issued_by
         self.message = message or None
         self.existence: Existence = existence

@@ -244,7 +244,10 @@ def _advance(
     line = encode_commit(commit)
     commit_id = merkle.leaf_hash(line)
     working.advance(commit, commit_id)
-    return line, Committed(commit, commit_id.hex(), builder.envelopes, builder.bodies)
+    committed = Committed(commit, commit_id.hex(), builder.envelopes, builder.bodies)
+    if request.announce is not None:
+        request.announce(committed)
+    return line, committed
 
 
 def write_journal(

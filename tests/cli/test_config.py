@@ -7,9 +7,14 @@ import pytest
 from tests.cli.conftest import Runner
 
 DEFAULTS = [
+    "auth.required=false",
+    "env=-",
     "list_page_size=10",
     "page_limit=1000",
     "plugin_max_attempts=10",
+    "plugin_queue.prune.done_ttl_secs=86400",
+    "plugin_queue.prune.interval_secs=300",
+    "plugin_queue.prune.max_done_jobs=-",
     "reference_default_depth=2",
     "reference_max_depth=5",
     "restrict=default",
@@ -32,7 +37,7 @@ def test_all_of_them(shop: Runner) -> None:
     assert shop.ok("config").lines == shop.ok("config", "--list").lines == DEFAULTS
     listed = shop.ok("config", "--json").json["settings"]
     assert [one["key"] for one in listed] == [line.partition("=")[0] for line in DEFAULTS]
-    assert listed[0] == {"key": "list_page_size", "value": 10, "set": False, "default": 10, "scope": "workspace"}
+    assert listed[2] == {"key": "list_page_size", "value": 10, "set": False, "default": 10, "scope": "workspace"}
 
 
 def test_set_read_unset(shop: Runner) -> None:

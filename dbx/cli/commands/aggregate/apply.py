@@ -15,7 +15,7 @@ import click
 from dbx.cli import params
 from dbx.cli.appended import show_event
 from dbx.cli.context import Invocation, pass_invocation
-from dbx.cli.eventinput import event_options, expect_option, make_item
+from dbx.cli.eventinput import check_publish, event_options, expect_option, make_item, publish_option
 from dbx.cli.frame import define
 from dbx.cli.render import emit
 from dbx.cli.session import session
@@ -35,6 +35,7 @@ _MAX_ERRORS = 100
 @click.option("--event", "event_type", metavar="EVENT", help="The event's type, instead of the argument.")
 @event_options
 @expect_option
+@publish_option
 @click.option("--create", is_flag=True, help="Create the aggregate if it does not exist.")
 @click.option("--stage", is_flag=True, help="Stage the event for 'dbx commit'.")
 @click.option("--message", "-m", metavar="TEXT", help="The message of the commit (without --stage).")
@@ -74,8 +75,10 @@ def _apply_one(
     stage: bool,
     message: str | None,
     dry_run: bool,
+    publish: tuple[str, ...],
     **content: Any,
 ) -> None:
+    check_publish(publish, stage=stage)
     if stage and message is not None:
         raise UsageError("a staged event has no message of its own", hint="give it to the commit: dbx commit -m TEXT")
     kind, name, rest = take_subject(words, aggregate_type, aggregate_id)
@@ -91,7 +94,7 @@ def _apply_one(
         else:
             from dbx.ops.append import append_event
 
-            made = append_event(opened, item, existence=existence, message=message, dry_run=dry_run)
+            made = append_event(opened, item, existence=existence, message=message, dry_run=dry_run, publish=publish)
         show_event(invocation, opened, made, stage=stage, dry_run=dry_run)
 
 

@@ -8,7 +8,7 @@ import click
 
 from dbx.cli.appended import show_done
 from dbx.cli.context import Invocation, pass_invocation
-from dbx.cli.eventinput import event_options, expect_option, make_item
+from dbx.cli.eventinput import check_publish, event_options, expect_option, make_item, publish_option
 from dbx.cli.frame import define
 from dbx.cli.session import session
 from dbx.cli.subject import refuse_rest, subject_options, take_subject
@@ -20,6 +20,7 @@ from dbx.errors import UsageError
 @click.option("--event", "event_type", metavar="EVENT", required=True, help="The type of the first event.")
 @event_options
 @expect_option
+@publish_option
 @click.option("--stage", is_flag=True, help="Stage the event for 'dbx commit'.")
 @click.option("--message", "-m", metavar="TEXT", help="The message of the commit (without --stage).")
 @click.option("--dry-run", is_flag=True, help="Check everything, and write nothing.")
@@ -34,18 +35,20 @@ def command(
     stage: bool,
     message: str | None,
     dry_run: bool,
+    publish: tuple[str, ...],
     **content: Any,
 ) -> None:
     from dbx.cli.shapes import aggregate_value
     from dbx.ops.append import create_aggregate
 
+    check_publish(publish, stage=stage)
     if stage and message is not None:
         raise UsageError("a staged event has no message of its own", hint="give it to the commit: dbx commit -m TEXT")
     kind, name, rest = take_subject(words, aggregate_type, aggregate_id)
     refuse_rest(rest)
     item = make_item(kind, name, event_type, **content)
     with session(invocation) as opened:
-        made = create_aggregate(opened, item, message=message, stage=stage, dry_run=dry_run)
+        made = create_aggregate(opened, item, message=message, stage=stage, dry_run=dry_run, publish=publish)
         values: dict[str, object] = {
             "aggregate_type": kind,
             "aggregate_id": name,

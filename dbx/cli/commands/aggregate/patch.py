@@ -9,7 +9,14 @@ import click
 from dbx.cli import params
 from dbx.cli.appended import show_event
 from dbx.cli.context import Invocation, pass_invocation
-from dbx.cli.eventinput import MAX_JSON_BYTES, about_options, expect_option, make_item
+from dbx.cli.eventinput import (
+    MAX_JSON_BYTES,
+    about_options,
+    check_publish,
+    expect_option,
+    make_item,
+    publish_option,
+)
 from dbx.cli.frame import define
 from dbx.cli.session import session
 from dbx.cli.subject import refuse_rest, subject_options, take_subject, take_word
@@ -28,6 +35,7 @@ from dbx.errors import UsageError
 )
 @about_options
 @expect_option
+@publish_option
 @click.option("--stage", is_flag=True, help="Patch what will be once staged events are committed, and stage the event.")
 @click.option("--message", "-m", metavar="TEXT", help="The message of the commit (without --stage).")
 @click.option("--dry-run", is_flag=True, help="Check everything, and write nothing.")
@@ -43,12 +51,14 @@ def command(
     metadata: object,
     note: str | None,
     expected_version: int | None,
+    publish: tuple[str, ...],
     stage: bool,
     message: str | None,
     dry_run: bool,
 ) -> None:
     from dbx.ops.change import Manner, patch_aggregate
 
+    check_publish(publish, stage=stage)
     if stage and message is not None:
         raise UsageError("a staged event has no message of its own", hint="give it to the commit: dbx commit -m TEXT")
     kind, name, rest = take_subject(words, aggregate_type, aggregate_id)
@@ -56,5 +66,5 @@ def command(
     refuse_rest(rest)
     item = make_item(kind, name, event, metadata=metadata, note=note)
     with session(invocation) as opened:
-        made = patch_aggregate(opened, item, patch, Manner(stage, message, dry_run, expected_version))
+        made = patch_aggregate(opened, item, patch, Manner(stage, message, dry_run, expected_version, publish))
         show_event(invocation, opened, made, stage=stage, dry_run=dry_run)

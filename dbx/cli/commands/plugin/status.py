@@ -1,0 +1,30 @@
+"""Show how far plugins are behind, how fast they go, and what went wrong last."""
+
+from __future__ import annotations
+
+import click
+
+from dbx.cli.context import Invocation, pass_invocation
+from dbx.cli.frame import define
+from dbx.cli.pluginoptions import PLUGIN, state_value
+from dbx.cli.render import emit, pairs
+from dbx.cli.session import session
+
+
+@define()
+@click.argument("names", metavar="[PLUGIN]…", nargs=-1, type=PLUGIN)
+@pass_invocation
+def command(invocation: Invocation, names: tuple[str, ...]) -> None:
+    from dbx.ops.plugin import status
+
+    with session(invocation) as opened:
+        states, runner = status(opened, names)
+    values = [state_value(state, runner) for state in states]
+    lines = []
+    for value in values:
+        shown = {key: value[key] for key in ("name", "kind", "enabled")}
+        shown["state"] = value["runtime"]["state"]
+        for key in ("lag_events", "lag_seconds", "rate", "done", "dead", "last_delivered_at", "last_error"):
+            shown[key] = "-" if value[key] is None else value[key]
+        lines.append(pairs(shown))
+    emit(invocation, values, lines or ["(no plugins configured)"])
