@@ -66,7 +66,7 @@ test: $(DEV_STAMP) ## every test but those of 'crash' and 'bench'; under ten min
 crash: $(DEV_STAMP) ## kill dbx at every system call that writes, and look (needs strace)
 	@command -v strace >/dev/null 2>&1 || { \
 		echo "make: the crash tests need strace, and it is not installed (Debian, Ubuntu: apt-get install strace)" >&2; exit 1; }
-	$(BIN)/pytest -n 2 tests/crash
+	$(BIN)/pytest -n 2 --dist worksteal tests/crash
 
 .PHONY: bench
 bench: $(DEV_STAMP) ## measure speed and memory beside plain sqlite3

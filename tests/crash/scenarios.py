@@ -30,7 +30,9 @@ class Scenario:
     reorders: bool = False
     """Commits are made anew, behind others: the same events, but not in the same places."""
     sampled: int = 0
-    """Kill before this many of its calls, chosen with a fixed seed, instead of before all."""
+    """Of its calls take this many, chosen with a fixed seed, instead of all: most are also those of other commands."""
+    states: int = 45
+    """How many states of the disk to look at in each half of the test of power cuts."""
 
     def __str__(self) -> str:
         return self.name
@@ -224,6 +226,7 @@ def _apply(*more: str) -> tuple[str, ...]:
 
 
 CONFLICT = frozenset({4})
+SOME = {"sampled": 12, "states": 15}
 SCENARIOS = (
     Scenario("init", ("init",), _nothing),
     Scenario("apply-first", _apply("--create"), make, repeats=True),
@@ -237,7 +240,6 @@ SCENARIOS = (
         ("aggregate", "apply", "--stage", "--from", "batch.jsonl"),
         _long_file_to_stage,
         repeats=True,
-        sampled=24,
     ),
     Scenario("commit-journal", ("commit", "-m", "all"), _some_staged, frozenset({0, 1})),
     Scenario("commit-segment", ("commit", "-m", "all"), _large_batch, frozenset({0, 1})),
@@ -247,6 +249,7 @@ SCENARIOS = (
         ("aggregate", "apply", "order", "o-1", "big", "--payload", "@big.json"),
         _nearly_full_journal,
         repeats=True,
+        states=12,
     ),
     Scenario("gc", ("gc",), _scattered),
     Scenario("checkout-create", ("checkout", "-c", "new"), _few, CONFLICT, between=_made_not_switched),
@@ -258,16 +261,16 @@ SCENARIOS = (
     Scenario("domain-rename", ("domain", "rename", "other", "third"), _other_active, frozenset({3})),
     Scenario("schema-create", ("schema", "create", "farm", "-e", "opened"), _unpublished_schema, CONFLICT),
     Scenario("schema-field", ("schema", "field", "order", "n", "--type", "text"), _unpublished_schema),
-    Scenario("schema-publish", ("schema", "publish"), _unpublished_schema),
-    Scenario("schema-rollback", ("schema", "rollback"), _two_versions, frozenset({3})),
-    Scenario("apply-publishes", _apply(), _unpublished_schema, repeats=True, between=_published_not_committed),
+    Scenario("schema-publish", ("schema", "publish"), _unpublished_schema, **SOME),
+    Scenario("schema-rollback", ("schema", "rollback"), _two_versions, frozenset({3}), **SOME),
+    Scenario("apply-publishes", _apply(), _unpublished_schema, repeats=True, between=_published_not_committed, **SOME),
     Scenario("config-set", ("config", "page_limit", "77"), _few),
     Scenario("reindex", ("reindex",), _stale_index),
-    Scenario("clone", ("clone", ".#other", "new"), _to_pull, CONFLICT, sampled=24),
-    Scenario("fetch", ("fetch",), _to_pull, sampled=24),
-    Scenario("pull", ("pull",), _to_pull, sampled=24),
-    Scenario("pull-recommit", ("pull",), _to_recommit, sampled=24, reorders=True),
-    Scenario("push", ("push",), _to_push, sampled=24),
-    Scenario("merge", ("merge", "--from", "other"), _to_merge, sampled=24),
-    Scenario("bundle-apply", ("bundle", "apply", "all.bundle"), _bundled, sampled=24),
+    Scenario("clone", ("clone", ".#other", "new"), _to_pull, CONFLICT, **SOME),
+    Scenario("fetch", ("fetch",), _to_pull, **SOME),
+    Scenario("pull", ("pull",), _to_pull, **SOME),
+    Scenario("pull-recommit", ("pull",), _to_recommit, reorders=True, **SOME),
+    Scenario("push", ("push",), _to_push, **SOME),
+    Scenario("merge", ("merge", "--from", "other"), _to_merge, **SOME),
+    Scenario("bundle-apply", ("bundle", "apply", "all.bundle"), _bundled, **SOME),
 )

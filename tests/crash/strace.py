@@ -12,8 +12,9 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 STRACE = shutil.which("strace")
@@ -126,6 +127,27 @@ def _calls(log: Path, root: str, every: bool) -> Iterator[Call]:
                 result = _RESULT.search(text)
                 failed = result is not None and result[1].startswith("-")
                 yield Call(name, numbers[thread, name], text.rstrip(), failed)
+
+
+def telling(calls: Iterable[Call]) -> list[Call]:
+    """The calls before which a crash leaves different disks; of a long file's many writes some.
+
+    A call that failed changed nothing: before the one behind it the disk is the same. Of a run of writes to one file
+    without another call between them, the first two, the one in the middle and the last are kept.
+    """
+    kept: list[Call] = []
+    for (name, file), group in groupby((call for call in calls if not call.failed), key=_target):
+        run = list(group)
+        if len(run) > 4 and name in ("write", "pwrite64") and file:
+            run = [run[0], run[1], run[len(run) // 2], run[-1]]
+        kept += run
+    return kept
+
+
+def _target(call: Call) -> tuple[str, str]:
+    """A call's name, and the file that its descriptor stands for."""
+    found = re.match(r"\d+<([^>]*)>", call.text)
+    return call.name, found[1] if found else ""
 
 
 def run_killed(arguments: Sequence[str], where: Path, call: Call, *, stdin: bytes = b"") -> Outcome:

@@ -41,8 +41,10 @@ def disk_calls(template: Template, dice: random.Random) -> list[strace.Call]:
     """The calls on the repository, standard output left out; of those on the index a sample."""
     calls = [call for call in template.calls if not call.text.startswith("1<")]
     derived = [call for call in calls if "index.db" in call.text]
-    others = [call for call in calls if "index.db" not in call.text]
-    return dice.sample(others, min(len(others), OF_LOG)) + dice.sample(derived, min(len(derived), OF_INDEX))
+    others = strace.telling(call for call in calls if "index.db" not in call.text)
+    return dice.sample(others, min(len(others), template.scenario.sampled or OF_LOG)) + dice.sample(
+        derived, min(len(derived), OF_INDEX)
+    )
 
 
 @pytest.mark.parametrize("part", range(PARTS))
@@ -63,7 +65,7 @@ def test_each_call_fails_with_each_error(templates: Templates, name: str, part: 
     template = templates.get(BY_NAME[name])
     pairs = [
         (call, error)
-        for call in template.calls
+        for call in strace.telling(template.calls)
         if "index.db" not in call.text and not call.text.startswith("1<")
         for error in FITTING.get(call.name, ERRORS)
     ]

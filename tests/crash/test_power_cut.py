@@ -17,7 +17,6 @@ from tests.crash.scenarios import SCENARIOS, Scenario
 from tests.crash.test_kill import assert_sound
 
 pytestmark = pytest.mark.usefixtures("needs_strace")
-STATES = 90
 TENSE = 2 / 3
 PARTS = 2
 FSCK_EVERY = 20
@@ -36,7 +35,7 @@ def test_power_cut_at_any_moment(templates: Templates, scenario: Scenario, part:
         assert_model_agrees(disk, trial, scratch)
         after = world.observe(trial)
     dice = random.Random(f"{scenario.name} {part}")
-    for number, moment in enumerate(chosen_moments(diskmodel.cutoffs(disk), dice)):
+    for number, moment in enumerate(chosen_moments(diskmodel.cutoffs(disk), dice, scenario.states)):
         contents, entries = diskmodel.survive(disk, moment, dice)
         trial = scratch / "cut"
         (trial / "home").mkdir(parents=True)
@@ -66,12 +65,12 @@ def test_power_cut_at_any_moment(templates: Templates, scenario: Scenario, part:
             shutil.rmtree(trial)
 
 
-def chosen_moments(moments: list[diskmodel.Cutoff], dice: random.Random) -> list[diskmodel.Cutoff]:
-    """Two thirds are moments right before a sync, or the end; the others any."""
+def chosen_moments(moments: list[diskmodel.Cutoff], dice: random.Random, count: int) -> list[diskmodel.Cutoff]:
+    """So many; two thirds are moments right before a sync, or the end; the others any."""
     tense = [moment for moment in moments if moment.is_tense]
-    share = int(STATES * TENSE)
+    share = int(count * TENSE)
     chosen = [tense[n % len(tense)] for n in range(share)]
-    return chosen + dice.choices(moments, k=STATES - share)
+    return chosen + dice.choices(moments, k=count - share)
 
 
 def assert_model_agrees(disk: diskmodel.Disk, trial: Path, scratch: Path) -> None:
