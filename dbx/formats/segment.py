@@ -129,7 +129,12 @@ def encode_sealed_frame(flags: int, raw: int, stored: bytes, offset: int) -> byt
     """
     if not 0 < raw <= MAX_RAW_BYTES:
         raise Invalid(f"a frame cannot hold {raw} bytes")
-    prefix = _pack_prefix(offset, B, flags & ZLIB | SEALED, 0, len(stored), raw)
+    return encode_stored_frame(B, flags & ZLIB | SEALED, raw, stored, offset)
+
+
+def encode_stored_frame(kind: bytes, flags: int, raw: int, stored: bytes, offset: int) -> bytes:
+    """A frame of bytes that are stored already, for another place: `raw` is the length of what they hold."""
+    prefix = _pack_prefix(offset, kind, flags, 0, len(stored), raw)
     return b"".join((prefix[8:], _pack_crc(zlib.crc32(stored, zlib.crc32(prefix))), stored))
 
 
@@ -143,8 +148,7 @@ def finish_sealed(flags: int, raw: int, opened: bytes, offset: int) -> bytes:
 
 
 def _frame(kind: bytes, flags: int, raw: bytes, stored: bytes, offset: int) -> bytes:
-    prefix = _pack_prefix(offset, kind, flags, 0, len(stored), len(raw))
-    return b"".join((prefix[8:], _pack_crc(zlib.crc32(stored, zlib.crc32(prefix))), stored))
+    return encode_stored_frame(kind, flags, len(raw), stored, offset)
 
 
 def encode_padded_frame(kind: bytes, raw: bytes, offset: int, size: int) -> bytes | None:

@@ -8,7 +8,7 @@ from dbx.errors import Invalid
 from dbx.formats.bundle import START
 from dbx.ops import audit
 from dbx.repo.bundlefile import Verified, reading, verify_bundle, write_bundle
-from dbx.repo.offer import offering, point_at
+from dbx.repo.offer import STRANGER, offering, point_at
 from dbx.repo.quarantine import quarantined, unpack
 from dbx.repo.receive import Terms, receive
 from dbx.repo.revision import resolve_revision
@@ -42,11 +42,16 @@ class Applied(NamedTuple):
     received: Received
 
 
-def create(session: Session, path: str, wanted: str | None) -> Bundled:
-    """Write the commits of a range, all of them by default, into a file. Raises Invalid, NotFound."""
+def create(session: Session, path: str, wanted: str | None, *, plain: bool = False) -> Bundled:
+    """Write the commits of a range, all of them by default, into a file. What is sealed stays so unless `plain`.
+
+    Raises Invalid, NotFound, KeyFailure.
+    """
+    if plain and session.repository.vault.is_locked:
+        raise session.repository.vault.missing()
     domain = session.domain
     base, upto = _range(domain, wanted)
-    with offering(domain, base, upto) as offer:
+    with offering(domain, base, upto, reader=STRANGER if plain else None) as offer:
         if wanted is not None and not offer.commits:
             raise Invalid(f"there are no commits in '{wanted}'", hint="write A..B, A.., ..B, or a ref")
         size = write_bundle(offer, path)
@@ -63,7 +68,7 @@ def apply(session: Session, path: str, *, progress: Callable[[int], None] | None
     domain = session.domain
     terms = Terms(session.actor, "bundle: apply", progress=progress)
     with quarantined(domain.directory) as directory, reading(path) as read:
-        done = receive(domain, unpack(directory, read), terms)
+        done = receive(domain, unpack(directory, read, domain.vault), terms)
     details = {"old": done.before.commit or None, "new": done.head.commit or None}
     audit.note(session, "ref.bundle", details, domain=domain.name)
     return Applied(path, domain.name, done)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from dbx.errors import Corrupt, RemoteFailure
 from dbx.remotes.base import TIMEOUT_S, Means, connect
 from dbx.remotes.gitcredential import ask_git
+from dbx.repo.keyring import data_key_ids
 from dbx.repo.remoteconfig import find_token
 from dbx.repo.seen import check_seen
 
@@ -64,6 +65,9 @@ def connected(session: Session, name: str, remote: RemoteSetting, access: Access
         access.safe,
         session.repository.wait_s,
         access.timeout_s or TIMEOUT_S,
+        vault=session.repository.vault,
+        data_keys=data_key_ids(session.repository.directory),
+        find_dek=session.repository.vault.find_dek,
     )
     transport = connect(remote.address, remote.domain, means)
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dbx.errors import Conflict
+from dbx.errors import Conflict, Denied
 from dbx.ops.fetch import check_promise
 from dbx.ops.link import linked
 from dbx.remotes.negotiate import compare_aggregates, relate
@@ -67,7 +67,8 @@ def push(session: Session, name: str | None, access: Access, *, dry_run: bool = 
             raise _behind(domain, link, mine)
         if relation.kind == "diverged":
             raise _diverged(session, domain, link, mine, relation.common, access)
-        with offers.offering(domain, theirs.head, mine.head.seq, schemas=theirs.schemas) as offer:
+        reader = offers.Reader(link.transport.data_keys(), remote.sealed)
+        with offers.offering(domain, theirs.head, mine.head.seq, schemas=theirs.schemas, reader=reader) as offer:
             has_news = offer.commits > 0 or is_newer(domain.directory, theirs.schemas)
             if has_news and not dry_run:
                 link.transport.send(offer)
@@ -133,6 +134,11 @@ def push_aggregates(
         if found.parted:
             raise parted(found.parted)
         events = 0
+        if found.ours and remote.sealed:
+            raise Denied(
+                f"the remote '{remote.name}' is sent sealed bodies only, and single aggregates travel plain",
+                hint="push the whole domain",
+            )
         if found.ours and not dry_run:
             if is_newer(domain.directory, link.description.schemas):
                 mine = offers.describe(domain).head

@@ -54,15 +54,27 @@ class Checked(NamedTuple):
     relation: str
 
 
-def add_remote(session: Session, name: str, url: str, *, domain: str | None, token: str | None, start: str) -> Shown:
-    """Add a remote. A path is kept absolute, seen from `start`. Raises Conflict when the name is taken."""
-    return _put(session, RemoteSetting(name, absolute(url, start), domain), token, new=True)
+def add_remote(
+    session: Session,
+    name: str,
+    url: str,
+    *,
+    domain: str | None,
+    token: str | None,
+    start: str,
+    sealed: bool = False,
+) -> Shown:
+    """Add a remote; one that is `sealed` is never sent a plain body. A path is kept absolute, seen from `start`.
+
+    Raises Conflict when the name is taken.
+    """
+    return _put(session, RemoteSetting(name, absolute(url, start), domain, sealed), token, new=True)
 
 
 def set_url(session: Session, name: str, url: str, *, domain: str | None, token: str | None, start: str) -> Shown:
     """Give a remote another address. A token that was stored for the old one does not go with it."""
     old = get_remote(session.domain, name)
-    return _put(session, RemoteSetting(old.name, absolute(url, start), domain), token, new=False)
+    return _put(session, RemoteSetting(old.name, absolute(url, start), domain, old.sealed), token, new=False)
 
 
 def configure(
@@ -84,9 +96,9 @@ def configure(
     if url is None:
         old = old or get_remote(domain)
     there = old.domain if old is not None and remote_domain is None else remote_domain or None
-    new = RemoteSetting(
-        ORIGIN if old is None else old.name, absolute(url, start) if url is not None else old.url if old else "", there
-    )
+    name = ORIGIN if old is None else old.name
+    there_url = absolute(url, start) if url is not None else old.url if old else ""
+    new = RemoteSetting(name, there_url, there, old is not None and old.sealed)
     changed = new != old
     if changed:
         put_remote(domain, new, new=old is None)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dbx.model.time import Clock
+    from dbx.repo.keyring import FindDek
 
 STOP_S = 30.0
 """How long requests that run may take to end, once the server was told to."""
@@ -37,6 +38,7 @@ def open_server(
     log: Callable[[str], None],
     tls: tuple[str, str] | None = None,
     max_body_bytes: int = MAX_BODY_BYTES,
+    find_dek: FindDek = lambda: None,
 ) -> Server:
     """A server that listens, on the repository whose `.dbx` is at `path`. Raises Denied, Failure.
 
@@ -61,6 +63,7 @@ def open_server(
         max_body_bytes=max_body_bytes,
         wait_s=wait_s,
         clock=clock,
+        find_dek=find_dek,
     )
     return Server(host, port, application, log, tls=None if tls is None else _context(*tls))
 
@@ -87,12 +90,19 @@ def serve_files(
     clock: Clock,
     wait_s: float,
     token: str | None = None,
+    find_dek: FindDek = lambda: None,
 ) -> None:
     """Serve one connection over two files, until the other side closes it; `token` where a request carries none."""
     Repository(path, clock=clock).close()
     gate = readers if read_only else anybody
     application = make_application(
-        path, gate=gate, tokens=Gate(fallback=token), read_only=read_only, wait_s=wait_s, clock=clock
+        path,
+        gate=gate,
+        tokens=Gate(fallback=token),
+        read_only=read_only,
+        wait_s=wait_s,
+        clock=clock,
+        find_dek=find_dek,
     )
     serve_stdio(application, source, target)
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
+    from dbx.crypto.vault import Vault
     from dbx.formats.bundle import Point
     from dbx.formats.envelope import Actor
     from dbx.model.address import Address
@@ -39,7 +40,8 @@ class Means(NamedTuple):
     """What a transport may use. `find_token` gives the token for the address, or None; `ask_token` asks elsewhere for
     one, once the other side wants it. `safe` are directories of others that are trusted; `name` is our domain's, which
     the other side's is taken to have where nobody says. `timeout_s` is how long the other side may say nothing,
-    `deadline_s` how long everything may take."""
+    `deadline_s` how long everything may take. `vault` seals what comes, `data_keys` are the ids of our data keys, and
+    `find_dek` gives the DEK of the environment."""
 
     clock: Clock
     actor: Actor
@@ -50,6 +52,9 @@ class Means(NamedTuple):
     wait_s: float = 10.0
     timeout_s: float = TIMEOUT_S
     deadline_s: float = DEADLINE_S
+    vault: Vault | None = None
+    data_keys: frozenset[bytes] = frozenset()
+    find_dek: Callable[[], bytes | None] = lambda: None
 
 
 class Transport(Protocol):
@@ -63,6 +68,9 @@ class Transport(Protocol):
 
     def fetch(self, directory: Directory, base: Point, schemas: str | None) -> Arrived:
         """Bring the commits behind `base`, and the schemas behind the version `schemas`, into a quarantine."""
+
+    def data_keys(self) -> frozenset[bytes]:
+        """The ids of the data keys that the other side has as well; none where that is not known."""
 
     def send(self, offer: Offer) -> None:
         """Hand a bundle over; on return the other side has checked it, and has moved its ref, durably."""

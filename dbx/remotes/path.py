@@ -13,6 +13,7 @@ from dbx.errors import NotFound, RemoteFailure
 from dbx.repo import audit
 from dbx.repo import offer as offers
 from dbx.repo.histories import give, list_roots, prefix_roots, split, take
+from dbx.repo.keyring import DEK, data_key_ids
 from dbx.repo.quarantine import bring, quarantined
 from dbx.repo.receive import Terms, receive
 from dbx.repo.repository import DOMAINS, HEAD, NAME, Repository
@@ -33,7 +34,9 @@ def connect(address: Address, domain: str | None, means: Means) -> PathTransport
     """Open the repository at a path. Raises RemoteFailure where there is none, Denied where it is not to be trusted."""
     path, named = _find(address.location)
     try:
-        repository = Repository(path, clock=means.clock, wait_s=means.wait_s, safe=means.safe)
+        # A DEK that is stored there is its own; the one of the environment is ours.
+        find_dek = (lambda: None) if os.path.exists(os.path.join(path, DEK)) else means.find_dek
+        repository = Repository(path, clock=means.clock, wait_s=means.wait_s, safe=means.safe, find_dek=find_dek)
         name = domain or named or _choose(repository, means.name)
         return PathTransport(repository, repository.domain(name), means)
     except NotFound as error:
@@ -58,14 +61,19 @@ class PathTransport:
 
     def fetch(self, directory: Directory, base: Point, schemas: str | None) -> Arrived:
         """Link or copy the commits behind `base` into a quarantine."""
-        with offers.offering(self._domain, base, schemas=schemas) as offer:
-            return bring(directory, offer)
+        reader = offers.Reader(self._means.data_keys)
+        with offers.offering(self._domain, base, schemas=schemas, reader=reader) as offer:
+            return bring(directory, offer, self._means.vault)
+
+    def data_keys(self) -> frozenset[bytes]:
+        """What its keyring lists."""
+        return data_key_ids(self._repository.directory)
 
     def send(self, offer: Offer) -> None:
         """Let the other repository take a bundle in."""
         with quarantined(self._domain.directory) as directory:
             terms = Terms(self._means.actor, f"push: from {self._means.name}", validate=True)
-            done = receive(self._domain, bring(directory, offer), terms)
+            done = receive(self._domain, bring(directory, offer, self._domain.vault), terms)
         self._note(done.head.commit or None, done.commits)
 
     def roots(self, aggregate_type: str | None, aggregate_id: str | None) -> list[Root]:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from dbx.model.time import Clock
     from dbx.repo.domain import Domain
+    from dbx.repo.keyring import FindDek
     from dbx.repo.vet import Judge
 
     Environ = Mapping[str, Any]
@@ -79,6 +80,7 @@ class Doors(NamedTuple):
     gate: Callable[[Request], Grant]
     tokens: Gate
     read_only: bool
+    find_dek: FindDek
 
 
 class Request(NamedTuple):
@@ -124,13 +126,14 @@ def make_application(
     wait_s: float = 30.0,
     clock: Clock = lambda: time.time_ns() // 1000,
     metrics: Metrics | None = None,
+    find_dek: FindDek = lambda: None,
 ) -> Callable[[Environ, StartResponse], Iterable[bytes]]:
     """A WSGI application for the repository at `path`, or the one that is found from the working directory upwards.
 
     `gate` says what each request may do, or raises Denied, while the repository has no tokens; once it has, `tokens`
-    says so. With `read_only` nothing is taken in either way.
+    says so. `find_dek` gives the DEK of the environment. With `read_only` nothing is taken in either way.
     """
-    doors = Doors(gate, tokens or Gate(), read_only)
+    doors = Doors(gate, tokens or Gate(), read_only, find_dek)
     counted = metrics or Metrics()
 
     def application(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -238,7 +241,7 @@ def _answer(
     handler = _VERBS.get((request.method, request.verb))
     if handler is None and request.verb != METRICS:
         raise NotFound("there is nothing at this address")
-    repository = Repository(path or Repository.find(os.curdir), clock=clock, wait_s=wait_s)
+    repository = Repository(path or Repository.find(os.curdir), clock=clock, wait_s=wait_s, find_dek=doors.find_dek)
     stack.callback(repository.close)
     access = doors.tokens.admit(repository, request.token, request.peer)
     grant = doors.gate(request) if access is None else Grant(access.actor, write=True)
@@ -297,7 +300,7 @@ def _receive(domain: Domain, request: Request, grant: Grant, stack: ExitStack) -
     access = domain.access
     judge = grant.judge if access is None else access.judge(domain)
     with quarantined(domain.directory) as directory:
-        arrived = unpack(directory, request.read)
+        arrived = unpack(directory, request.read, domain.vault)
         with nullcontext() if access is None else access.writing():
             receive(domain, arrived, Terms(grant.actor, "push: by a remote", judge=judge, validate=True))
     return _describe(domain, request, grant, stack)

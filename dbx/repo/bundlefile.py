@@ -16,6 +16,7 @@ from dbx.repo.vet import Vetting
 from dbx.repo.working import WorkingSet
 from dbx.store.fs import Directory
 from dbx.store.index import Head, Index
+from dbx.store.sealedrows import MASKED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -70,6 +71,7 @@ def verify_bundle(path: str, *, progress: Callable[[int], None] | None = None) -
         os.close(directory.open_write("index.db", create=True))
         index = Index(directory.path_of("index.db"))
         try:
+            index.set_meta(MASKED, 1)  # of sealed bodies only the hashes can be checked, so that states do not matter
             base = arrived.header.base
             if base != START:
                 edge = b"\0" * 32 * (base.seq + 1).bit_count()

@@ -53,7 +53,13 @@ def prepare_clone(
         write_domain_file(made, file)
         repository.directory.rename(fresh, hidden)
     return Domain(
-        directory, name, clock=repository.clock, entropy=repository.entropy, wait_s=repository.wait_s, progress=progress
+        directory,
+        name,
+        clock=repository.clock,
+        entropy=repository.entropy,
+        wait_s=repository.wait_s,
+        progress=progress,
+        vault=repository.vault,
     )
 
 

@@ -73,7 +73,7 @@ class KeyringVault(Vault):
     def __init__(self, directory: Directory, find_dek: FindDek, *, entropy: Entropy, clock: Clock) -> None:
         super().__init__(entropy)
         self._directory = directory
-        self._find_dek = find_dek
+        self.find_dek = find_dek
         self._clock = clock
         self._path = directory.path_of(KEYRING)
         self._seen: tuple[int, int, int] | None = None
@@ -123,7 +123,7 @@ class KeyringVault(Vault):
 
     def _choose(self, keyring: Keyring) -> bytes | None:
         """The DEK of the environment, else the one that is stored. Raises KeyFailure."""
-        given = self._find_dek()
+        given = self.find_dek()
         if given is not None:
             return given
         stored = [dek for dek in (read_dek(self._directory, name) for name in (DEK, NEXT_DEK)) if dek is not None]
@@ -193,6 +193,12 @@ def state_of(directory: Directory, vault: Vault) -> KeyringState | None:
     if keyring is None:
         return None
     return KeyringState(keyring.keys, directory.exists(DEK), not vault.is_locked)
+
+
+def data_key_ids(directory: Directory) -> frozenset[bytes]:
+    """The ids of all data keys, for which no DEK is needed. Raises Corrupt."""
+    keyring = read_keyring(directory)
+    return frozenset() if keyring is None else frozenset(key.id for key in keyring.keys)
 
 
 def set_dek(directory: Directory, dek: bytes, *, store: bool, clock: Clock, entropy: Entropy) -> KeyringState:

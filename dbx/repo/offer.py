@@ -9,15 +9,17 @@ from __future__ import annotations
 import os
 import tempfile
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
-from dbx.errors import Conflict, Corrupt, Locked, NotFound
+from dbx.errors import Conflict, Corrupt, Denied, Locked, NotFound
 from dbx.formats import bundle, ustar
 from dbx.formats.bundle import START, BundleHeader, Point
 from dbx.formats.manifest import ManifestEntry, encode_manifest
 from dbx.repo import published, schemachain
 from dbx.repo.log import MANIFESTS, read_manifest, read_ref
+from dbx.repo.recode import PLAIN, Recoding, body_keys, measure, recode_file
 from dbx.repo.seal import seal
 from dbx.repo.writer import writing
 from dbx.store.fs import Directory, read_at
@@ -26,6 +28,7 @@ from dbx.store.segments import SEGMENTS, FrameReader, SegmentWriter, segment_nam
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from dbx.crypto.vault import Vault
     from dbx.repo.domain import Domain
     from dbx.repo.log import Entry, LogReader
     from dbx.repo.working import WorkingSet
@@ -46,11 +49,42 @@ class Description(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """A segment that is offered: a file of `directory`, open at `fd`."""
+    """A segment that is offered: a file of `directory`, open at `fd`; `entry` says what is given.
+
+    With `opens` that is not the file as it is: its bodies are opened on the way.
+    """
 
     entry: ManifestEntry
     directory: Directory
     fd: int
+    opens: Vault | None = None
+
+    def blocks(self) -> Iterator[bytes]:
+        """What is given, in pieces."""
+        if self.opens is not None:
+            yield from recode_file(self.fd, Recoding(opens=self.opens))
+            return
+        at = 0
+        while at < self.entry.size:
+            data = read_at(self.fd, min(_AT_ONCE, self.entry.size - at), at)
+            if not data:
+                raise Corrupt(f"'{segment_name(self.entry.sha256)}' is shorter than the manifest says")
+            at += len(data)
+            yield data
+
+
+class Reader(NamedTuple):
+    """Who is offered something: the ids of the data keys that they have.
+
+    What is sealed with others is opened for them, unless they are to be given sealed bodies `only`; without the DEK all
+    of it stays as it is.
+    """
+
+    keys: frozenset[bytes] = frozenset()
+    only: bool = False
+
+
+STRANGER = Reader()
 
 
 class Offer:
@@ -89,24 +123,18 @@ class Offer:
             if isinstance(source, bytes):
                 yield source
             else:
-                at = 0
-                while at < size:
-                    data = read_at(source, min(_AT_ONCE, size - at), at)
-                    if not data:
-                        raise Corrupt(f"'{name}' is shorter than the manifest says")
-                    at += len(data)
-                    yield data
+                yield from source.blocks()
             yield bytes(ustar.padding(size))
         yield ustar.END
 
-    def _members(self) -> Iterator[tuple[str, bytes | int, int]]:
-        """(name, bytes or descriptor, size), in the order of format.md §7."""
+    def _members(self) -> Iterator[tuple[str, bytes | Piece, int]]:
+        """(name, bytes or a piece, size), in the order of format.md §7."""
         text = bundle.encode_bundle(self.header)
         yield bundle.NAME, text, len(text)
         if self.header.manifest is not None:
             yield f"{MANIFESTS}/{self.header.manifest}", self._manifest, len(self._manifest)
         for piece in self.pieces:
-            yield segment_name(piece.entry.sha256), piece.fd, piece.entry.size
+            yield segment_name(piece.entry.sha256), piece, piece.entry.size
         for name, data in self.schemas.items():
             yield name, data, len(data)
 
@@ -144,24 +172,33 @@ def point_at(domain: Domain, seq: int) -> Point:
 
 
 @contextmanager
-def offering(domain: Domain, base: Point, upto: int | None = None, *, schemas: str | None = None) -> Iterator[Offer]:
+def offering(
+    domain: Domain,
+    base: Point,
+    upto: int | None = None,
+    *,
+    schemas: str | None = None,
+    reader: Reader | None = STRANGER,
+) -> Iterator[Offer]:
     """A bundle of the commits behind `base` up to commit `upto` (the head by default), and of the schemas behind the
-    version `schemas`.
+    version `schemas`. Bodies are opened for the `reader`; None leaves them as they are.
 
-    Raises Conflict when `base` is not in this history.
+    Raises Denied where only sealed bodies may be given and some are not, Conflict when `base` is not in this history.
     """
     _seal(domain)
     while True:
         with ExitStack() as stack:
             try:
-                offer = _prepare(domain, base, upto, schemas, stack)
+                offer = _prepare(domain, base, upto, schemas, reader, stack)
             except FileNotFoundError:
                 continue  # merged away meanwhile: the ref has another manifest now
             yield offer
             return
 
 
-def _prepare(domain: Domain, base: Point, upto: int | None, schemas: str | None, stack: ExitStack) -> Offer:
+def _prepare(
+    domain: Domain, base: Point, upto: int | None, schemas: str | None, reader: Reader | None, stack: ExitStack
+) -> Offer:
     last: int = domain.read(lambda working, _: working.head.seq)
     head = point_at(domain, last if upto is None else min(upto, last))
     if base.seq >= 0 and (base.seq > last or point_at(domain, base.seq) != base):
@@ -169,7 +206,7 @@ def _prepare(domain: Domain, base: Point, upto: int | None, schemas: str | None,
     pieces: list[Piece] = []
     for piece in _pieces(domain, base.seq, head.seq, stack):
         stack.callback(os.close, piece.fd)
-        pieces.append(piece)
+        pieces.append(piece if reader is None else _for_reader(domain, piece, reader))
     manifest = encode_manifest([piece.entry for piece in pieces], first_seq=base.seq + 1) if pieces else b""
     header = BundleHeader(
         domain.id,
@@ -200,6 +237,24 @@ def _pieces(domain: Domain, base: int, head: int, stack: ExitStack) -> Iterator[
     sealed = -1 if ref is None else ref.seq
     if head > sealed:
         yield _cut(domain, domain.id, max(sealed, base) + 1, head, stack)
+
+
+def _for_reader(domain: Domain, piece: Piece, reader: Reader) -> Piece:
+    """A segment as somebody is given it. Raises Denied, KeyFailure, Corrupt."""
+    if not domain.vault.seals and not reader.only:
+        return piece
+    keys = body_keys(piece.fd, segment_name(piece.entry.sha256))
+    if reader.only:
+        if PLAIN in keys:
+            raise Denied(
+                "only sealed bodies may be given away, and some of these are plain",
+                hint="seal them with 'dbx gc --reseal', and try again",
+            )
+        return piece
+    if keys <= {PLAIN, *reader.keys} or domain.vault.is_locked:
+        return piece
+    sha, size = measure(recode_file(piece.fd, Recoding(opens=domain.vault)))
+    return piece._replace(entry=replace(piece.entry, sha256=sha, size=size), opens=domain.vault)
 
 
 def _seal(domain: Domain) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from contextlib import contextmanager
+from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,15 +20,18 @@ from dbx.formats.envelope import HASH
 from dbx.formats.manifest import ManifestEntry, decode_manifest
 from dbx.repo import published
 from dbx.repo.log import MANIFESTS, MAX_MANIFEST_BYTES, decode_entry, read_manifest, read_ref
+from dbx.repo.recode import PLAIN, Recoding, body_keys, measure, recode, recode_file
 from dbx.store.fs import read_at
 from dbx.store.segments import SEGMENTS, SUFFIX, Commits, FrameReader, segment_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from dbx.crypto.vault import Vault
     from dbx.formats.bundle import BundleHeader
-    from dbx.repo.offer import Offer
+    from dbx.repo.offer import Offer, Piece
     from dbx.store.fs import Directory as Directory
+    from dbx.store.fs import TemporaryFile
 
     Read = Callable[[int], bytes]
     """Gives at most so many bytes, and none at the end."""
@@ -70,31 +74,57 @@ def sweep_quarantine(domain_directory: Directory) -> None:
             domain_directory.remove_tree(f"{QUARANTINE}/{name}")
 
 
-def unpack(directory: Directory, read: Read, *, max_bytes: int = MAX_BYTES) -> Arrived:
-    """Read a bundle into a quarantine. Raises Corrupt for whatever is not as it should be, at once."""
+def unpack(directory: Directory, read: Read, vault: Vault | None = None, *, max_bytes: int = MAX_BYTES) -> Arrived:
+    """Read a bundle into a quarantine; where the vault seals, plain bodies are sealed before they reach the disk.
+
+    Raises Corrupt for whatever is not as it should be, at once.
+    """
     archive = _Archive(read, max_bytes)
+    recoding = Recoding(seals=vault) if vault is not None and vault.seals else None
     try:
-        header, entries, schemas = _unpack(archive, lambda entry: _receive(archive, directory, entry))
+        header, entries, schemas = _unpack(archive, lambda entry: _receive(archive, directory, entry, recoding))
     except Corrupt as error:
         error.details.setdefault("received", True)
         raise
     return Arrived(directory, header, tuple(entries), schemas)
 
 
-def bring(directory: Directory, offer: Offer) -> Arrived:
+def bring(directory: Directory, offer: Offer, vault: Vault | None = None) -> Arrived:
     """Take what a repository of this machine offers into a quarantine, and compare every segment with its name.
 
-    Files of our own are hard-linked: segments never change. Those of another user are copied, who could change them.
+    Files of our own are hard-linked: segments never change. Those of another user are copied, who could change them,
+    and those whose bodies must be opened or sealed. Plain bodies never reach the disk where the vault seals.
     """
-    for entry, source, fd in offer.pieces:
+    seals = vault if vault is not None and vault.seals else None
+    entries: list[ManifestEntry] = []
+    for piece in offer.pieces:
+        entry, source, fd, opens = piece
         name = segment_name(entry.sha256)
+        if opens is not None or (seals is not None and PLAIN in body_keys(fd, name)):
+            entries.append(_recode(directory, piece, Recoding(opens, seals)))
+            continue
+        entries.append(entry)
         if os.fstat(fd).st_uid != os.geteuid() or not directory.link_from(source, name):
             with directory.temporary(SEGMENTS) as temporary:
                 for data in _read_all(fd, entry.size):
                     temporary.write(data)
                 temporary.publish(entry.sha256 + SUFFIX)
         compare(directory, entry)
-    return Arrived(directory, offer.header, tuple(piece.entry for piece in offer.pieces), offer.schemas)
+    return Arrived(directory, offer.header, tuple(entries), offer.schemas)
+
+
+def _recode(directory: Directory, piece: Piece, recoding: Recoding) -> ManifestEntry:
+    """A segment of this machine with its bodies opened or sealed, in quarantine."""
+    with directory.temporary(SEGMENTS) as temporary:
+        sha, size = measure(_written(temporary, recode_file(piece.fd, recoding)))
+        temporary.publish(sha + SUFFIX)
+    return replace(piece.entry, sha256=sha, size=size)
+
+
+def _written(temporary: TemporaryFile, blocks: Iterator[bytes]) -> Iterator[bytes]:
+    for data in blocks:
+        temporary.write(data)
+        yield data
 
 
 def compare(directory: Directory, entry: ManifestEntry) -> None:
@@ -159,7 +189,7 @@ def _read_all(fd: int, size: int) -> Iterator[bytes]:
 
 
 def _unpack(
-    archive: _Archive, receive: Callable[[ManifestEntry], None]
+    archive: _Archive, receive: Callable[[ManifestEntry], ManifestEntry]
 ) -> tuple[BundleHeader, Sequence[ManifestEntry], dict[str, bytes]]:
     member = archive.next()
     if member is None or member.name != bundle.NAME:
@@ -176,11 +206,13 @@ def _unpack(
         entries = decode_manifest(data, first_seq=header.base.seq + 1)
         if (entries[-1].last_seq, entries[-1].last_commit) != (header.head.seq, header.head.commit):
             raise Corrupt("the bundle's manifest does not end with the commit that the bundle names")
+        arrived: list[ManifestEntry] = []
         for entry in entries:
             member = archive.next()
             if member is None or member != (segment_name(entry.sha256), entry.size):
                 raise Corrupt(f"the bundle lacks the segment {entry.sha256}, or it is not where it should be")
-            receive(entry)
+            arrived.append(receive(entry))
+        entries = tuple(arrived)
         member = archive.next()
     return header, entries, _schemas(archive, member)
 
@@ -201,14 +233,31 @@ def _schemas(archive: _Archive, member: ustar.MemberHeader | None) -> dict[str, 
     return schemas
 
 
-def _receive(archive: _Archive, directory: Directory, entry: ManifestEntry) -> None:
+def _receive(archive: _Archive, directory: Directory, entry: ManifestEntry, recoding: Recoding | None) -> ManifestEntry:
+    """A segment as it comes. What was sealed on the way has another hash, and is named by that."""
     with directory.temporary(SEGMENTS) as temporary:
         digest = sha256()
+        if recoding is not None:
+            left = entry.size
+
+            def read(size: int) -> bytes:
+                nonlocal left
+                left -= size
+                data = archive.exactly(size)
+                digest.update(data)
+                return data
+
+            sha, size = measure(_written(temporary, recode(read, entry.size, recoding)))
+            archive.exactly(ustar.padding(entry.size))
+            _compare(digest.hexdigest() if not left else "", entry)
+            temporary.publish(sha + SUFFIX)
+            return replace(entry, sha256=sha, size=size)
         for data in archive.pieces(entry.size):
             temporary.write(data)
             digest.update(data)
         _compare(digest.hexdigest(), entry)
         temporary.publish(entry.sha256 + SUFFIX)
+    return entry
 
 
 def _compare(found: str, entry: ManifestEntry) -> None:
@@ -225,9 +274,9 @@ class _Archive:
 
     def next(self) -> ustar.MemberHeader | None:
         """The next member, whose bytes are asked for next; None at the end."""
-        member = ustar.decode_header(self._exactly(ustar.BLOCK))
+        member = ustar.decode_header(self.exactly(ustar.BLOCK))
         if member is None:
-            if self._exactly(ustar.BLOCK).strip(b"\0"):
+            if self.exactly(ustar.BLOCK).strip(b"\0"):
                 raise Corrupt("the archive goes on behind its end")
             return None
         if member.size > self._left:
@@ -238,20 +287,21 @@ class _Archive:
         """The bytes of a member, in pieces."""
         left = size
         while left:
-            data = self._exactly(min(left, _AT_ONCE))
+            data = self.exactly(min(left, _AT_ONCE))
             left -= len(data)
             yield data
-        self._exactly(ustar.padding(size))
+        self.exactly(ustar.padding(size))
 
     def whole(self, member: ustar.MemberHeader, max_bytes: int) -> bytes:
         """A small member."""
         if member.size > max_bytes:
             raise Corrupt(f"'{_shown(member.name)}' has {member.size} bytes, more than the {max_bytes} it may have")
-        data = self._exactly(member.size)
-        self._exactly(ustar.padding(member.size))
+        data = self.exactly(member.size)
+        self.exactly(ustar.padding(member.size))
         return data
 
-    def _exactly(self, size: int) -> bytes:
+    def exactly(self, size: int) -> bytes:
+        """So many bytes. Raises Corrupt where there are fewer."""
         parts = []
         while size:
             data = self._read(min(size, _AT_ONCE))

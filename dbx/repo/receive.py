@@ -184,7 +184,14 @@ def vet(domain: Domain, trial: WorkingSet, arrived: Arrived, terms: Terms) -> Ve
         return name in arrived.schemas or domain.directory.exists(name)
 
     judge = judge_of(domain, arrived.schemas, terms.judge) if terms.validate else terms.judge
-    vetting = Vetting(trial, has_schema=has_schema, judge=judge, redacted=domain.file.redacted, progress=terms.progress)
+    vetting = Vetting(
+        trial,
+        has_schema=has_schema,
+        judge=judge,
+        redacted=domain.file.redacted,
+        progress=terms.progress,
+        vault=domain.vault,
+    )
     for entry in arrived.entries:
         vetting.take(arrived.directory, entry)
     vetting.finish()

@@ -34,11 +34,15 @@ _match_name = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}").fullmatch
 
 
 class RemoteSetting(NamedTuple):
-    """A remote: its name, where it is, and which domain there; None leaves that to the address, or to the server."""
+    """A remote: its name, where it is, and which domain there; None leaves that to the address, or to the server.
+
+    One that is `sealed` is never sent a plain body.
+    """
 
     name: str
     url: str
     domain: str | None
+    sealed: bool = False
 
     @property
     def address(self) -> Address:
@@ -47,7 +51,8 @@ class RemoteSetting(NamedTuple):
 
     def to_value(self) -> dict[str, Any]:
         """What domain.yaml holds under its name."""
-        return {"url": self.url} if self.domain is None else {"url": self.url, "domain": self.domain}
+        value: dict[str, Any] = {"url": self.url} if self.domain is None else {"url": self.url, "domain": self.domain}
+        return {**value, "sealed": True} if self.sealed else value
 
     @property
     def key(self) -> str:
@@ -158,7 +163,11 @@ def _change(domain: Domain, name: str, remote: RemoteSetting | None, *, new: boo
 
 def _setting(domain: Domain, name: str, value: Any) -> RemoteSetting:
     path = domain.directory.path_of("domain.yaml")
-    if not isinstance(value, dict) or not isinstance(value.get("url"), str) or not value.keys() <= {"url", "domain"}:
+    if (
+        not isinstance(value, dict)
+        or not isinstance(value.get("url"), str)
+        or not value.keys() <= {"url", "domain", "sealed"}
+    ):
         raise Invalid(f"in '{path}', the remote {quote(str(name))} must have a 'url', and may have a 'domain'")
     try:
         check_remote_name(str(name))
@@ -168,7 +177,9 @@ def _setting(domain: Domain, name: str, value: Any) -> RemoteSetting:
         raise Invalid(
             f"in '{path}', the remote {quote(str(name))} is wrong: {error.message}", hint=error.hint
         ) from None
-    return RemoteSetting(str(name), value["url"], there)
+    if not isinstance(value.get("sealed", False), bool):
+        raise Invalid(f"in '{path}', 'sealed' of the remote {quote(str(name))} must be true or false")
+    return RemoteSetting(str(name), value["url"], there, value.get("sealed", False))
 
 
 def _read_credentials(repository: Repository) -> dict[str, str]:

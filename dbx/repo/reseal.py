@@ -11,13 +11,14 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from dbx.crypto.vault import KEY_ID_BYTES, MARK
+from dbx.crypto.vault import MARK
 from dbx.errors import Conflict, Corrupt
-from dbx.formats import segment, staging
+from dbx.formats import staging
 from dbx.formats.refs import Ref, encode_ref
 from dbx.repo.gc import collect, named_refs
 from dbx.repo.log import MAIN, read_manifest, read_ref
 from dbx.repo.quarantine import sweep_quarantine
+from dbx.repo.recode import body_keys
 from dbx.repo.reindex import reindex
 from dbx.repo.seal import Copier, seal, write_manifest
 from dbx.repo.snapshotfile import NAME as SNAPSHOTS
@@ -26,7 +27,6 @@ from dbx.repo.stagedhalf import agree
 from dbx.repo.staging import staging_locked
 from dbx.repo.torn import reseal_torn
 from dbx.repo.writer import writing
-from dbx.store.fs import read_at
 from dbx.store.index import IndexDamaged
 from dbx.store.scanindex import has_other_texts
 from dbx.store.section import Section
@@ -82,20 +82,7 @@ def needs_resealing(domain: Domain, entry: ManifestEntry) -> bool:
     name = segment_name(entry.sha256)
     fd = domain.directory.open_read(name)
     try:
-        at = len(segment.MAGIC)
-        size = os.fstat(fd).st_size
-        while at < size:
-            data = read_at(fd, segment.HEADER_BYTES + KEY_ID_BYTES, at)
-            header = segment.parse_header(data, 0)
-            if header is None:
-                message = f"'{name}' is damaged at byte {at}: no frame begins there"
-                raise Corrupt(message, details={"file": name, "offset": at})
-            if header.kind == segment.B and not (
-                header.flags & segment.SEALED and domain.vault.is_current(data[segment.HEADER_BYTES :])
-            ):
-                return True
-            at += segment.HEADER_BYTES + header.stored
-        return False
+        return body_keys(fd, name) != {domain.vault.current}
     finally:
         os.close(fd)
 

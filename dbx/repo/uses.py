@@ -104,6 +104,7 @@ def _count(repository: Repository, token_id: str) -> int:
     uses = _read(repository)
     # Other objects than those of the writer at work: it may hold a mutex that another thread waits for.
     other = Repository(repository.path, clock=repository.clock, wait_s=repository.wait_s, safe=("*",))
+    other.vault = repository.vault
     try:
         domains: dict[str, Counted] = {}
         for name in other.domain_names():

@@ -22,11 +22,12 @@ from dbx.repo.log import decode_entry
 from dbx.repo.record import Record
 from dbx.repo.working import fold_events
 from dbx.store.fs import read_at
-from dbx.store.segments import FrameReader, segment_name
+from dbx.store.segments import FrameReader, SealedBodies, segment_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from dbx.crypto.vault import Vault
     from dbx.formats.commit import Commit
     from dbx.formats.manifest import ManifestEntry
     from dbx.repo.log import Entry
@@ -62,8 +63,10 @@ class Vetting:
         redacted: bool = False,
         loose: bool = False,
         progress: Callable[[int], None] | None = None,
+        vault: Vault | None = None,
     ) -> None:
         self.working = working
+        self._vault = vault
         self._loose = loose
         self.commits = 0
         self.events = 0
@@ -85,7 +88,7 @@ class Vetting:
         name = segment_name(entry.sha256)
         fd = directory.open_read(name)
         try:
-            self._take(FrameReader(fd, name), fd, entry)
+            self._take(FrameReader(fd, name, vault=self._vault), fd, entry)
         except Corrupt as error:
             error.details.setdefault("received", True)
             raise
@@ -126,7 +129,7 @@ class Vetting:
         part = self._next(waiting)
         while at < commits_at:
             blocks.append((self._position(part), at))
-            block = self._read(reader, at)
+            block = self._read(reader, at, blocks[-1][0])
             start, count = 0, len(block.names)
             while start < count:
                 if part is None:
@@ -177,8 +180,8 @@ class Vetting:
             self._schemas.add(commit.schema)
         return _Part(entry)
 
-    def _read(self, reader: FrameReader, at: int) -> Examined:
-        """A block whose events are right by themselves."""
+    def _read(self, reader: FrameReader, at: int, position: int) -> Examined:
+        """A block whose events are right by themselves. Its first event stands at a position of the log."""
         frame, envelopes, bodies_at = reader.frame(at)
         if frame.kind != segment.E:
             raise reader.fault(Corrupt("a frame of envelopes was expected"), at)
@@ -186,14 +189,27 @@ class Vetting:
         if frame.kind != segment.B:
             raise reader.fault(Corrupt("a frame of bodies was expected"), bodies_at)
         if frame.flags & segment.SEALED:
-            raise reader.fault(Corrupt("its bodies are sealed with a key that is not known here"), bodies_at)
+            opened = reader.open_bodies(SealedBodies(frame.flags, frame.raw, bodies), bodies_at, position)
+        else:
+            opened = bodies
         try:
-            return self.examine(envelopes, bodies, end)
+            return self.examine(envelopes, opened, end)
         except Corrupt as error:
             raise reader.fault(error, at) from None
 
-    def examine(self, envelopes: bytes, bodies: bytes, end: int = 0) -> Examined:
-        """The events of an E and a B frame (raw), once every rule is kept that one keeps by itself. Raises Corrupt."""
+    def examine(self, envelopes: bytes, bodies: bytes | None, end: int = 0) -> Examined:
+        """The events of an E and a B frame (raw), once every rule is kept that one keeps by itself. Raises Corrupt.
+
+        Of bodies that are sealed with a key that is not here (None) nothing is known.
+        """
+        if bodies is None:
+            columns = read_slowly(envelopes, None)
+            if columns.faults:
+                raise Corrupt(columns.faults[0].message)
+            return Examined(columns.names, columns.kinds, segment.split_lines(envelopes), None, end)
+        return self._examine_whole(envelopes, bodies, end)
+
+    def _examine_whole(self, envelopes: bytes, bodies: bytes, end: int) -> Examined:
         columns = self._blocks.read(envelopes, bodies)
         lines = segment.split_lines(bodies)
         if columns is None:
@@ -207,12 +223,13 @@ class Vetting:
 
     def _fold(self, part: _Part, block: Examined, start: int, end: int) -> None:
         """Rows `start` to `end` of a block belong to a commit."""
-        envelopes, bodies = block.envelopes[start:end], block.bodies[start:end]
+        envelopes = block.envelopes[start:end]
+        bodies = None if block.bodies is None else block.bodies[start:end]
         if self._loose:
             self._believe(envelopes)
         self.watch(block, start, end)
         if self._judge is not None:
-            self._judge(part.entry.commit, envelopes, bodies)
+            self._judge(part.entry.commit, envelopes, [b""] * len(envelopes) if bodies is None else bodies)
         leaves = fold_events(self.working, envelopes, bodies, part.position)
         merkle.extend(part.edge, part.taken, leaves)
         part.names.update(block.names[start:end])
@@ -270,7 +287,8 @@ class Vetting:
                 archived.add(name)
         if not archived and RESERVED.isdisjoint(kinds):
             return
-        for name, kind, body in zip(names, kinds, block.bodies[start:end], strict=True):
+        bodies = [b""] * (end - start) if block.bodies is None else block.bodies[start:end]
+        for name, kind, body in zip(names, kinds, bodies, strict=True):
             if name in archived and kind not in (RESTORED, ERASED):
                 raise Corrupt(f"an event was added to the archived aggregate '{'/'.join(split_name(name))}'")
             if kind == ARCHIVED:
@@ -326,12 +344,12 @@ class _Part:
 
 
 class Examined(NamedTuple):
-    """Events that are right by themselves, and where the frame behind theirs begins."""
+    """Events that are right by themselves, and where the frame behind theirs begins. Bodies are None while sealed."""
 
     names: Sequence[str]
     kinds: Sequence[str]
     envelopes: list[bytes]
-    bodies: list[bytes]
+    bodies: list[bytes] | None
     end: int
 
 

@@ -6,6 +6,7 @@ import click
 
 from dbx.cli import params
 from dbx.cli.context import Invocation, pass_invocation
+from dbx.cli.dek import find_dek
 from dbx.cli.frame import define
 from dbx.cli.render import emit, flush
 from dbx.cli.report import say
@@ -86,6 +87,7 @@ def _serve(
         log=log,
         tls=tls,
         max_body_bytes=MAX_BODY_BYTES if max_body is None else max_body,
+        find_dek=find_dek(invocation),
     )
     ends = (signal.SIGTERM, signal.SIGINT)
     signal.pthread_sigmask(signal.SIG_BLOCK, ends)  # before there are threads, which inherit it
@@ -109,4 +111,5 @@ def _serve_stdio(invocation: Invocation, path: str, *, read_only: bool) -> None:
         clock=invocation.clock,
         wait_s=invocation.wait_s,
         token=find_secret(invocation, invocation.token, invocation.token_file, "DBX_TOKEN"),
+        find_dek=find_dek(invocation),
     )

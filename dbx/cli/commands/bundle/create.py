@@ -18,12 +18,13 @@ from dbx.cli.text import escape
 @define()
 @click.argument("file", metavar="FILE")
 @click.argument("wanted", metavar="[RANGE]", required=False, type=params.REF)
+@click.option("--plain", is_flag=True, help="Open what is sealed, for somebody who has not our keys.")
 @pass_invocation
-def command(invocation: Invocation, file: str, wanted: str | None) -> None:
+def command(invocation: Invocation, file: str, wanted: str | None, plain: bool) -> None:
     from dbx.ops.bundle import create
 
     with session(invocation) as opened:
-        done = create(opened, os.path.normpath(os.path.join(invocation.start_dir, file)), wanted)
+        done = create(opened, os.path.normpath(os.path.join(invocation.start_dir, file)), wanted, plain=plain)
     document = {**done._asdict(), "base": point_value(done.base), "head": point_value(done.head)}
     what = f"{counted(done.commits, 'commit')}, {counted(done.events, 'event')}"
     after = "" if done.base.seq < 0 else f" behind commit {done.base.seq}"
