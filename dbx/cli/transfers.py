@@ -25,12 +25,13 @@ def fetched_lines(done: Fetched, verb: str) -> list[str]:
         return [f"Domain '{done.domain}' is already up to date with {where}."]
     lines = [f"{verb} {counted(done.commits, 'commit')}, {counted(done.events, 'event')} from {where}."]
     if done.schemas:
-        lines.append(f"{counted(done.schemas, 'schema version')} came with it.")
+        lines.append(f"{counted(done.schemas, 'schema version')} {'would come' if done.dry_run else 'came'} with it.")
     if done.recommitted:
-        lines.append(f"{counted(done.recommitted, 'commit')} of our own were made anew on top.")
+        were = "would be" if done.dry_run else "were"
+        lines.append(f"{counted(done.recommitted, 'commit')} of our own {were} made anew on top.")
     if done.head != done.before:
         lines.append(f"{done.domain}: {short(done.before)} -> {short(done.head)}")
-    elif done.commits:
+    elif done.commits and not done.dry_run:
         lines.append(f"{done.remote}/main is now at {short(done.remote_head)}.")
     return lines
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from dbx.ops.link import Access, Link
     from dbx.ops.session import Session
     from dbx.remotes.base import Transport
+    from dbx.repo.diverged import Purpose
     from dbx.repo.domain import Domain
     from dbx.repo.offer import Description
     from dbx.repo.quarantine import Arrived, Directory
@@ -45,6 +46,7 @@ class Fetched(NamedTuple):
     schemas: int
     recommitted: int
     up_to_date: bool
+    dry_run: bool = False
 
 
 def fetch(session: Session, name: str | None, access: Access) -> Fetched:
@@ -52,12 +54,13 @@ def fetch(session: Session, name: str | None, access: Access) -> Fetched:
     return _bring(session, name, access, move=False)
 
 
-def pull(session: Session, name: str | None, access: Access) -> Fetched:
+def pull(session: Session, name: str | None, access: Access, *, dry_run: bool = False) -> Fetched:
     """Bring what a remote has into our history; our own commits beyond it come on top, where that can be.
 
-    Raises Conflict naming the aggregates that both sides advanced; then nothing is changed.
+    With `dry_run` it is brought and checked, and nothing is kept. Raises Conflict naming the aggregates that both sides
+    advanced; then nothing is changed.
     """
-    return _bring(session, name, access, move=True)
+    return _bring(session, name, access, move=True, keep=not dry_run)
 
 
 class PulledAggregates(NamedTuple):
@@ -129,7 +132,7 @@ def bring_schemas(session: Session, domain: Domain, name: str, transport: Transp
         return receive(domain, arrived._replace(header=only, entries=()), terms)
 
 
-def _bring(session: Session, name: str | None, access: Access, *, move: bool) -> Fetched:
+def _bring(session: Session, name: str | None, access: Access, *, move: bool, keep: bool = True) -> Fetched:
     domain = session.domain
     remote = get_remote(domain, name)
     with linked(session, domain, remote, access) as link:
@@ -138,9 +141,11 @@ def _bring(session: Session, name: str | None, access: Access, *, move: bool) ->
         relation = relate(domain, mine.head, link.transport, theirs.head)
         if relation.kind in ("same", "behind") and has_schemas:
             # One small request, and nothing is written but what the remote showed.
-            track_known(domain, tracking_ref(remote.name), theirs.head)
-            remember(session.repository, domain, remote, theirs.head)
-            return _result(link, domain, Received(mine.head, mine.head, 0, 0, 0), 0, up_to_date=True)
+            if keep:
+                track_known(domain, tracking_ref(remote.name), theirs.head)
+                remember(session.repository, domain, remote, theirs.head)
+            done = Received(mine.head, mine.head, 0, 0, 0)
+            return _result(link, domain, done, 0, up_to_date=True)._replace(dry_run=not keep)
         if relation.kind == "diverged" and relation.common.seq < 0:
             raise Conflict(
                 f"domain '{domain.name}' and the remote '{remote.name}' have no commit in common",
@@ -154,16 +159,24 @@ def _bring(session: Session, name: str | None, access: Access, *, move: bool) ->
             track=tracking_ref(remote.name),
             must=link.known,
             progress=access.progress,
+            keep=keep,
         )
         with quarantined(domain.directory) as directory:
             arrived = _fetch(link, domain, directory, relation.common, mine.schemas)
             check_promise(session, link, domain, arrived)
             recommitted = 0
             if relation.kind == "diverged":
-                done, _ = take_diverged(domain, arrived, terms, "recommit" if move else "track")
+                purpose: Purpose = "recommit" if move and keep else "track" if keep else "look"
+                done, both = take_diverged(domain, arrived, terms, purpose)
+                if both and move:
+                    raise parted(both)
                 recommitted = mine.head.seq - relation.common.seq if move else 0
             else:
                 done = receive(domain, arrived, terms)
+        if not keep:
+            # Commits that would be made anew have no ids yet.
+            done = done._replace(head=done.before) if recommitted else done
+            return _result(link, domain, done, recommitted, up_to_date=False)._replace(dry_run=True)
         remember(session.repository, domain, remote, arrived.header.head)
         if move:
             details = {"remote": remote.name, "old": mine.head.commit or None, "new": done.head.commit}

@@ -57,7 +57,8 @@ class Received(NamedTuple):
 class Terms(NamedTuple):
     """How a bundle is taken in: who sends it, the words for the reflog, and what else is asked of each commit.
 
-    With `track`, the name of a remote-tracking ref, that ref is moved; `move` False leaves the branch where it is.
+    With `track`, the name of a remote-tracking ref, that ref is moved; `move` False leaves the branch where it is, and
+    `keep` False everything: then it is only checked.
     `must` is a commit that the history has to hold in the end. With `validate`, events are checked again under the
     schemas that they were made under, as whoever is pushed to does.
     """
@@ -70,6 +71,7 @@ class Terms(NamedTuple):
     judge: Judge | None = None
     validate: bool = False
     progress: Callable[[int], None] | None = None
+    keep: bool = True
 
 
 def receive(domain: Domain, arrived: Arrived, terms: Terms) -> Received:
@@ -85,10 +87,10 @@ def receive(domain: Domain, arrived: Arrived, terms: Terms) -> Received:
         newer = schemachain.check_arrived(domain.directory, arrived.schemas, arrived.header.schemas)
         known = _has(working, arrived.header.head)
         if known:
-            if newer:
+            if newer and terms.keep:
                 schemachain.adopt(domain.directory, arrived.schemas, arrived.header.schemas)
             done = Received(before, before, 0, 0, 0)
-            if terms.track is not None and arrived.header.head.seq >= 0:
+            if terms.track is not None and terms.keep and arrived.header.head.seq >= 0:
                 track_known(domain, terms.track, arrived.header.head)
         else:
             done = _take(domain, working, _continue(domain, arrived, working), terms, newer)
@@ -153,6 +155,8 @@ def _take(domain: Domain, working: WorkingSet, arrived: Arrived, terms: Terms, n
     try:
         trial = WorkingSet(held)
         vetting = vet(domain, trial, arrived, terms)
+        if not terms.keep:
+            return Received(before, point_of(trial.head), vetting.commits, vetting.events, 0)
         ref = read_ref(domain.directory)
         entries = [*(read_manifest(domain.directory, ref.manifest) if ref else ()), *arrived.entries]
         if before.seq < 0 and terms.move:

@@ -249,7 +249,6 @@ def test_names_that_are_none(run: Runner, name: str) -> None:
 
 def test_usage(near: Runner) -> None:
     assert refused(near("pull", "--id", "x"), 2)
-    assert refused(near("pull", "--dry-run"), 2)
     assert refused(near("serve", "--read-only", "--insecure"), 2)
     assert refused(near("serve", "--stdio", "--port", "1"), 2)
     assert refused(near("push", "nix"), 3)
@@ -282,3 +281,35 @@ def test_status_tells_how_far_the_remotes_are(near: Runner, far: Path) -> None:
     near.ok("pull")
     assert told() == (1, 0)
     assert near.ok("status", "--json", cwd=far).json["remotes"] == []
+
+
+def test_pull_dry_run_keeps_nothing(near: Runner, far: Path) -> None:
+    def files() -> dict[str, bytes]:
+        found = near.cwd / ".dbx"
+        kept = ("segments", "manifests", "refs", "schemas", "logs")
+        return {
+            str(path): path.read_bytes()
+            for part in kept
+            for path in found.glob(f"domains/*/{part}/**/*")
+            if path.is_file()
+        }
+
+    assert near.ok("pull", "--dry-run", "--json").json["up_to_date"] is True
+    add(near, far, "o-1")
+    add(near, far, "o-2")
+    near.ok("schema", "create", "other", "-e", "made", cwd=far)
+    near.ok("aggregate", "create", "other", "x", "--event", "made", cwd=far)
+    before, head = files(), root(near)
+    dry = near.ok("pull", "--dry-run", "--json").json
+    assert (dry["dry_run"], dry["commits"], dry["events"], dry["recommitted"]) == (True, 3, 3, 0)
+    assert near.ok("pull", "--dry-run").lines[0].startswith("Would pull 3 commits, 3 events from remote 'origin'")
+    assert (files(), root(near)) == (before, head)
+    # With commits of our own on another aggregate they would come on top; on the same one it is a conflict.
+    add(near, None, "o-3")
+    near.ok("gc")
+    before, head = files(), root(near)
+    assert near.ok("pull", "--dry-run", "--json").json["recommitted"] == 1
+    assert (files(), root(near)) == (before, head)
+    add(near, None, "o-2")
+    assert "o-2" in refused(near("pull", "--dry-run"), 4)
+    near.ok("fsck")
