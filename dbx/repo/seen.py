@@ -6,6 +6,8 @@ kept as evidence: it was restored from a backup, or somebody is rewriting histor
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from dbx.errors import Corrupt, DbxError, RemoteFailure
@@ -46,11 +48,19 @@ def remember(repository: Repository, domain: Domain, remote: RemoteSetting, head
         return
     known = find_seen(repository, domain, remote)
     if known is not None and known.seq >= head.seq:
+        _heard(repository, domain, remote)
         return
     name = _file(domain, remote)
     value = {"head": point_value(head), "key": remote.key, "time": format_time(repository.clock())}
     repository.directory.make(name.rpartition("/")[0])
     repository.directory.write(name, canonical.encode(value) + b"\n")
+
+
+def _heard(repository: Repository, domain: Domain, remote: RemoteSetting) -> None:
+    """Let the tracking ref's time tell that the remote was heard of, although it has nothing new."""
+    now_ns = repository.clock() * 1000
+    with suppress(OSError):  # it matters to 'dbx lint' alone
+        os.utime(domain.directory.path_of(f"refs/remotes/{remote.name}/main"), ns=(now_ns, now_ns))
 
 
 def forget(repository: Repository, domain: Domain, remote: RemoteSetting) -> None:

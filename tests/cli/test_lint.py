@@ -68,3 +68,23 @@ def test_bad_input(shop: Runner) -> None:
     (shop.cwd / ".dbx" / "domains" / "default" / "schemas" / "order.yaml").write_text("aggregate: order\nevent: x\n")
     done = shop("lint")
     assert (done.status, "order.yaml" in done.stderr) == (5, True)
+
+
+def test_a_remote_is_stale_until_it_is_heard_of(run: Runner) -> None:
+    far = run.cwd.parent / "far"
+    run.ok("init", str(far))
+    run.ok("aggregate", "apply", "order", "o-1", "placed", "--field", "a=b", "--create", cwd=far)
+    run.ok("clone", str(far))
+
+    def stale(**environment: str) -> list[str]:
+        findings = run.ok("lint", "--json", env=environment).json["findings"]
+        return [one["what"] for one in findings if one["rule"] == "stale-remote"]
+
+    assert stale() == []
+    late = {"DBX_NOW": "2099-01-01T00:00:00Z"}
+    assert len(stale(**late)) == 1
+    # A pull that finds nothing new is news of the remote all the same.
+    run.ok("pull", env=late)
+    assert stale(**late) == []
+    run.ok("remote", "add", "other", "../nowhere")
+    assert stale(**late) == ["nothing was ever fetched from or pushed to 'other'"]
