@@ -49,6 +49,7 @@ def finish_quietly(domain: Domain) -> None:
     """`finish_erasing` for who has something else to do, which it may not fail; the note stays where it does."""
     with suppress(DbxError, OSError):
         finish_erasing(domain)
+    domain.is_erasing = False  # once is enough for as long as nobody else comes by
 
 
 def finish_erasing(domain: Domain) -> Purged:

@@ -162,7 +162,8 @@ def _prepare(domain: Domain, group: Sequence[Append]) -> Rules | None:
 def write_locked(domain: Domain, group: Sequence[Append]) -> bool:
     """`write_group` for who holds the lock. True when memory was dropped, and the others must be written singly."""
     rules = _prepare(domain, group)
-    working = catch_up(domain)
+    # Who erases has just noted it, and the note must stay until that is done.
+    working = domain.sync() if group[0].replaced else catch_up(domain)
     now_us = domain.clock()
     now = format_time(now_us)
     first = working.head
