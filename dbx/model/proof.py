@@ -77,6 +77,16 @@ def verify_proof(proof: Proof, keys: Sequence[Vkey], known: Checkpoint | None = 
     return Verdict(tuple(check.links), check.checkpoint, tuple(check.signers))
 
 
+def verify_commit(line: str, log: str, keys: Sequence[Vkey]) -> Verdict:
+    """Check that a commit is in a log whose checkpoint a trusted key signed; `log` is a tlog-proof of it."""
+    check = _Check(keys, None)
+    try:
+        check.commit(line, log)
+    except Corrupt as error:
+        check.add("form", False, error.message, CHANGED)
+    return Verdict(tuple(check.links), check.checkpoint, tuple(check.signers))
+
+
 class _Check:
     """The links so far, and the one checkpoint that all legs must end in."""
 

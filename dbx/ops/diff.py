@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
-from dbx.errors import DbxError, Invalid, NotFound
+from dbx.errors import Corrupt, DbxError, Invalid, NotFound
 from dbx.ops.source import parse_source
 from dbx.repo.compare.between import Wanted, compare, compare_commits, compare_staged, find_common, gather_staged
 from dbx.repo.compare.events import events_between
@@ -19,8 +19,9 @@ from dbx.repo.rootfile import RootFile, find_commit_id, open_root_file
 from dbx.repo.staging import staged_events
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
+    from dbx.formats.note import Vkey
     from dbx.formats.refs import Ref
     from dbx.model.event import Event
     from dbx.ops.session import Session
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from dbx.repo.log import LogReader
     from dbx.repo.working import WorkingSet
 
-__all__ = ["Diff", "Patch", "Place", "Wanted", "diff"]
+__all__ = ["Diff", "Patch", "Place", "Trust", "Wanted", "diff"]
 
 _PATHS = ("/", "./", "../")
 
@@ -39,7 +40,8 @@ class Place:
     """One side, as it was found: `kind` is "domain", "remote", "root_file" or "staged".
 
     `name` is what the user calls it, `file` the path of a root file. `domain_id`, `commit` and `seq` are None where
-    there is no commit; hashes are hex.
+    there is no commit; hashes are hex. `signers` are the trusted keys that signed a root file, none where nobody known
+    did, None where it is not signed.
     """
 
     kind: str
@@ -50,6 +52,7 @@ class Place:
     seq: int | None
     root: str | None
     file: str | None = None
+    signers: tuple[str, ...] | None = None
     track: Ref | None = None
 
 
@@ -75,22 +78,33 @@ class _Source(NamedTuple):
     seq: int | None = None
     file: RootFile | None = None
     track: Ref | None = None
+    signers: tuple[str, ...] | None = None
 
 
-def diff(find_session: Callable[[], Session], a: str | None, b: str | None, wanted: Wanted) -> Diff:
+class Trust(NamedTuple):
+    """Which keys are trusted, and whether every root file must be signed by one."""
+
+    find_keys: Callable[[], Sequence[Vkey]] = tuple
+    required: bool = False
+
+
+def diff(
+    find_session: Callable[[], Session], a: str | None, b: str | None, wanted: Wanted, trust: Trust | None = None
+) -> Diff:
     """Compare A with B. Without B: A with the head, or both ends of `A..B`. Without both: the head with what is staged.
 
     `find_session` opens the repository; it is not asked where two root files are compared. Raises NotFound, Invalid,
-    and Corrupt naming the line of a root file that was changed.
+    and Corrupt naming the line of a root file that was changed, or with a reason where its proof does not hold.
     """
+    trust = trust or Trust()
     if a is None:
         return _diff_staged(find_session().domain, wanted)
     if b is None and ".." in a and not a.startswith(_PATHS) and not os.path.exists(a):
         first_text, _, second_text = a.partition("..")
         a, b = first_text or "HEAD", second_text or "HEAD"
     with ExitStack() as stack:
-        first = _find_source(find_session, a, stack)
-        second = _Source("HEAD", find_session().domain) if b is None else _find_source(find_session, b, stack)
+        first = _find_source(find_session, a, stack, trust)
+        second = _Source("HEAD", find_session().domain) if b is None else _find_source(find_session, b, stack, trust)
         return _compare(first, second, wanted)
 
 
@@ -137,18 +151,40 @@ class Patch:
 # -- what the arguments name -------------------------------------------------------------------------------------------
 
 
-def _find_source(find_session: Callable[[], Session], text: str, stack: ExitStack) -> _Source:
+def _find_source(find_session: Callable[[], Session], text: str, stack: ExitStack, trust: Trust) -> _Source:
     """A domain or a ref comes before a file of the same name; a path with a slash in front is always a file."""
     if not text:
         raise Invalid("an empty text names nothing to compare", hint="name a ref, a domain or a root file")
     is_file = os.path.exists(text)
     if text.startswith(_PATHS) or (is_file and os.path.isabs(text)):
-        return _Source(text, file=stack.enter_context(open_root_file(text)))
+        return _open(text, stack, trust)
     if not is_file:
         return _find_commit(find_session(), text)
     with suppress(DbxError):  # whatever keeps it from being a ref: it is a file
         return _find_commit(find_session(), text)
-    return _Source(text, file=stack.enter_context(open_root_file(text)))
+    return _open(text, stack, trust)
+
+
+def _open(path: str, stack: ExitStack, trust: Trust) -> _Source:
+    """A root file, with what its proof says."""
+    from dbx.model.proof import UNKNOWN_KEY, UNSIGNED, verify_commit
+
+    file = stack.enter_context(open_root_file(path))
+    if file.proof is None or file.header.line is None:
+        if trust.required:
+            raise Corrupt(
+                f"root file '{path}' is not signed", hint="ask for one made with --sign", details={"reason": UNSIGNED}
+            )
+        return _Source(path, file=file)
+    verdict = verify_commit(file.header.line.decode(), file.proof, trust.find_keys())
+    if verdict.reason is not None and (trust.required or verdict.reason not in (UNSIGNED, UNKNOWN_KEY)):
+        why = next(link.text for link in verdict.links if link.reason == verdict.reason)
+        raise Corrupt(
+            f"the proof in root file '{path}' does not hold: {why}",
+            hint="do not believe any line of it; get another copy",
+            details={"file": path, "reason": verdict.reason},
+        )
+    return _Source(path, file=file, signers=verdict.signers)
 
 
 def _find_commit(session: Session, text: str) -> _Source:
@@ -190,7 +226,7 @@ def _compare(a: _Source, b: _Source, wanted: Wanted) -> Diff:
         return _with_file(b.domain, b, a.file, a, wanted, is_file_first=True)
     assert a.file is not None  # noqa: S101 - every source is one of the two
     assert b.file is not None  # noqa: S101
-    left, right = _file_place(a.file, a.name), _file_place(b.file, b.name)
+    left, right = _file_place(a.file, a), _file_place(b.file, b)
     found = _sorted(compare(a.file, b.file, wanted))
     related = (
         left.domain_id == right.domain_id or left.commit == right.commit or _share(a.file, found, wanted, is_first=True)
@@ -240,7 +276,7 @@ def _with_file(
     domain: Domain, source: _Source, file: RootFile, named: _Source, wanted: Wanted, *, is_file_first: bool
 ) -> Diff:
     commit = find_commit_id(file.header)
-    other = _file_place(file, named.name)
+    other = _file_place(file, named)
 
     def query(working: WorkingSet, reader: LogReader) -> Diff:
         side = _side(domain, working, reader, source)
@@ -292,18 +328,19 @@ def _place(
     return Place("domain", source.name, domain.name, domain.id, entry.id.hex(), seq, entry.commit.index)
 
 
-def _file_place(file: RootFile, name: str) -> Place:
+def _file_place(file: RootFile, source: _Source) -> Place:
     header = file.header
     commit = header.commit
     return Place(
         "root_file",
-        name,
+        source.name,
         None,
         None if commit is None else commit.domain,
         find_commit_id(header),
         None if commit is None else commit.seq,
         header.root.hex(),
-        name,
+        source.name,
+        source.signers,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from dbx.errors import Conflict, RemoteFailure
@@ -17,6 +18,7 @@ from dbx.repo.quarantine import bring_known, quarantined
 from dbx.repo.receive import Received, Terms, receive, track_known, tracking_ref
 from dbx.repo.remoteconfig import get_remote
 from dbx.repo.seen import refuse, remember
+from dbx.repo.shared import find_own_shared
 
 if TYPE_CHECKING:
     from dbx.formats.bundle import Point
@@ -158,6 +160,7 @@ def _bring(session: Session, name: str | None, access: Access, *, move: bool, ke
             move=move,
             track=tracking_ref(remote.name),
             must=link.known,
+            find_shared=partial(find_own_shared, session.repository, domain),
             progress=access.progress,
             keep=keep,
         )

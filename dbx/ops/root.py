@@ -28,17 +28,29 @@ def root(session: Session, source: str | None) -> tuple[str, Root]:
     return domain.name, get_root(domain, seq)
 
 
-def export(session: Session, source: str | None, target: str | Callable[[bytes], object]) -> tuple[str, Exported]:
+def export(
+    session: Session, source: str | None, target: str | Callable[[bytes], object], *, sign: bool = False
+) -> tuple[str, Exported]:
     """Write a root file to a path, whole or not at all, or by a function: (domain, what was written).
 
-    `source` is as for `root`. Raises NotFound, Invalid, Failure.
+    `source` is as for `root`. With `sign`, a checkpoint that ends with the commit is signed, and its proof goes into
+    the file. Raises NotFound, Invalid, Failure; to sign, also KeyFailure, and Corrupt where that would contradict what
+    was signed before.
     """
     from dbx.repo.rootfile import export_roots, export_roots_to
 
     domain, seq = _find(session, source)
+    proof = None
+    if sign:
+        from dbx.repo.evidence.checkpoints import sign_checkpoint
+        from dbx.repo.evidence.proofs import Prover
+
+        if seq is None:
+            seq = domain.read(lambda working, _: working.head.seq)
+        proof = Prover(domain, sign_checkpoint(session.repository, domain, seq + 1).note).prove_commit(seq)
     if isinstance(target, str):
-        return domain.name, export_roots_to(domain, target, seq)
-    return domain.name, export_roots(domain, target, seq)
+        return domain.name, export_roots_to(domain, target, seq, proof=proof)
+    return domain.name, export_roots(domain, target, seq, proof=proof)
 
 
 def _find(session: Session, source: str | None) -> tuple[Domain, int | None]:

@@ -87,7 +87,7 @@ def take_diverged(domain: Domain, arrived: Arrived, terms: Terms, purpose: Purpo
                 raise parted(both)
             entries = [*_entries_up_to(domain, trial, base), *arrived.entries]
             if purpose == "recommit":
-                _check_unshared(domain, base)
+                _check_unshared(domain, base, terms)
                 entries.append(_recommit(domain, vetting, base, before))
             if newer:
                 schemachain.adopt(domain.directory, arrived.schemas, arrived.header.schemas)
@@ -216,7 +216,7 @@ def _note_undone(domain: Domain, before: Point, base: Point, terms: Terms) -> No
     domain.reflog.append([entry], durable=True)
 
 
-def _check_unshared(domain: Domain, base: Point) -> None:
+def _check_unshared(domain: Domain, base: Point, terms: Terms) -> None:
     """What somebody else has, or a tag names, is never committed anew. Raises Conflict."""
     for name in domain.directory.walk("refs/remotes"):
         ref = read_ref(domain.directory, name)
@@ -225,6 +225,12 @@ def _check_unshared(domain: Domain, base: Point) -> None:
                 f"commit {ref.seq} is shared with the remote '{name.split('/')[2]}', so it cannot be committed anew",
                 hint="clone from the authoritative domain, and apply there what is missing",
             )
+    shared = None if terms.find_shared is None else terms.find_shared()
+    if shared is not None and shared.commits > base.seq + 1:
+        raise Conflict(
+            f"commit {base.seq + 1} is shared, so it cannot be committed anew: {shared.why}",
+            hint="clone from the authoritative domain, and apply there what is missing",
+        )
     for name in domain.directory.names(TAGS):
         found = read_tag(domain, name)
         if found is not None and found[0] > base.seq:

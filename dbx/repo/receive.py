@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from dbx.formats.manifest import ManifestEntry
     from dbx.repo.domain import Domain
     from dbx.repo.quarantine import Arrived
+    from dbx.repo.shared import Shared
     from dbx.repo.vet import Judge
     from dbx.store.index import Head
 
@@ -60,7 +61,8 @@ class Terms(NamedTuple):
     With `track`, the name of a remote-tracking ref, that ref is moved; `move` False leaves the branch where it is, and
     `keep` False everything: then it is only checked.
     `must` is a commit that the history has to hold in the end. With `validate`, events are checked again under the
-    schemas that they were made under, as whoever is pushed to does.
+    schemas that they were made under, as whoever is pushed to does. `find_shared` says what of our own history the
+    workspace knows to be shared, which is never committed anew.
     """
 
     actor: Actor
@@ -70,6 +72,7 @@ class Terms(NamedTuple):
     must: Point | None = None
     judge: Judge | None = None
     validate: bool = False
+    find_shared: Callable[[], Shared] | None = None
     progress: Callable[[int], None] | None = None
     keep: bool = True
 

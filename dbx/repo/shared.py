@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from dbx.repo.evidence.checkpoints import signed_size
+from dbx.repo.offer import commit_ids
 from dbx.repo.remoteconfig import list_remotes
 from dbx.repo.seen import find_seen
 
@@ -18,6 +19,19 @@ class Shared(NamedTuple):
 
     commits: int
     why: str
+
+
+def find_own_shared(repository: Repository, domain: Domain) -> Shared:
+    """The same, of commits that are ours: what a remote shows behind the point where it parted from us does not count.
+
+    Raises Corrupt, Invalid.
+    """
+    found = [Shared(signed_size(repository, domain), "a signed checkpoint covers it")]
+    for remote in list_remotes(domain):
+        seen = find_seen(repository, domain, remote)
+        if seen is not None and commit_ids(domain, [seen.seq]) == [seen.commit]:
+            found.append(Shared(seen.seq + 1, f"'{remote.name}' had it when it was last asked"))
+    return max(found)
 
 
 def find_shared(repository: Repository, domain: Domain) -> Shared:

@@ -50,9 +50,16 @@ class Tag:
 
 
 def create_tag(
-    domain: Domain, name: str, ref: str, *, message: str | None, actor: Actor, force: bool = False
+    domain: Domain,
+    name: str,
+    ref: str,
+    *,
+    message: str | None,
+    actor: Actor,
+    force: bool = False,
+    note: bytes | None = None,
 ) -> tuple[Tag, Tag | None]:
-    """Give a commit a name, durably: (the tag, the one it replaces).
+    """Give a commit a name, durably: (the tag, the one it replaces). A `note` is the checkpoint that ends with it.
 
     Raises Invalid for the name and the message, NotFound and Invalid for the ref, Conflict for a tag that is there
     already, unless `force` moves it.
@@ -61,13 +68,27 @@ def create_tag(
     reason = _reason(message)
     with writing(domain):
         old = find_tag(domain, name)
-        if old is not None and not force:
-            raise Conflict(f"tag '{name}' exists already", hint="add '--force' to move it")
+        if not force:
+            refuse_taken(old)
         revision = resolve_revision(domain, ref)
-        write_tag(domain, name, encode_tag(revision.commit_id, revision.seq), old, actor, reason)
+        write_tag(domain, name, note or encode_tag(revision.commit_id, revision.seq), old, actor, reason)
         made = find_tag(domain, name)
     assert made is not None  # noqa: S101 - it has just been written
     return made, old
+
+
+def check_making(domain: Domain, name: str, message: str | None, *, force: bool) -> None:
+    """What create_tag would refuse before it looks at the commit. Raises Invalid, Conflict."""
+    check_name(name)
+    _reason(message)
+    if not force:
+        refuse_taken(find_tag(domain, name))
+
+
+def refuse_taken(old: Tag | None) -> None:
+    """Raise Conflict for a tag that is there."""
+    if old is not None:
+        raise Conflict(f"tag '{old.name}' exists already", hint="add '--force' to move it")
 
 
 def delete_tag(domain: Domain, name: str, *, actor: Actor) -> Tag:

@@ -64,6 +64,7 @@ def test_the_document(shop: Runner) -> None:
     assert (document["differs"], document["related"], document["common"]["seq"]) == (True, True, 2)
     assert document["a"] | {"root": "", "domain_id": "", "commit": ""} == {
         "kind": "domain", "name": "default", "domain": "default", "domain_id": "", "commit": "", "seq": 3, "root": "",
+        "signers": None,
     }  # fmt: skip
     assert document["a"]["root"] == shop.ok("root").lines[0]
     assert document["summary"] == {
@@ -356,6 +357,7 @@ def test_an_export_names_what_it_wrote(shop: Runner) -> None:
         "commit": shop.ok("root", "other@HEAD~1", "--json").json["commit"],
         "seq": 2,
         "aggregates": 4,
+        "signed": False,
     }
     text = shop.ok("root", "export", "-", "other@HEAD~1").stdout
     assert text == (shop.cwd / ROOTS).read_text()
@@ -399,3 +401,42 @@ def test_a_closed_pipe_is_no_error(shop: Runner) -> None:
     assert process.stderr is not None
     assert process.stderr.read() == b""
     process.stderr.close()
+
+
+def test_two_signed_root_files_say_whose_they_are(shop: Runner, tmp_path: Path) -> None:
+    assert shop("root", "export", "a.roots", "--sign").status == 10
+    vkey = shop.ok("key", "generate", "--name", "acme").lines[0]
+    assert shop.ok("root", "export", "a.roots", "--sign", "--json").json["signed"] is True
+    shop.ok("root", "export", "b.roots", "other", "--sign")
+    shop.ok("root", "export", "plain.roots", "other")
+    last = json.loads((shop.cwd / "a.roots").read_text().splitlines()[-1])
+    assert last["proof"].startswith("c2sp.org/tlog-proof@v1\nindex 3\n")
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    for name in ("a.roots", "b.roots", "plain.roots"):
+        (outside / name).write_bytes((shop.cwd / name).read_bytes())
+    here = ("./a.roots", "./b.roots", "--json")
+    found = shop.ok("diff", *here, "--key", vkey, cwd=outside).json
+    assert (found["a"]["signers"], found["b"]["signers"], found["differs"]) == (["acme"], ["acme"], True)
+    unknown = shop.ok("diff", *here, cwd=outside).json
+    assert (unknown["a"]["signers"], unknown["differs"]) == ([], True)
+    assert shop.ok("diff", *here).json["a"]["signers"] == ["acme"]
+    assert shop.ok("diff", "./plain.roots", "./b.roots", "--json", cwd=outside).json["a"]["signers"] is None
+    outcome = shop("diff", "./plain.roots", "./b.roots", "--key", vkey, "--json", cwd=outside)
+    assert (outcome.status, outcome.error["details"]["reason"]) == (7, "unsigned")
+    other = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
+    outcome = shop("diff", *here, "--key", other, cwd=outside)
+    assert outcome.status == 7
+
+
+def test_a_proof_in_a_root_file_that_does_not_hold_is_damage(shop: Runner) -> None:
+    shop.ok("key", "generate", "--name", "acme")
+    shop.ok("root", "export", "a.roots", "--sign")
+    shop.ok("root", "export", "b.roots", "other", "--sign")
+    mine, theirs = ((shop.cwd / name).read_text().splitlines() for name in ("a.roots", "b.roots"))
+    (shop.cwd / "mixed.roots").write_text("\n".join([*mine[:-1], theirs[-1]]) + "\n")
+    outcome = shop("diff", "./mixed.roots", "HEAD", "--json")
+    assert (outcome.status, outcome.error["details"]["reason"]) == (7, "changed")
+    old = shop.ok("root", "export", "old.roots", "@HEAD~1", "--sign", "--json").json
+    assert old["seq"] == 2
+    shop.ok("diff", "./old.roots", "HEAD")

@@ -334,3 +334,18 @@ def test_a_crash_between_the_two_is_finished_by_the_next_writer(people: Runner, 
     assert find_word(domain, CANARY) == []
     assert not (domain / "erasing").exists()
     people.ok("fsck")
+
+
+def test_with_sealed_payloads(people: Runner) -> None:
+    dek = people.ok("key", "generate", "--dek").stdout.strip()
+    env = {"DBX_DEK": dek}
+    people.ok("config", "--dek", dek, "--no-store")
+    people.ok("gc", "--reseal", env=env)
+    assert people(*ERASE).status == 10
+    people.ok(*ERASE, env=env)
+    found = people.ok("aggregate", "get", "person", "p-1", "--json", env=env).json
+    assert found["state"] == {"town": "Thebes"}
+    events = [json.loads(line) for line in people.ok("events", "person", "p-1", "--jsonl", env=env).lines]
+    assert [event["payload"] is None for event in events] == [False, True, False, False]
+    people.ok("fsck", env=env)
+    people.ok("fsck")

@@ -142,6 +142,24 @@ def test_a_tagged_commit_is_not_made_anew(near: Runner, far: Path) -> None:
     assert "tag 'v1'" in refused(near("pull"), 4)
 
 
+def test_what_a_signed_checkpoint_covers_is_not_made_anew(near: Runner, far: Path) -> None:
+    near.ok("key", "generate")
+    add(near, None, "o-7")
+    add(near, far, "o-8")
+    near.ok("checkpoint", "--sign", "--out", str(near.cwd / "head.note"))
+    before = root(near)
+    assert "a signed checkpoint covers it" in refused(near("pull"), 4)
+    assert root(near) == before
+
+
+def test_what_was_fetched_before_is_no_reason_to_keep_ours(near: Runner, far: Path) -> None:
+    add(near, None, "o-7")
+    for name in ("o-8", "o-9"):
+        add(near, far, name)
+    near.ok("fetch")
+    assert near.ok("pull", "--json").json["recommitted"] == 1
+
+
 def test_an_older_remote_is_refused_and_the_evidence_kept(near: Runner, far: Path) -> None:
     old = far.parent / "old"
     shutil.copytree(far, old)

@@ -147,3 +147,68 @@ def test_words_do_what_the_options_do(run: Runner) -> None:
     run.ok("tag", "create", "create")
     run.ok("tag", "--delete", "create")
     assert run.ok("tag", "--json").json == []
+
+
+def test_a_signed_tag_is_a_checkpoint_that_verifies(run: Runner) -> None:
+    run.ok("init")
+    ids = fill(run.cwd, 3)
+    assert run("tag", "-s", "v1").status == 10
+    assert run.ok("tag").stdout == ""
+    vkey = run.ok("key", "generate", "--name", "acme").lines[0]
+    assert run.ok("tag", "--sign", "v1", "HEAD~1", "-m", "closed").stdout == f"tag 'v1' is {ids[1][:12]}, signed\n"
+    note = (directory(run) / "refs/tags/v1").read_bytes()
+    assert note.split(b"\n")[1] == b"2"
+    assert run.ok("checkpoint", "verify", "-", "--key", vkey, "--json", stdin=note).json["size"] == 2
+    (made,) = run.ok("tag", "--json").json
+    assert (made["signed"], made["commit"], made["seq"], made["message"]) == (True, ids[1], 1, "closed")
+    assert "(signed)" in run.ok("show", "v1").stdout
+    assert run.ok("show", "v1", "--json").json["id"] == ids[1]
+    (verified,) = run.ok("tag", "--verify", "v1", "--json").json
+    assert (verified["name"], verified["signers"]) == ("v1", ["acme"])
+    assert run.ok("tag", "-v", "v1", "--key", vkey).stdout == f"tag 'v1' is {ids[1][:12]}, signed by acme\n"
+    run.ok("fsck")
+    run.ok("undo", "--yes")  # the tag
+    run.ok("undo", "--yes")  # its removal
+    run.ok("tag", "-d", "v1")
+    outcome = run("undo", "--yes", "--json")
+    assert outcome.status == 0  # the deletion of the tag
+    run.ok("tag", "-d", "v1")
+
+
+def test_what_a_signed_tag_covers_is_not_taken_back(run: Runner) -> None:
+    run.ok("init")
+    run.ok("key", "generate")
+    fill(run.cwd, 2)
+    run.ok("tag", "-s", "v1")
+    (directory(run) / "refs/tags/v1").unlink()
+    (directory(run) / "logs/refs/tags/v1").unlink()
+    outcome = run("undo", "--yes", "--json")
+    assert outcome.status == 4
+    assert "a signed checkpoint covers it" in outcome.error["message"]
+
+
+def test_signed_tags_that_do_not_verify(run: Runner) -> None:
+    run.ok("init")
+    run.ok("key", "generate", "--name", "acme")
+    fill(run.cwd, 2)
+    run.ok("tag", "plain")
+    run.ok("tag", "-s", "v1")
+
+    def reason(*words: str) -> str:
+        outcome = run("tag", "--verify", *words, "--json")
+        assert outcome.status == 7
+        return str(outcome.error["details"]["reason"])
+
+    assert reason("plain") == "unsigned"
+    other = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
+    assert reason("v1", "--key", other) == "unknown-key"
+    file = directory(run) / "refs/tags/v1"
+    note = file.read_text()
+    lines = note.split("\n")
+    file.write_text("\n".join([lines[0], "1", *lines[2:]]))
+    assert reason("v1") == "changed"
+    assert run("fsck").status == 7
+    file.write_text(note)
+    assert run("tag", "--verify", "none").status == 3
+    for words in (("--verify",), ("-v", "-d", "v1"), ("-v", "-s", "v1"), ("v2", "--key", other), ("-l", "-s")):
+        assert run("tag", *words).status == 2

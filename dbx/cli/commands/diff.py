@@ -14,7 +14,7 @@ from dbx.cli.context import Invocation, pass_invocation
 from dbx.cli.frame import define
 from dbx.cli.params import ID, TYPE
 from dbx.cli.render import emit, json_text, note, paint, write
-from dbx.cli.session import session
+from dbx.cli.session import session, session_if_any
 from dbx.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from click.shell_completion import CompletionItem
 
+    from dbx.formats.note import Vkey
     from dbx.model.event import Event
     from dbx.ops.diff import Diff, Patch
     from dbx.repo.compare.values import Difference
@@ -48,6 +49,7 @@ def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> li
 @click.option("--stat", is_flag=True, help="How many events, and a line that sums up.")
 @click.option("-p", "--patch", is_flag=True, help="Show the events that one side has and the other has not.")
 @click.option("--name-only", is_flag=True, help="Only the names.")
+@click.option("--key", "keys", metavar="VKEY", multiple=True, help="Root files must be signed by one of these keys.")
 @click.option("--exit-code", is_flag=True, help="Exit with 1 when they differ.")
 @pass_invocation
 def command(
@@ -59,9 +61,10 @@ def command(
     stat: bool,
     patch: bool,
     name_only: bool,
+    keys: tuple[str, ...],
     exit_code: bool,
 ) -> int:
-    from dbx.ops.diff import Patch, Wanted, diff
+    from dbx.ops.diff import Patch, Trust, Wanted, diff
 
     if aggregate_id is not None and aggregate_type is None:
         raise UsageError("'--id' needs '--aggregate'", hint="an aggregate is named by its type and its id")
@@ -69,7 +72,9 @@ def command(
         raise UsageError("'--name-only' stands alone", hint="leave out '--stat' and '--patch'")
     with ExitStack() as stack:
         find_session = cache(lambda: stack.enter_context(session(invocation)))
-        found = diff(find_session, a, b, Wanted(aggregate_type, aggregate_id))
+        trust = Trust(lambda: _find_keys(invocation, keys), required=bool(keys))
+        found = diff(find_session, a, b, Wanted(aggregate_type, aggregate_id), trust)
+        _tell_signers(invocation, found)
         if not found.related:
             why = "they are of different domains, and nothing is known that both have"
             note(invocation, f"'{found.a.name}' and '{found.b.name}' are unrelated: {why}")
@@ -81,6 +86,21 @@ def command(
     if not found.differences and not invocation.json:
         note(invocation, "no differences")
     return 1 if exit_code and found.differences else 0
+
+
+def _find_keys(invocation: Invocation, given: tuple[str, ...]) -> list[Vkey]:
+    from dbx.ops.checkpoint import trusted_keys
+
+    with session_if_any(invocation) as opened:
+        return trusted_keys(opened, given)
+
+
+def _tell_signers(invocation: Invocation, found: Diff) -> None:
+    for place in (found.a, found.b):
+        if place.signers:
+            note(invocation, f"root file '{place.name}' is signed by {', '.join(place.signers)}")
+        elif place.signers is not None:
+            note(invocation, f"root file '{place.name}' is signed, but by no key that is trusted here")
 
 
 # -- JSON --------------------------------------------------------------------------------------------------------------
@@ -107,6 +127,7 @@ def _place(place: Any) -> dict[str, Any]:
         "commit": place.commit,
         "seq": place.seq,
         "root": place.root,
+        "signers": None if place.signers is None else list(place.signers),
     }
 
 

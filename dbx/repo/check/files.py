@@ -7,9 +7,12 @@ import re
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from dbx.crypto import merkle
 from dbx.errors import Corrupt, DbxError, Invalid
 from dbx.formats import reflog
+from dbx.formats.checkpoint import parse_checkpoint
 from dbx.formats.manifest import ManifestEntry, decode_manifest
+from dbx.formats.note import parse_note
 from dbx.formats.refs import check_head, check_tag_name, decode_ref, decode_tag
 from dbx.model import names
 from dbx.repo.check.frames import Source, walk
@@ -155,7 +158,7 @@ def check_tags(directory: Directory, log: Log, findings: Findings) -> None:
             check_tag_name(name)
             data = directory.read(file, _MAX_TAG_BYTES)
             if not data.startswith(b"commit ") and "\n\n— ".encode() in data:
-                findings.note("tag.checkpoint", "a signed checkpoint, which this version does not check", file)
+                _check_checkpoint(data, file, log, findings)
                 continue
             commit, seq = decode_tag(data)
         except FileNotFoundError:
@@ -166,6 +169,16 @@ def check_tags(directory: Directory, log: Log, findings: Findings) -> None:
         found = log.ids[seq].hex() if seq < len(log.ids) else ""
         if found != commit and (log.whole or found):
             findings.error("tag", f"it names commit {seq} with an id that is not in the log", file, 0, {"seq": seq})
+
+
+def _check_checkpoint(data: bytes, file: str, log: Log, findings: Findings) -> None:
+    """A tag that is a signed checkpoint is about the log. Who signed it is for 'dbx tag --verify' to say."""
+    checkpoint = parse_checkpoint(parse_note(data).text)
+    if checkpoint.size > len(log.ids):
+        if log.whole:
+            findings.error("tag", f"it covers {checkpoint.size} commits, and the log has {len(log.ids)}", file, 0)
+    elif merkle.root(log.ids[: checkpoint.size]) != checkpoint.root:
+        findings.error("tag", f"it is about another history of {checkpoint.size} commits", file, 0)
 
 
 def read_reflogs(directory: Directory, findings: Findings) -> list[tuple[int, str, int]]:

@@ -147,6 +147,12 @@ class Prover:
             current,
         )
 
+    def prove_commit(self, seq: int) -> str:
+        """That a commit is in the checkpoint's log, as a tlog-proof. Raises NotFound when it does not cover it."""
+        if not 0 <= seq < self.checkpoint.size:
+            raise NotFound(f"the checkpoint covers {self.checkpoint.size} commits, and commit {seq} is not one of them")
+        return self._log(seq)
+
     # -- inside ----------------------------------------------------------------------------------------------------
 
     def _current(self, name: tuple[str, str], version: int | None = None) -> Current:

@@ -18,8 +18,9 @@ from dbx.errors import UsageError
 @define()
 @click.argument("file", metavar="FILE", type=click.Path())
 @click.argument("source", metavar="[DOMAIN][@REF]", required=False, shell_complete=complete_source)
+@click.option("--sign", is_flag=True, help="Sign a checkpoint of it, and put its proof into the file.")
 @pass_invocation
-def command(invocation: Invocation, file: str, source: str | None) -> None:
+def command(invocation: Invocation, file: str, source: str | None, sign: bool) -> None:
     from dbx.ops.root import export
 
     if not file:
@@ -29,9 +30,9 @@ def command(invocation: Invocation, file: str, source: str | None) -> None:
     with session(invocation) as opened:
         if file == "-":
             flush()
-            export(opened, source, _write)
+            export(opened, source, _write, sign=sign)
             return
-        name, done = export(opened, source, file)
+        name, done = export(opened, source, file, sign=sign)
     document = {
         "domain": name,
         "file": file,
@@ -39,6 +40,7 @@ def command(invocation: Invocation, file: str, source: str | None) -> None:
         "commit": done.commit,
         "seq": done.seq if done.commit else None,
         "aggregates": done.aggregates,
+        "signed": sign,
     }
     emit(invocation, document, [done.root])
     note(invocation, f"wrote {done.aggregates} aggregates to '{file}'")
