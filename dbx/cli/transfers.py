@@ -27,7 +27,7 @@ def fetched_lines(done: Fetched, verb: str) -> list[str]:
     if done.schemas:
         lines.append(f"{counted(done.schemas, 'schema version')} {'would come' if done.dry_run else 'came'} with it.")
     if done.recommitted:
-        were = "would be" if done.dry_run else "were"
+        were = "would be" if done.dry_run else "was" if done.recommitted == 1 else "were"
         lines.append(f"{counted(done.recommitted, 'commit')} of our own {were} made anew on top.")
     if done.head != done.before:
         lines.append(f"{done.domain}: {short(done.before)} -> {short(done.head)}")
