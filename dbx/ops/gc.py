@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dbx.repo.gc import Collected, collect
+from dbx.repo.jobs import reseal_errors
+from dbx.repo.plugins import reseal_plugins
 from dbx.repo.reseal import Resealed, reseal
 
 if TYPE_CHECKING:
@@ -26,4 +28,7 @@ def collect_garbage(
 def reseal_domain(session: Session, *, progress: Callable[[int], None] | None = None) -> Resealed:
     """Seal everything in a domain with the latest data key. Raises Conflict, KeyFailure, Locked, Corrupt."""
     session.repository.sweep()
+    if session.domain.vault.seals and not session.domain.vault.is_locked:
+        reseal_plugins(session.repository)
+        reseal_errors(session.domain)
     return reseal(session.domain, actor=session.actor, progress=progress)

@@ -10,6 +10,7 @@ from dbx.formats.keyring import MAX_BYTES as MAX_KEYRING_BYTES
 from dbx.formats.keyring import decode_export, encode_export
 from dbx.repo import keyring
 from dbx.repo.keyring import DEK, parse_dek
+from dbx.repo.plugins import reseal_plugins
 
 if TYPE_CHECKING:
     from dbx.ops.session import Session
@@ -37,6 +38,8 @@ def set_dek(session: Session, dek: bytes, *, store: bool) -> DekSet:
     """Seal from now on; or, where that is so, store the DEK or no longer store it. Raises KeyFailure."""
     repository = session.repository
     state = keyring.set_dek(repository.directory, dek, store=store, clock=repository.clock, entropy=repository.entropy)
+    if not repository.vault.is_locked:
+        reseal_plugins(repository)
     return DekSet(state.is_stored, state.keys[-1].id.hex(), len(state.keys))
 
 

@@ -14,8 +14,9 @@ from dbx.crypto.merkle import leaf_hash
 from dbx.formats.envelope import decode_envelope
 from dbx.model.plugin import PRIORITIES
 from dbx.repo.deliveries import DeliveryMaker
-from dbx.repo.jobs import first_since
+from dbx.repo.jobs import ERROR_PLACE, first_since
 from dbx.repo.ledger import HIGH, LOW, NORMAL, Ledger, Ticket
+from dbx.repo.secrets import seal_text
 from dbx.store.queuelayout import AHEAD, PENDING
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class Feed:
             chance=chance,
             now=lambda: domain.clock() // 1000,
             monotonic=monotonic,
+            keep_error=lambda text: seal_text(domain.vault, text, ERROR_PLACE),
         )
 
     def take(self) -> list[Ticket]:

@@ -10,9 +10,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from dbx.crypto.merkle import leaf_hash
-from dbx.errors import Locked
+from dbx.errors import KeyFailure, Locked
 from dbx.model.time import parse_time
 from dbx.repo.query import commit_range
+from dbx.repo.secrets import seal_text, unseal_text
 from dbx.store.lock import Lock
 from dbx.store.queue import Queue as Queue
 from dbx.store.queuelayout import AHEAD, DEAD, NAME, PENDING, Job, Lane
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 LOCK = "queue.lock"
 SHOWN = 100
+ERROR_PLACE = "queue.db/error"
+"""What the errors of deliveries are sealed for: an endpoint may answer with what it was sent."""
 _PRUNED = "pruned_at"
 
 
@@ -153,7 +156,7 @@ def survey(domain: Domain, plugins: Sequence[Plugin]) -> QueueState:
 
         def query(working: WorkingSet, reader: LogReader) -> QueueState:
             states = [_state(domain, working, reader, queue, plugin, runner is not None) for plugin in plugins]
-            return QueueState(states, _jobs(queue, plugins, states), runner)
+            return QueueState(states, _jobs(domain, queue, plugins, states), runner)
 
         return domain.read(query)
 
@@ -192,12 +195,22 @@ def _state(
         lag_s,
         life.rate if life is not None and runs else None,
         None if life is None else life.delivered_at,
-        None if life is None else life.error,
+        None if life is None else _error(domain, life.error),
         None if life is None else life.error_at,
     )
 
 
-def _jobs(queue: Queue, plugins: Sequence[Plugin], states: Sequence[PluginState]) -> list[JobShown]:
+def _error(domain: Domain, text: str | None) -> str | None:
+    """An error as it was, where the DEK is there."""
+    if text is None:
+        return None
+    try:
+        return unseal_text(domain.vault, text, ERROR_PLACE)
+    except KeyFailure:
+        return "(sealed)"
+
+
+def _jobs(domain: Domain, queue: Queue, plugins: Sequence[Plugin], states: Sequence[PluginState]) -> list[JobShown]:
     found: list[JobShown] = []
     for plugin, state in zip(plugins, states, strict=True):
         mine: list[Lane | Job] = [lane for lane in queue.lanes(plugin.name) if lane.status != AHEAD]
@@ -221,7 +234,7 @@ def _jobs(queue: Queue, plugins: Sequence[Plugin], states: Sequence[PluginState]
                     status,
                     one.attempts,
                     next_at,
-                    one.error,
+                    _error(domain, one.error),
                 )
             )
     return found
@@ -298,6 +311,17 @@ def clear_done(domain: Domain, older_than_s: int) -> int:
         return 0
     with opened_queue(domain) as queue, queue.write():
         return queue.clear_done(_before(domain, older_than_s))
+
+
+def reseal_errors(domain: Domain) -> None:
+    """Seal the errors in the queue under the current key. Raises KeyFailure."""
+    if domain.directory.exists(NAME):
+        with opened_queue(domain) as queue:
+
+            def again(text: str) -> str:
+                return seal_text(domain.vault, unseal_text(domain.vault, text, ERROR_PLACE), ERROR_PLACE)
+
+            queue.rewrite_errors(again)
 
 
 def prune(domain: Domain, queue: Queue, *, ttl_s: int, most: int | None, interval_s: int, force: bool = False) -> int:

@@ -64,7 +64,9 @@ class Ledger:
         chance: Callable[[], float],
         now: Callable[[], int],
         monotonic: Callable[[], float],
+        keep_error: Callable[[str], str] = lambda text: text,
     ) -> None:
+        """`keep_error` makes of an error what queue.db may hold of it: it may repeat what was sent."""
         self.plugin = plugin
         self.queue = queue
         self.cursor = -1
@@ -76,6 +78,7 @@ class Ledger:
         self._chance = chance
         self.now = now
         self._monotonic = monotonic
+        self._keep_error = keep_error
         self._saved = (-1, 0.0)
         self._done = (0, 0, 0)  # first, last, count since it was last saved
         self._failures = 0
@@ -227,7 +230,7 @@ class Ledger:
         came = ticket.job or ticket.lane
         again = came is not None and came.position == ticket.position
         attempts = (came.attempts if came is not None and again else 0) + 1
-        error = outcome.error or "failed"
+        error = self._keep_error(outcome.error or "failed")
         asked_s = min(outcome.retry_after_s or 0.0, MAX_WAIT_S)
         next_at = now + int(max(backoff_s(attempts, self._chance()), asked_s) * 1000)
         dead = attempts >= self._max_attempts or not outcome.retry

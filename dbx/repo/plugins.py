@@ -3,18 +3,21 @@
 format: 1
 plugins:
   hook: {type: http, endpoint: https://example.org/hook, …}      (model/pluginparse.py)
+
+Where the workspace has a DEK, the members SECRET of a plugin are together in one, `secret`, sealed.
 """
 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dbx.errors import Conflict, Corrupt, DbxError, Denied, Invalid, KeyFailure, NotFound
-from dbx.formats import yamltext
+from dbx.formats import canonical, yamltext
 from dbx.model.names import quote
 from dbx.model.plugin import MAX_PLUGINS, Plugin, find_plugin
 from dbx.model.pluginparse import parse_plugin, to_document
+from dbx.repo.secrets import seal_text, unseal_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 
 NAME = "plugins.yaml"
 _MAX_BYTES = 1 << 20
+SECRET = ("headers", "hmac_key", "args", "env")
 
 
 def read_plugins(repository: Repository) -> list[Plugin]:
@@ -45,7 +49,9 @@ def read_plugins(repository: Repository) -> list[Plugin]:
     plugins: list[Plugin] = []
     for name, document in found.items():
         try:
-            plugin = parse_plugin(str(name), document)
+            plugin = parse_plugin(str(name), _opened(repository, str(name), document))
+        except (KeyFailure, Corrupt):
+            raise
         except DbxError as error:
             raise Invalid(
                 f"in '{path}', the plugin {quote(str(name))}: {error.message}",
@@ -78,10 +84,10 @@ def unknown(name: str, plugins: Sequence[Plugin]) -> NotFound:
 
 
 @contextmanager
-def changing(repository: Repository) -> Iterator[list[Plugin]]:
-    """The plugins, to be changed in place, under the workspace's lock; saved when that went well.
+def changing(repository: Repository, *, again: bool = False) -> Iterator[list[Plugin]]:
+    """The plugins, to be changed in place, under the workspace's lock; saved when that went well and they are others.
 
-    Raises Conflict when there would be too many.
+    With `again` they are saved in any case. Raises Conflict when there would be too many.
     """
     lock = repository.lock()
     lock.acquire(repository.wait_s)
@@ -91,12 +97,44 @@ def changing(repository: Repository) -> Iterator[list[Plugin]]:
         yield plugins
         if len(plugins) > MAX_PLUGINS:
             raise Conflict(f"a workspace has at most {MAX_PLUGINS} plugins")
-        if plugins != before:
+        if plugins != before or again:
             _write(repository, plugins)
     finally:
         lock.close()
 
 
 def _write(repository: Repository, plugins: Sequence[Plugin]) -> None:
-    value = {plugin.name: to_document(plugin) for plugin in sorted(plugins, key=lambda plugin: plugin.name)}
+    ordered = sorted(plugins, key=lambda plugin: plugin.name)
+    value = {plugin.name: _sealed(repository, plugin) for plugin in ordered}
     repository.directory.write(NAME, yamltext.dump({"format": 1, "plugins": value}))
+
+
+def reseal_plugins(repository: Repository) -> None:
+    """Seal what is secret in the plugins under the current key. Raises KeyFailure."""
+    if repository.directory.exists(NAME):
+        with changing(repository, again=True):
+            pass
+
+
+def _sealed(repository: Repository, plugin: Plugin) -> dict[str, Any]:
+    document = to_document(plugin)
+    secret = {name: document.pop(name) for name in SECRET if name in document} if repository.vault.seals else {}
+    if secret:
+        document["secret"] = seal_text(repository.vault, canonical.encode_text(secret), _place(plugin.name))
+    return document
+
+
+def _opened(repository: Repository, name: str, document: Any) -> Any:
+    if not isinstance(document, dict) or "secret" not in document:
+        return document
+    sealed = document["secret"]
+    if not isinstance(sealed, str):
+        raise Invalid("'secret' is a text")
+    secret = canonical.loads(unseal_text(repository.vault, sealed, _place(name)), what="'secret'")
+    if not isinstance(secret, dict) or not secret.keys() <= set(SECRET):
+        raise Invalid("'secret' does not hold what it may hold")
+    return {**{key: value for key, value in document.items() if key != "secret"}, **secret}
+
+
+def _place(name: str) -> str:
+    return f"plugins.yaml/{name}"

@@ -27,7 +27,7 @@ from dbx.store.queuelayout import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 
 class Queue:
@@ -299,6 +299,15 @@ class Queue:
         """Forget what was said about some events."""
         for event_hash in hashes:
             self._run("DELETE FROM publish WHERE hash = ?", event_hash)
+
+    def rewrite_errors(self, rewrite: Callable[[str], str]) -> None:
+        """Put another text in the place of each error, and leave nothing of the old one behind."""
+        with self.write():
+            for table in ("cursor", "lane", "job"):
+                for (text,) in self._all(f"SELECT DISTINCT error FROM {table} WHERE error IS NOT NULL"):
+                    self._run(f"UPDATE {table} SET error = ? WHERE error = ?", rewrite(text), text)
+        with self._guard():
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
 
     # -- other values --------------------------------------------------------------------------------------------------
 

@@ -455,3 +455,47 @@ def test_the_queue_settings(shop: Runner, hook: Hook) -> None:
     assert counts(shop) == (0, 0, 1, 0)
     shop.ok("plugin", "run", "--once", env={"DBX_NOW": "2027-01-02T00:05:01Z"})
     assert counts(shop) == (0, 0, 0, 0)
+
+
+def test_secrets_and_errors_are_sealed_once_there_is_a_key(shop: Runner, hook: Hook) -> None:
+    dek = shop.ok("key", "generate", "--dek").stdout.strip()
+    configure(shop, hook, "--header", "Authorization=canary-1", "--hmac-key", "canary-2")
+    shop.ok("config", "--dek", dek)
+    shop.ok(
+        "plugin",
+        "config",
+        "http",
+        "--name",
+        "other",
+        "--endpoint",
+        hook.url,
+        "--allow-private",
+        "--hmac-key",
+        "canary-3",
+    )
+    shop.ok(
+        "plugin",
+        "config",
+        "process",
+        "/bin/cat",
+        "--name",
+        "cat",
+        "--arg",
+        "canary-4",
+        "--env",
+        "A=canary-5",
+        "--disable",
+    )
+    hook.status = lambda _: 500
+    shop.ok("aggregate", "create", "order", "o-1", "--event", "placed")
+    shop.ok("plugin", "run", "--once")
+    for file in (shop.cwd / ".dbx").rglob("*"):
+        if file.is_file():
+            data = file.read_bytes()
+            assert b"canary" not in data, file
+            assert b"request failed" not in data, file
+    assert "request failed (500)" in shop.ok("plugin", "status").stdout
+    assert hook.got[0][0]["Authorization"] == "canary-1" or hook.got[1][0]["Authorization"] == "canary-1"
+    (shop.cwd / ".dbx" / "keys" / "dek").rename(shop.cwd / "dek")
+    assert shop("plugin", "list").status == 10
+    assert shop.ok("plugin", "list", env={"DBX_DEK": dek}).lines[0].startswith("  - process (cat)")
