@@ -260,7 +260,7 @@ SCENARIOS = (
     Scenario("checkout-switch", ("checkout", "other"), _other_domain),
     Scenario("domain-rename", ("domain", "rename", "other", "third"), _other_active, frozenset({3})),
     Scenario("schema-create", ("schema", "create", "farm", "-e", "opened"), _unpublished_schema, CONFLICT),
-    Scenario("schema-field", ("schema", "field", "order", "n", "--type", "text"), _unpublished_schema),
+    Scenario("schema-field", ("schema", "field", "order", "memo", "--type", "text"), _unpublished_schema),
     Scenario("schema-publish", ("schema", "publish"), _unpublished_schema, **SOME),
     Scenario("schema-rollback", ("schema", "rollback"), _two_versions, frozenset({3}), **SOME),
     Scenario("apply-publishes", _apply(), _unpublished_schema, repeats=True, between=_published_not_committed, **SOME),
