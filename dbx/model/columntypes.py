@@ -84,6 +84,9 @@ def parse_type(text: object) -> str:
         if scale > precision:
             raise Invalid(f"type {quote(text)} has more digits after the point than digits")
         return f"decimal({precision},{scale})"
+    if word.startswith(("decimal(", "numeric(")) and ")" not in word:
+        # In braces YAML ends a word at its comma.
+        raise Invalid(f'type {quote(text)} ends at the comma: write it between quotes, as in "decimal(8,2)"')
     if word.startswith(("decimal", "numeric")):
         raise Invalid(f"type {quote(text)} must be written 'decimal(precision,scale)', as in 'decimal(8,2)'")
     raise Invalid(f"unknown type {quote(text)}", details={"nearest": nearest_type(word)})

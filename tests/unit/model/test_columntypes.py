@@ -91,6 +91,7 @@ def test_types_have_one_spelling(text: str, stored: str) -> None:
         ("qqqqqq", "unknown type", None),
         ("decimal", "must be written 'decimal(precision,scale)'", None),
         ("decimal(8)", "must be written", None),
+        ("decimal(8", "ends at the comma: write it between quotes", None),
         ("decimal(2,3)", "more digits after the point", None),
         ("decimal(0,0)", "precision that is not 1 to 38", None),
         ("decimal(39,2)", "precision that is not 1 to 38", None),
