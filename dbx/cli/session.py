@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from dbx.cli.dek import find_dek
-from dbx.errors import Invalid, NotFound
+from dbx.errors import DbxError, Denied, Invalid, NotFound
 from dbx.ops.session import Credential, Session, Who, open_session
 
 _ABOUT_TOKENS = ("token.check", "token.show", "token.refresh", "token.revoke")
@@ -42,6 +42,27 @@ def session(
         yield opened
     finally:
         opened.close()
+
+
+def admitted(invocation: Invocation, where: str) -> None:
+    """Hold a command that replaces the workspace in the directory `where` to its token. Raises Denied."""
+    if not os.path.isdir(os.path.join(where, ".dbx")):
+        return
+    try:
+        opened = open_session(
+            where,
+            dbx_dir=None,
+            domain=None,
+            who=Who(None, None, ""),
+            clock=invocation.clock,
+            wait_s=invocation.wait_s,
+            credential=_credential(invocation),
+        )
+    except Denied:
+        raise
+    except DbxError:
+        return  # it is damaged: that is what backups are for
+    opened.close()
 
 
 @contextmanager

@@ -39,6 +39,7 @@ _PLAIN_CONFIG = b"format: 1\n"
 HEAD = "HEAD"
 DOMAINS = "domains"
 DEFAULT = "default"
+PARTS = ("segments", "manifests", "refs/heads", "refs/tags", "schemas", "logs")
 _MAX_BYTES = 1 << 20
 _GITIGNORE = b"""# Written by dbx: git tracks settings and schemas; the events are dbx's own.
 *
@@ -241,7 +242,7 @@ class Repository:
         """A domain directory without its domain.yaml, under a hidden name; rename it when it is whole."""
         hidden = f"{DOMAINS}/.new-{name}"
         directory = self.directory.below(hidden)
-        for part in ("segments", "manifests", "refs/heads", "refs/tags", "schemas", "logs"):
+        for part in PARTS:
             directory.make(part)
         directory.write("HEAD", DOMAIN_HEAD)
         return hidden, directory
