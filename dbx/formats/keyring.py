@@ -25,7 +25,7 @@ EXPORT_FORMAT = "dbx-keyring/1"
 _ID = "[0-9a-f]{16}"
 _WRAPPED_BYTES = 12 + 32 + 16
 _ENTRY = rf"- id: '({_ID})'\n  created_at: '({TIME})'\n  wrapped: ([A-Za-z0-9+/=]{{80}})\n"
-_WHOLE = re.compile(rf"check: '({_ID})'\nkeys:\n((?:{_ENTRY})*)")
+_WHOLE = rf"check: '({_ID})'\nkeys:\n((?:{_ENTRY})*)"
 _SALT_CHARS = 64
 
 
@@ -67,7 +67,7 @@ def encode_keyring(keyring: Keyring) -> bytes:
 def decode_keyring(data: bytes, name: str) -> Keyring:
     """What keyring.yaml holds; `name` is for messages. Raises Corrupt."""
     try:
-        found = _WHOLE.fullmatch(data.decode("utf-8", "replace"))
+        found = re.fullmatch(_WHOLE, data.decode("utf-8", "replace"))
         if found is not None:  # as it is written, without what reads any YAML
             return _whole(found[1], [_key(*entry.groups()) for entry in re.finditer(_ENTRY, found[2])])
         from dbx.formats import yamltext
