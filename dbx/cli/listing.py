@@ -21,6 +21,9 @@ T = TypeVar("T")
 F = TypeVar("F", bound="Callable[..., Any]")
 
 
+_ERASED = "(erased)"
+
+
 def listing_options(function: F) -> F:
     """Decorator: `take`, `cursor` and `jsonl`."""
     function = click.option("--jsonl", is_flag=True, help="Print one JSON document a line.")(function)
@@ -120,7 +123,7 @@ def event_lines(event: Event) -> list[str]:
     }
     lines = render.fields(values)
     for name, content in (("payload", event.payload), ("metadata", event.metadata)):
-        lines.append(f"{name}={render.cell(None) if content is None else render.json_text(content, pretty=True)}")
+        lines.append(f"{name}={_ERASED if content is None else render.json_text(content, pretty=True)}")
     return lines
 
 
@@ -132,6 +135,7 @@ def event_pairs(event: Event) -> dict[str, object]:
         "version": event.version,
         "event_type": event.event_type,
         "event_id": event.event_id,
+        **({"redacted": True} if event.payload is None else {}),
     }
 
 

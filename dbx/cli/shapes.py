@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 def event_value(event: Event) -> dict[str, Any]:
     """An event. Its first nine members are those that `apply --stage --from` takes, but for `version` and `issued_by`.
 
-    `seq` is the commit's, None while staged as is `position`; payload and metadata are null when the body was erased.
+    `seq` is the commit's, None while staged as is `position`; when the body was erased, payload and metadata are null,
+    and `redacted` is there and true.
     """
     value: dict[str, Any] = {
         "aggregate_type": event.aggregate_type,
@@ -27,6 +28,8 @@ def event_value(event: Event) -> dict[str, Any]:
         "payload": event.payload,
         "metadata": event.metadata,
     }
+    if event.payload is None:
+        value["redacted"] = True
     if event.issued_by is not None:
         value["issued_by"] = {"group": event.issued_by.group, "user": event.issued_by.user}
     if event.note:

@@ -10,6 +10,7 @@ from dbx.model.event import RESERVED
 from dbx.model.personal import SubjectScan
 from dbx.model.redaction import Traces, certify
 from dbx.model.time import format_time
+from dbx.ops import audit
 from dbx.repo import published, query, schemas
 from dbx.repo import redact as redaction
 from dbx.repo.keys import get_signing_key
@@ -128,6 +129,9 @@ def redact(session: Session, plan: Plan, reason: str, *, dry_run: bool = False, 
                 (domain.id, domain.name), erasures, traces, (now, f"dbx {__version__}"), (key.vkey, key.seed)
             )
             file.write(made)
+    if done.commit is not None:
+        details = {"bodies": plan.fresh, "new": done.commit.id, "reason": reason}
+        audit.note(session, "body.redact", details, domain=domain.name)
     return Done(
         plan,
         None if done.commit is None else done.commit.id,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -349,3 +351,31 @@ def test_with_sealed_payloads(people: Runner) -> None:
     assert [event["payload"] is None for event in events] == [False, True, False, False]
     people.ok("fsck", env=env)
     people.ok("fsck")
+
+
+def test_it_shows_as_redacted_everywhere(people: Runner) -> None:
+    vkey = people.ok("key", "generate", "--name", "acme").lines[0]
+    people.ok(*ERASE)
+    event = events_of(people, "person", "p-1")[1]
+    assert (event["redacted"], event["payload"]) == (True, None)
+    assert "redacted" not in events_of(people, "person", "p-1")[0]
+    shown = people.ok("events", str(event["event_id"])).stdout
+    assert "payload=(erased)" in shown
+    assert people.ok("show", str(event["event_id"]), "--json").json["redacted"] is True
+    got = people.ok("aggregate", "get", "person", "p-1", "--include-events", "--json").json
+    assert [one.get("redacted", False) for one in got["events"]] == [False, True, False, False]
+    assert people.ok("blame", "person", "p-1", "--json").json["erased"] == [2]
+    assert "erased" in people.ok("log", "-p").stdout
+    people.ok("prove", "event", "person/p-1@2", "--out", "proof.json")
+    links = people.ok("verify-proof", "proof.json", "--key", vkey, "--json").json["links"]
+    assert [link["holds"] for link in links if link["link"] == "body"] == [None]
+    people.ok("prove", "aggregate", "person/p-1", "--events", "--out", "whole.json")
+    people.ok("verify-proof", "whole.json", "--key", vkey)
+    people.ok("evidence", "export", "pack")
+    told = subprocess.run(
+        [sys.executable, str(people.cwd / "pack/verify.py"), "--key", vkey], capture_output=True, text=True, check=False
+    )
+    assert told.returncode == 0, told.stdout
+    assert "1 were left out, 1 of them erased for good" in told.stdout
+    assert find_word(people.cwd, CANARY) == []
+    assert people.ok("audit-log", "--json").json

@@ -195,7 +195,7 @@ class Package:
 
     def events(self, commits, scope):
         """The leaves of each aggregate by version, after checking bodies and commits."""
-        aggregates, left_out, wrong = {}, 0, 0
+        aggregates, left_out, erased, wrong = {}, set(), set(), 0
         found, by_position = 0, {}
         for line in lines(self.data / "events.ndjson"):
             event = json.loads(line)
@@ -207,11 +207,15 @@ class Package:
             by_position[event["position"]] = leaf
             found += 1
             if event["body"] is None:
-                left_out += 1
+                left_out.add((name, envelope["version"]))
             elif hashlib.sha256(event["body"].encode()).hexdigest() != envelope["body"]:
                 wrong += 1
                 self.say(False, f"changed: the body of {'/'.join(name)} version {envelope['version']}")
-        self.say(not wrong, f"{found} events: the bodies are those that the envelopes name; {left_out} were left out")
+            elif envelope["event_type"] == "body_erased":
+                erased.add((name, json.loads(event["body"])["payload"].get("version")))
+        gone = f", {len(left_out & erased)} of them erased for good" if left_out & erased else ""
+        text = f"the bodies are those that the envelopes name; {len(left_out)} were left out{gone}"
+        self.say(not wrong, f"{found} events: {text}")
         whole = 0
         for commit in commits.values():
             leaves = [by_position.get(commit["position"] + n) for n in range(commit["count"])]
