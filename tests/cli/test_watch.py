@@ -239,13 +239,41 @@ def test_a_domain_by_name_and_all_of_them(near: Runner, far: Path) -> None:
     near.ok("fsck")
 
 
-def test_no_secret_is_kept(near: Runner) -> None:
-    near.ok("watch", "--run-once", env={"DBX_TOKEN": "canary-4711"})
-    near.ok("watch", "--background", "--token", "-", stdin="canary-4711")
+def test_no_secret_is_kept(near: Runner, far: Path) -> None:
+    words = ("token", "generate", "-g", "ops", "-u", "jane", "--action", "*.*", "--json")
+    token = near.ok(*words, cwd=far).json["token"]
+    near.ok("watch", "--run-once", env={"DBX_TOKEN": token})
+    near.ok("watch", "--background", "--token", "-", stdin=token)
     wait_until(lambda: state(near)["cycles"] == 1)
+    pid = state(near)["pid"]
+    assert token.encode() not in Path(f"/proc/{pid}/cmdline").read_bytes()
     near.ok("watch", "stop")
     for path in (near.cwd / ".dbx").rglob("*"):
-        assert path.is_dir() or b"canary-4711" not in path.read_bytes()
+        assert path.is_dir() or token.rpartition(".")[2].encode() not in path.read_bytes()
+
+
+def test_with_a_server_that_asks_for_a_token(run: Runner, far: Path) -> None:
+    words = ("token", "generate", "-g", "ops", "-u", "jane", "--action", "*.*", "--json")
+    token = run.ok(*words, cwd=far).json["token"]
+    server = run.start("serve", "--port", "0", "--json", "--quiet", cwd=far, stdout=subprocess.PIPE)
+    try:
+        assert server.stdout is not None
+        url = json.loads(server.stdout.readline())["url"]
+        run.ok("clone", f"{url}/default", "--token", token)
+        run.ok("watch", "--background", "--interval", "1h")
+        wait_until(lambda: state(run)["cycles"] == 1)
+        add(run, "o-2")
+        wait_until(lambda: root(run) == root(run, far))
+        server.terminate()
+        assert server.wait(60) == 0
+        add(run, "o-3")
+        wait_until(lambda: state(run)["failures"] >= 1)
+        assert url in state(run)["last_cycle_error"]
+        assert token not in Path(state(run)["log"]).read_text()
+    finally:
+        run("watch", "stop")
+        server.kill()
+        server.wait(20)
 
 
 def test_the_interval_comes_from_the_environment_too(near: Runner) -> None:

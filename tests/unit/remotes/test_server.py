@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -24,6 +25,7 @@ from hypothesis import strategies as st
 from dbx.remotes.connection import DRAIN_BYTES, Limits
 from dbx.remotes.server import Server
 from dbx.remotes.service import anybody, make_application
+from dbx.repo import offer as offers
 from tests.history import append, fill
 from tests.unit.remotes.contract import opened
 
@@ -533,3 +535,82 @@ def test_no_bytes_bring_it_down(target: Running, data: bytes, cuts: random.Rando
     assert all(status in (100, 200, 400, 404, 405, 408, 409, 411, 413, 422, 431) for status in statuses(answer)), answer
     assert not [line for line in target.lines if "failed" in line]
     assert target.is_alive()
+
+
+# -- pushes ------------------------------------------------------------------------------------------------------------
+
+
+def bundles(far: Path, where: Path, count: int) -> list[bytes]:
+    """Bundles that each continue the head of a repository, in a way of their own."""
+    made: list[bytes] = []
+    for n in range(count):
+        copy = where / f"copy-{n}"
+        shutil.copytree(far, copy)
+        with opened(copy) as domain:
+            append(domain, f"new-{n}")
+            with offers.offering(domain, offers.point_at(domain, 2)) as offer:
+                made.append(b"".join(offer.blocks()))
+    return made
+
+
+def post(host: str, data: bytes) -> tuple[int, dict[str, Any]]:
+    connection = http.client.HTTPConnection(host, timeout=60)
+    try:
+        connection.request("POST", "/default/dbx/v1/bundle", data)
+        response = connection.getresponse()
+        return response.status, json.loads(response.read())
+    finally:
+        connection.close()
+
+
+def test_of_many_pushes_at_once_one_wins(start: Callable[..., Any], far: Path, tmp_path: Path) -> None:
+    _, host = start("--quiet")
+    sent = bundles(far, tmp_path, 8)
+    found: list[tuple[int, dict[str, Any]]] = []
+    threads = [threading.Thread(target=lambda data=data: found.append(post(host, data))) for data in sent]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(status for status, _ in found) == [200] + [409] * 7
+    assert all("Traceback" not in str(body) for _, body in found)
+    with opened(far) as domain:
+        assert domain.read(lambda working, _: working.head.seq) == 3
+    assert subprocess.run([DBX, "fsck"], cwd=far, capture_output=True, check=False).returncode == 0
+
+
+def test_a_push_that_runs_ends_before_the_server_does(start: Callable[..., Any], far: Path, tmp_path: Path) -> None:
+    process, host = start("--quiet")
+    (data,) = bundles(far, tmp_path, 1)
+    name, _, port = host.partition(":")
+    with socket.create_connection((name, int(port)), timeout=30) as connection:
+        head = b"POST /default/dbx/v1/bundle HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % len(data)
+        connection.sendall(head + data[: len(data) // 2])
+        quarantine = far / ".dbx/domains/default/quarantine"
+        deadline = time.monotonic() + 20
+        while not (quarantine.exists() and any(quarantine.iterdir())):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.terminate()
+        while True:
+            try:
+                socket.create_connection((name, int(port)), timeout=5).close()
+            except ConnectionError:
+                break
+            assert time.monotonic() < deadline + 20
+        connection.sendall(data[len(data) // 2 :])
+        answer = read_all(connection)
+    assert statuses(answer) == [200]
+    assert b"Connection: close" in answer
+    assert process.wait(40) == 0
+    with opened(far) as domain:
+        assert domain.read(lambda working, _: working.head.seq) == 3
+
+
+def test_a_push_too_large_leaves_nothing(start: Callable[..., Any], far: Path, tmp_path: Path) -> None:
+    _, host = start("--quiet", "--max-body", "2000")
+    (data,) = bundles(far, tmp_path, 1)
+    status, body = post(host, data)
+    assert (status, body["error"]["type"]) == (413, "invalid")
+    with opened(far) as domain:
+        assert domain.read(lambda working, _: working.head.seq) == 2
