@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from dbx.crypto import merkle
 from dbx.errors import Corrupt, Invalid
 from dbx.model.cloudevents import to_cloudevent
 from dbx.model.delivery import Delivery, Where, make_parts, needs_schema, needs_state
@@ -17,14 +18,20 @@ from dbx.repo.nearest import find_start
 from dbx.repo.query import aggregate_of, get_row
 
 if TYPE_CHECKING:
-    from dbx.model.event import Aggregate, Event
+    from dbx.model.event import Event
     from dbx.model.plugin import Plugin
     from dbx.model.schema import Schema
     from dbx.repo.domain import Domain
     from dbx.repo.log import LogReader, Stored
     from dbx.repo.working import WorkingSet
+    from dbx.store.index import Row
 
-_KEPT = 500
+    T = TypeVar("T", "_Edge", Folding)
+
+_KEPT_STATES = 1000
+_KEPT_EDGES = 20_000
+"""So many aggregates are remembered as they were after their last event: whole where the state is sent, else only the
+right edges of their trees, a few hashes."""
 
 
 class _Facts(NamedTuple):
@@ -33,6 +40,26 @@ class _Facts(NamedTuple):
     hidden: bool
     hidden_fields: tuple[str, ...]
     value: dict[str, Any]
+
+
+class _Edge:
+    """The right edge of an aggregate's tree in the making, where nobody asks for the state."""
+
+    __slots__ = ("count", "edge")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.edge: list[bytes] = []
+
+    def add(self, stored: Stored) -> None:
+        """Take the next event."""
+        merkle.append(self.edge, self.count, merkle.leaf_hash(stored.envelope))
+        self.count += 1
+
+    @property
+    def root(self) -> bytes:
+        """The root of the tree."""
+        return merkle.edge_root(self.edge)
 
 
 class DeliveryMaker:
@@ -47,6 +74,7 @@ class DeliveryMaker:
         self._replay = replay
         self._where = Where(domain.id, domain.name, plugin.name)
         self._folded: OrderedDict[tuple[str, str], Folding] = OrderedDict()
+        self._edges: OrderedDict[tuple[str, str], _Edge] = OrderedDict()
         self._facts: dict[str, _Facts | None] = {}
         self._rules: object = None
         self._wants_cloudevents = isinstance(plugin.config, HttpConfig) and plugin.config.format == "cloudevents"
@@ -67,8 +95,12 @@ class DeliveryMaker:
                 return None
             hidden = facts.hidden_fields
         root, state = "", None
-        if mode != "schema-only" and not self._wants_cloudevents:
-            root, state = self._at(working, reader, event, stored, whole=needs_state(mode))
+        if needs_state(mode) and not self._wants_cloudevents:
+            folding = self._after(self._folded, _KEPT_STATES, working, reader, event, stored)
+            state = folding.aggregate() if isinstance(folding, Folding) else aggregate_of(folding)
+            root = state.root
+        elif mode != "schema-only" and not self._wants_cloudevents:
+            root = self._after(self._edges, _KEPT_EDGES, working, reader, event, stored).root.hex()
         schema = facts.value if facts is not None and needs_schema(mode) else None
         parts = make_parts(mode, event, root, state, schema, hidden)
         cloud = self._cloudevent(event, mode, hidden) if self._wants_cloudevents else None
@@ -90,6 +122,7 @@ class DeliveryMaker:
     def forget(self) -> None:
         """Drop what was folded: the history is another one now."""
         self._folded.clear()
+        self._edges.clear()
 
     def _cloudevent(self, event: Event, mode: str, hidden: tuple[str, ...]) -> dict[str, Any]:
         payload = event.payload
@@ -99,39 +132,46 @@ class DeliveryMaker:
             payload = {name: value for name, value in payload.items() if name not in hidden}
         return to_cloudevent(event._replace(payload=payload), self._where.domain_id)
 
-    def _at(
-        self, working: WorkingSet, reader: LogReader, event: Event, stored: Stored, *, whole: bool
-    ) -> tuple[str, Aggregate | None]:
-        """(root, aggregate) right after an event. Where it is the latest the index has both."""
+    def _after(
+        self,
+        kept: OrderedDict[tuple[str, str], T],
+        most: int,
+        working: WorkingSet,
+        reader: LogReader,
+        event: Event,
+        stored: Stored,
+    ) -> T | Row:
+        """An aggregate right after an event. Where that is the latest the index has it."""
         key = (event.aggregate_type, event.aggregate_id)
-        folding = self._folded.get(key)
-        if folding is not None and folding.count == event.version - 1:
-            folding.add(stored)
-            self._folded.move_to_end(key)
-        elif folding is None or folding.count != event.version:
-            row = get_row(self._domain, working.index, *key)
-            if row.version == event.version:
-                self._folded.pop(key, None)
-                return row.root.hex(), aggregate_of(row) if whole else None
-            folding = self._fold(working, reader, event)
-            self._folded[key] = folding
-            if len(self._folded) > _KEPT:
-                self._folded.popitem(last=False)
-        return folding.root.hex(), folding.aggregate() if whole else None
-
-    def _fold(self, working: WorkingSet, reader: LogReader, event: Event) -> Folding:
-        row = get_row(self._domain, working.index, event.aggregate_type, event.aggregate_id)
+        found = kept.get(key)
+        if found is not None and found.count == event.version - 1:
+            found.add(stored)
+            kept.move_to_end(key)
+            return found
+        if found is not None and found.count == event.version:
+            return found
+        row = get_row(self._domain, working.index, *key)
+        if row.version == event.version:
+            kept.pop(key, None)
+            return row
+        made: Any = self._folded_to(reader, working, row, event) if kept is self._folded else _Edge()
         assert row.n is not None  # noqa: S101 - a stored row
-        start = find_start(self._domain, working.index, reader, row, event.version) if event.version > FEW else None
-        folding = start or Folding(event.aggregate_type, event.aggregate_id)
-        for stored in reader.events(working.index.positions(row.n, folding.count + 1, event.version)):
-            folding.add(stored)
-        if not edges_agree(folding.edge, event.version, row):
+        for older in reader.events(working.index.positions(row.n, made.count + 1, event.version)):
+            made.add(older)
+        if not edges_agree(made.edge, event.version, row):
             raise Corrupt(
                 f"the events of aggregate '{row.type}/{row.id}' do not have the root that the index holds for them",
                 hint="run 'dbx fsck'",
             )
-        return folding
+        kept[key] = made
+        if len(kept) > most:
+            kept.popitem(last=False)
+        return made  # type: ignore[no-any-return]  # of the kind that is kept there
+
+    def _folded_to(self, reader: LogReader, working: WorkingSet, row: Row, event: Event) -> Folding:
+        """Where to begin to fold: a snapshot, or nothing."""
+        start = find_start(self._domain, working.index, reader, row, event.version) if event.version > FEW else None
+        return start or Folding(event.aggregate_type, event.aggregate_id)
 
     def _facts_of(self, aggregate_type: str) -> _Facts | None:
         """Looked up once while the schema files stay as they are. Call it inside a query: the mutex is held."""

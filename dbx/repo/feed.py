@@ -22,6 +22,7 @@ from dbx.store.queuelayout import AHEAD, PENDING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from dbx.formats.envelope import Envelope
     from dbx.model.delivery import Delivery, Outcome
     from dbx.model.plugin import Plugin
     from dbx.repo.domain import Domain
@@ -187,7 +188,7 @@ class Feed:
             envelope = decode_envelope(stored.envelope)
             if self.ledger.blocks((envelope.aggregate_type, envelope.aggregate_id), stored.position):
                 continue
-            ticket = self._ticket(working, reader, stored)
+            ticket = self._ticket(working, reader, stored, envelope=envelope)
             if ticket.delivery is not None or ticket.defer:
                 if tickets:
                     tickets[-1] = tickets[-1]._replace(upto=stored.position)
@@ -200,10 +201,17 @@ class Feed:
         return tickets
 
     def _ticket(
-        self, working: WorkingSet, reader: LogReader, stored: Stored, *, attempt: int = 1, late: bool = False
+        self,
+        working: WorkingSet,
+        reader: LogReader,
+        stored: Stored,
+        *,
+        attempt: int = 1,
+        late: bool = False,
+        envelope: Envelope | None = None,
     ) -> Ticket:
         """`late`: what was put off is due now."""
-        envelope = decode_envelope(stored.envelope)
+        envelope = envelope or decode_envelope(stored.envelope)
         leaf = leaf_hash(stored.envelope)
         key = (envelope.aggregate_type, envelope.aggregate_id)
         ticket = Ticket(stored.position, key, envelope.event_id, leaf, None)
