@@ -6,6 +6,7 @@ whatever dies, an event is delivered again rather than never.
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from dbx.model.plugin import PRIORITIES, backoff_s
@@ -22,6 +23,8 @@ SAVE_S = 0.1
 BREAK_AFTER = 8
 """So many failures in a row, and the plugin is taken to be down: nothing new is tried until something succeeds."""
 MAX_WAIT_S = 86_400.0
+_REMEMBERED = 16
+"""So many of the events that were passed last are remembered one by one, in case commits are taken back."""
 LOW, NORMAL, HIGH = range(len(PRIORITIES))
 
 
@@ -79,6 +82,7 @@ class Ledger:
         self.now = now
         self._monotonic = monotonic
         self._keep_error = keep_error
+        self._passed: deque[tuple[int, bytes]] = deque(maxlen=_REMEMBERED)
         self._saved = (-1, 0.0)
         self._done = (0, 0, 0)  # first, last, count since it was last saved
         self._failures = 0
@@ -110,6 +114,7 @@ class Ledger:
     def stand_at(self, position: int) -> None:
         """Go on from a position; what was not saved is forgotten."""
         self.cursor, self.leaf, self._done = position, None, (0, 0, 0)
+        self._passed.clear()
         self._saved = (position, self._monotonic())
 
     def rewind(self, position: int) -> None:
@@ -131,7 +136,10 @@ class Ledger:
         name = self.plugin.name
         self.queue.set_cursor(name, self.cursor)
         if self.leaf is not None and self.cursor:
-            self.queue.put_mark(name, self.cursor - 1, self.leaf)
+            self._passed.append((self.cursor - 1, self.leaf))
+        for position, leaf in self._passed:
+            self.queue.put_mark(name, position, leaf)
+        self._passed.clear()
         self._flush_done()
         for lane in [x for x in self.lanes.values() if x.status == AHEAD and x.position <= self.cursor]:
             self.drop(lane)  # the cursor has caught up
@@ -140,6 +148,8 @@ class Ledger:
     def move(self, position: int, leaf: bytes | None = None) -> None:
         """The cursor goes forward; `leaf` is the hash of the event before it, where that is known."""
         if position > self.cursor:
+            if self.leaf is not None and self.cursor:
+                self._passed.append((self.cursor - 1, self.leaf))
             self.cursor, self.leaf = position, leaf
 
     def put(self, lane: Lane) -> None:

@@ -207,3 +207,37 @@ def test_a_queue_that_was_lost_begins_where_the_plugin_was_configured(world: Wor
     plugin = Plugin("hook", HttpConfig("http://192.0.2.1/"), "2027-01-15T08:00:05.000000Z")
     world.append("o-2")
     assert world.run(world.feed(plugin)) == [1]
+
+
+def test_history_that_was_taken_back_is_delivered_anew(world: World) -> None:
+    from dbx.formats.envelope import Actor
+    from dbx.repo.undo import plan_undo, undo
+
+    plugin = world.plugin()
+    world.append(*(f"o-{n}" for n in range(10)))
+    feed = world.feed(plugin)
+    assert world.run(feed) == list(range(10))
+    undo(world.domain, plan_undo(world.domain), actor=Actor("ops", "jane"))
+    assert world.run(feed) == []
+    world.append("x-1", "x-2")
+    # Nothing of the new history is missed, though some of it lies below where the cursor was.
+    assert world.run(world.feed(plugin)) == [9, 10]
+    assert [delivery.aggregate_id for delivery in world.sent[-2:]] == ["x-1", "x-2"]
+    world.append("x-3")
+    assert world.run(feed) == [11]
+    assert world.run(world.feed(plugin)) == []
+
+
+def test_a_dead_letter_that_was_taken_back_is_gone(world: World) -> None:
+    from dbx.formats.envelope import Actor
+    from dbx.repo.undo import plan_undo, undo
+
+    plugin = world.plugin()
+    world.append("o-1", "o-2")
+    world.answer = lambda delivery: failed("no") if delivery.position == 1 else DONE
+    feed = world.feed(plugin, max_attempts=1)
+    assert world.run(feed) == [0, 1]
+    assert world.state(plugin).dead == 1
+    undo(world.domain, plan_undo(world.domain), actor=Actor("ops", "jane"))
+    world.run(feed)
+    assert world.state(plugin).dead == 0
