@@ -89,6 +89,17 @@ class RemoteFacts(NamedTuple):
     seen_us: int | None
 
 
+class TokenFacts(NamedTuple):
+    """A token that is good now: how long it was issued for (None: for ever), what it allows, and whether it is bounded
+    to resources or domains."""
+
+    token_id: str
+    subject: str
+    ttl_s: int | None
+    actions: tuple[str, ...]
+    bounded: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """A domain. Times are microseconds since the epoch.
@@ -107,6 +118,7 @@ class Facts:
     remotes: Sequence[RemoteFacts] = ()
     examined: int = 0
     total: int = 0
+    tokens: Sequence[TokenFacts] = ()
 
 
 def kind_of(value: Any) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from dbx.model.lintschema import lint
-from dbx.repo.lint import gather
+from dbx.repo.lint import gather, gather_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,4 +27,5 @@ class Report(NamedTuple):
 def lint_domain(session: Session, *, progress: Callable[[int], None] | None = None) -> Report:
     """Look at a domain. Raises Invalid for a schema with faults."""
     facts = gather(session.domain, progress=progress)
+    facts = replace(facts, tokens=gather_tokens(session.repository, session.domain))
     return Report(facts.domain, lint(facts), facts.examined, facts.total)

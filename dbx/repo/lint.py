@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 from dbx.errors import DbxError, Invalid
 from dbx.formats import canonical
 from dbx.model.event import RESERVED
-from dbx.model.lintfacts import EventFacts, Facts, RemoteFacts, TypeFacts
+from dbx.model.lintfacts import EventFacts, Facts, RemoteFacts, TokenFacts, TypeFacts
 from dbx.model.time import parse_time
 from dbx.repo import published, schemas
 from dbx.repo.config import get_domain_value
 from dbx.repo.remoteconfig import list_remotes
 from dbx.repo.staging import find_batch, staged_since
 from dbx.repo.thresholds import threshold_of
+from dbx.repo.tokens import list_tokens
 from dbx.store.indexsurvey import longest_histories
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from dbx.repo.domain import Domain
     from dbx.repo.log import LogReader, Stored
+    from dbx.repo.repository import Repository
     from dbx.repo.working import WorkingSet
 
 SAMPLE = 100_000
@@ -57,6 +59,24 @@ def gather(domain: Domain, *, progress: Callable[[int], None] | None = None) -> 
         examined,
         total,
     )
+
+
+def gather_tokens(repository: Repository, domain: Domain) -> list[TokenFacts]:
+    """The tokens of the workspace that are good now in a domain. Raises Corrupt."""
+    now_s = repository.clock() // 1_000_000
+    return [
+        TokenFacts(
+            claims.token_id,
+            claims.subject,
+            claims.ttl_s,
+            claims.actions,
+            bool(claims.tenants) or not set(claims.resources) <= {"*", "*.*", "aggregate:*", "aggregate:*:*"},
+        )
+        for held in list_tokens(repository)
+        if held.status(now_s) == "active"
+        for claims in (held.claims,)
+        if not claims.tenants or domain.name in claims.tenants
+    ]
 
 
 def runs(total: int) -> Iterator[range]:

@@ -123,7 +123,7 @@ def _bring_forward(domain: Domain, known: Counted | None) -> Counted:
     head = domain.read(lambda working, _: (working.head.seq, working.head.commit.hex()))
     if known is not None and (known.seq, known.commit) == head:
         return known
-    if known is not None and (known.seq > head[0] or query.get_commit(domain, known.seq).id.hex() != known.commit):
+    if known is not None and known.seq >= 0 and not _holds(domain, known, head[0]):
         known = None
     counts = {} if known is None else dict(known.counts)
     first = 0 if known is None else known.seq + 1
@@ -133,6 +133,11 @@ def _bring_forward(domain: Domain, known: Counted | None) -> Counted:
         if actor is not None and actor.token is not None and entry.commit.domain == domain.id:
             counts[actor.token] = counts.get(actor.token, 0) + entry.commit.count
     return Counted(*head, counts)
+
+
+def _holds(domain: Domain, known: Counted, last: int) -> bool:
+    """Whether what was counted is still the beginning of the domain's history."""
+    return known.seq <= last and query.get_commit(domain, known.seq).id.hex() == known.commit
 
 
 def _add_pushed(repository: Repository, token_id: str, count: int) -> None:

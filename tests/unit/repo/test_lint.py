@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
-from dbx.repo.lint import SAMPLE, gather, runs
+from dbx.formats.envelope import Actor
+from dbx.repo.lint import SAMPLE, gather, gather_tokens, runs
+from dbx.repo.tokens import Wanted, generate, revoke
 from dbx.repo.writer import Append, Appender
 from tests.history import START_US, append, item, open_repository, stage_events
 
@@ -54,3 +56,18 @@ def test_a_sample_lies_evenly_over_the_history() -> None:
         assert sum(map(len, found)) == SAMPLE
         assert (found[0].start, found[-1].stop) == (0, total)
         assert all(a.start < b.start for a, b in itertools.pairwise(found))
+
+
+def test_only_good_tokens_for_the_domain_count(tmp_path: Path) -> None:
+    repository = open_repository(tmp_path)
+    by = Actor("local", "root")
+    wanted = Wanted("ops", "jane", ("*.*",), ttl_s=0)
+    good = generate(repository, wanted, by)
+    bounded = generate(repository, wanted._replace(tenants=("default",), resources=("aggregate:order:*",)), by)
+    generate(repository, wanted._replace(tenants=("other",)), by)
+    revoke(repository, generate(repository, wanted, by).text, "", by)
+    found = gather_tokens(repository, repository.domain())
+    assert [(one.token_id, one.ttl_s, one.bounded) for one in found] == [
+        (good.held.claims.token_id, None, False),
+        (bounded.held.claims.token_id, None, True),
+    ]
