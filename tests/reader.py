@@ -2,6 +2,7 @@
 
 `read(domain_directory)` checks everything it meets and returns what it found; any deviation is an AssertionError. It is
 slow and plain on purpose: it is the definition that the engine's output is compared with.
+Only sealed bodies need more than the standard library: AES-256-GCM.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import pathlib
 import re
 import struct
 import zlib
+from base64 import b64decode
 from typing import Any, NamedTuple
 
 from tests.readlines import (
@@ -55,10 +57,51 @@ def index_tree(leaves: list[tuple[int, bytes]], d: int = 0) -> bytes:
     return sha(b"\x01" + bytes([d]) + index_tree(zero, d + 1) + index_tree(one, d + 1))
 
 
-def frames(data: bytes, name: str) -> tuple[list[tuple[bytes, int, bytes]], int, bool]:
-    """(kind, flags, raw) of every frame, where the last C frame ends, and whether something torn follows."""
+class SealedBodies(NamedTuple):
+    """What a sealed B frame holds: whether it is a zlib stream once it is open, its raw length, its stored bytes."""
+
+    is_zlib: bool
+    raw: int
+    stored: bytes
+
+
+def data_keys(keyring: str, dek: bytes) -> dict[bytes, bytes]:
+    """The data keys of a keyring.yaml by their ids."""
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    keys = {}
+    for key_id, wrapped in re.findall(r"id: '([0-9a-f]{16})'\n(?:.*\n)?  wrapped: (\S+)\n", keyring):
+        data, name = b64decode(wrapped, validate=True), bytes.fromhex(key_id)
+        keys[name] = AESGCM(dek).decrypt(data[:12], data[12:], b"dbx1K" + name)
+        assert len(keys[name]) == 32
+    return keys
+
+
+def unseal(sealed: SealedBodies, keys: dict[bytes, bytes], domain: str, position: int) -> bytes:
+    """The bodies of a block whose first event stands at a position, in a segment of a domain."""
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    key_id, nonce, text = sealed.stored[:8], sealed.stored[8:20], sealed.stored[20:]
+    place = b"dbx1B" + bytes.fromhex(domain.replace("-", "")) + struct.pack(">Q", position) + key_id
+    body = AESGCM(keys[key_id]).decrypt(nonce, text, place)
+    if sealed.is_zlib:
+        body = inflated(body, sealed.raw)
+    assert len(body) == sealed.raw
+    return body
+
+
+def inflated(data: bytes, raw: int) -> bytes:
+    stream = zlib.decompressobj()
+    body = stream.decompress(data, raw + 1)
+    assert stream.eof
+    assert not stream.unused_data
+    return body
+
+
+def frames(data: bytes, name: str) -> tuple[list[tuple[bytes, int, bytes | SealedBodies]], int, bool]:
+    """(kind, offset, raw) of every frame, where the last C frame ends, and whether something torn follows."""
     assert data[:8] == b"DBXSEG1\n", name
-    found: list[tuple[bytes, int, bytes]] = []
+    found: list[tuple[bytes, int, bytes | SealedBodies]] = []
     at = 8
     assert data[8:], name
     covered, end = 0, 8
@@ -75,14 +118,13 @@ def frames(data: bytes, name: str) -> tuple[list[tuple[bytes, int, bytes]], int,
         assert zero == 0, (name, at)
         assert stored <= (4 << 20) + 8192, (name, at)
         assert raw <= 4 << 20, (name, at)
-        assert flags in (0, 1), (name, at)
-        if flags & 1:
-            stream = zlib.decompressobj()
-            body = stream.decompress(body, raw + 1)
-            assert stream.eof, (name, at)
-            assert not stream.unused_data, (name, at)
-        assert len(body) == raw, (name, at)
-        found.append((kind, at, body))
+        assert flags in (0, 1) or (flags in (2, 3) and kind == b"B"), (name, at)
+        if flags & 2:
+            found.append((kind, at, SealedBodies(bool(flags & 1), raw, body)))
+        else:
+            body = inflated(body, raw) if flags & 1 else body
+            assert len(body) == raw, (name, at)
+            found.append((kind, at, body))
         at += 16 + stored
         if kind == b"C":
             covered, end = len(found), at
@@ -93,8 +135,8 @@ def frames(data: bytes, name: str) -> tuple[list[tuple[bytes, int, bytes]], int,
     return found[:covered], end, torn
 
 
-def read(directory: str | pathlib.Path) -> Log:
-    """Read and check a whole domain."""
+def read(directory: str | pathlib.Path, keys: dict[bytes, bytes] | None = None) -> Log:
+    """Read and check a whole domain; `keys` opens what is sealed."""
     root = pathlib.Path(directory)
     assert (root / "HEAD").read_bytes() == b"ref: refs/heads/main\n"
     files: list[tuple[str, bytes]] = []
@@ -115,7 +157,7 @@ def read(directory: str | pathlib.Path) -> Log:
     if journal.exists():
         files.append((journal.name, journal.read_bytes()))
     redacted = re.search("(?m)^redacted: true$", (root / "domain.yaml").read_text(encoding="utf-8")) is not None
-    log = _log(files, journal.name, redacted)
+    log = _log(files, journal.name, redacted, keys or {})
     _schemas(root, log)
     return log
 
@@ -132,7 +174,7 @@ def _check_erased(log: Log, redacted: bool) -> None:
         assert body is not None or redacted or name in told, name
 
 
-def _log(files: list[tuple[str, bytes]], journal: str, redacted: bool) -> Log:
+def _log(files: list[tuple[str, bytes]], journal: str, redacted: bool, keys: dict[bytes, bytes]) -> Log:
     log = Log([], [], [], {}, {}, "", False)
     leaves: dict[tuple[str, str], list[bytes]] = {}
     ids: set[str] = set()
@@ -141,6 +183,7 @@ def _log(files: list[tuple[str, bytes]], journal: str, redacted: bool) -> Log:
     for name, data in files:
         parts, end, rest = frames(data, name)
         assert parts[0][0] == b"H", name
+        assert isinstance(parts[0][2], bytes)
         header = canonical(parts[0][2])
         assert header == {
             "domain": header["domain"],
@@ -156,7 +199,9 @@ def _log(files: list[tuple[str, bytes]], journal: str, redacted: bool) -> Log:
         torn = torn or rest
         pending: list[tuple[bytes, bytes]] = []
         envelopes: list[bytes] = []
-        for kind, at, raw in parts[1:]:
+        position = len(log.events)
+        for kind, at, stored in parts[1:]:
+            raw = unseal(stored, keys, header["domain"], position) if isinstance(stored, SealedBodies) else stored
             if kind == b"E":
                 assert not envelopes, (name, at)
                 envelopes = lines(raw)
@@ -164,6 +209,7 @@ def _log(files: list[tuple[str, bytes]], journal: str, redacted: bool) -> Log:
                 assert envelopes, (name, at)
                 bodies = lines(raw)
                 assert len(bodies) == len(envelopes), (name, at)
+                position += len(bodies)
                 pending += list(zip(envelopes, bodies, strict=True))
                 envelopes = []
             else:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dbx.ops import audit
 from dbx.repo.gc import Collected, collect
 from dbx.repo.jobs import reseal_errors
 from dbx.repo.plugins import reseal_plugins
+from dbx.repo.remoteconfig import reseal_tokens
 from dbx.repo.reseal import Resealed, reseal
 
 if TYPE_CHECKING:
@@ -31,4 +33,7 @@ def reseal_domain(session: Session, *, progress: Callable[[int], None] | None = 
     if session.domain.vault.seals and not session.domain.vault.is_locked:
         reseal_plugins(session.repository)
         reseal_errors(session.domain)
-    return reseal(session.domain, actor=session.actor, progress=progress)
+    done = reseal(session.domain, actor=session.actor, progress=progress)
+    reseal_tokens(session.repository)
+    audit.note(session, "gc.reseal", {"segments": done.segments, "staged": done.staged}, domain=session.domain.name)
+    return done

@@ -18,6 +18,7 @@ from dbx.repo.remoteconfig import (
     RemoteSetting,
     find_token,
     get_remote,
+    has_token,
     list_remotes,
     put_remote,
     remove_remote,
@@ -173,12 +174,12 @@ def _note(session: Session, event: str, remote: RemoteSetting, domain: Domain, t
 
 def _shown(session: Session, domain: Domain, remote: RemoteSetting) -> Shown:
     ref = read_ref(domain.directory, tracking_ref(remote.name))
-    has_token = find_token(session.repository, remote) is not None
+    is_stored = has_token(session.repository, remote)
     return Shown(
         remote.name,
         remote.url,
         remote.domain,
         None if ref is None else ref.commit,
         -1 if ref is None else ref.seq,
-        has_token,
+        is_stored,
     )

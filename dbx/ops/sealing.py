@@ -8,9 +8,11 @@ from dbx.crypto.seal import KEY_BYTES
 from dbx.errors import UsageError
 from dbx.formats.keyring import MAX_BYTES as MAX_KEYRING_BYTES
 from dbx.formats.keyring import decode_export, encode_export
+from dbx.ops import audit
 from dbx.repo import keyring
 from dbx.repo.keyring import DEK, parse_dek
 from dbx.repo.plugins import reseal_plugins
+from dbx.repo.remoteconfig import reseal_tokens
 
 if TYPE_CHECKING:
     from dbx.ops.session import Session
@@ -40,6 +42,8 @@ def set_dek(session: Session, dek: bytes, *, store: bool) -> DekSet:
     state = keyring.set_dek(repository.directory, dek, store=store, clock=repository.clock, entropy=repository.entropy)
     if not repository.vault.is_locked:
         reseal_plugins(repository)
+        reseal_tokens(repository)
+    audit.note(session, "dek.set", {"stored": state.is_stored, "key_id": state.keys[-1].id.hex()})
     return DekSet(state.is_stored, state.keys[-1].id.hex(), len(state.keys))
 
 
@@ -60,6 +64,7 @@ def rotate_dek(session: Session, new: bytes | None) -> DekSet:
     keyring.rotate_dek(repository.directory, repository.vault, new, store=store, entropy=repository.entropy)
     found = keyring.read_keyring(repository.directory)
     assert found is not None  # noqa: S101 - it was just written
+    audit.note(session, "dek.rotate", {"stored": store, "keys": len(found.keys)})
     return DekSet(store, found.keys[-1].id.hex(), len(found.keys))
 
 
@@ -69,6 +74,7 @@ def rotate_data_key(session: Session) -> DataKey:
     key = keyring.rotate_data_key(
         repository.directory, repository.vault, clock=repository.clock, entropy=repository.entropy
     )
+    audit.note(session, "key.data", {"key_id": key.id.hex()})
     return DataKey(key.id.hex(), key.created_at, current=True)
 
 
@@ -82,9 +88,9 @@ def list_data_keys(session: Session) -> list[DataKey]:
 def export_keyring(session: Session, passphrase: str) -> bytes:
     """The data keys for another workspace, wrapped by a passphrase. Raises KeyFailure, NotFound."""
     repository = session.repository
-    return encode_export(
-        keyring.export_keyring(repository.directory, repository.vault, passphrase.encode(), repository.entropy)
-    )
+    export = keyring.export_keyring(repository.directory, repository.vault, passphrase.encode(), repository.entropy)
+    audit.note(session, "keyring.export", {"keys": len(export.keyring.keys)})
+    return encode_export(export)
 
 
 def import_keyring(session: Session, data: bytes, passphrase: str, dek: bytes | None) -> int:
@@ -92,7 +98,7 @@ def import_keyring(session: Session, data: bytes, passphrase: str, dek: bytes | 
     repository = session.repository
     if dek is None and keyring.read_keyring(repository.directory) is None:
         dek = repository.entropy(KEY_BYTES)
-    return keyring.import_keyring(
+    count = keyring.import_keyring(
         repository.directory,
         repository.vault,
         decode_export(data),
@@ -100,3 +106,5 @@ def import_keyring(session: Session, data: bytes, passphrase: str, dek: bytes | 
         dek=dek,
         entropy=repository.entropy,
     )
+    audit.note(session, "keyring.import", {"new": count})
+    return count

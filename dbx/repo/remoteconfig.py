@@ -19,6 +19,7 @@ from dbx.formats import yamltext
 from dbx.model.address import parse_address
 from dbx.model.names import check_domain_name, quote, refuse_device
 from dbx.repo.domainfile import load_domain_file, write_domain_file
+from dbx.repo.secrets import is_current, seal_text, unseal_text
 
 if TYPE_CHECKING:
     from dbx.model.address import Address
@@ -115,7 +116,12 @@ def remove_remote(domain: Domain, name: str) -> RemoteSetting:
 def find_token(repository: Repository, remote: RemoteSetting) -> str | None:
     """The token that was stored for a remote's address. Raises Denied where others can read the file."""
     token = _read_credentials(repository).get(remote.key)
-    return token if isinstance(token, str) else None
+    return unseal_text(repository.vault, token, _place(remote.key)) if isinstance(token, str) else None
+
+
+def has_token(repository: Repository, remote: RemoteSetting) -> bool:
+    """Whether a token is stored for a remote's address; no key is needed to know that."""
+    return isinstance(_read_credentials(repository).get(remote.key), str)
 
 
 def store_token(repository: Repository, remote: RemoteSetting, token: str | None) -> None:
@@ -126,15 +132,35 @@ def store_token(repository: Repository, remote: RemoteSetting, token: str | None
     lock.acquire(repository.wait_s)
     try:
         tokens = _read_credentials(repository)
-        if tokens.get(remote.key) == token:
-            return
         if token is None:
-            del tokens[remote.key]
+            if tokens.pop(remote.key, None) is None:
+                return
         else:
-            tokens[remote.key] = token
+            tokens[remote.key] = seal_text(repository.vault, token, _place(remote.key))
         repository.directory.write(CREDENTIALS, yamltext.dump({"format": 1, "tokens": tokens}))
     finally:
         lock.close()
+
+
+def reseal_tokens(repository: Repository) -> None:
+    """Seal the stored tokens with the current data key. Raises KeyFailure."""
+    lock = repository.lock()
+    lock.acquire(repository.wait_s)
+    try:
+        tokens, vault = _read_credentials(repository), repository.vault
+        old = {key: text for key, text in tokens.items() if isinstance(text, str) and not is_current(vault, text)}
+        if not old:
+            return
+        for key, text in old.items():
+            tokens[key] = seal_text(vault, unseal_text(vault, text, _place(key)), _place(key))
+        repository.directory.write(CREDENTIALS, yamltext.dump({"format": 1, "tokens": tokens}))
+    finally:
+        lock.close()
+
+
+def _place(key: str) -> str:
+    """Where a token is sealed for: its address."""
+    return f"credentials {key}"
 
 
 def _change(domain: Domain, name: str, remote: RemoteSetting | None, *, new: bool) -> None:

@@ -189,3 +189,21 @@ def test_bundles_stay_sealed_unless_they_are_asked_for_in_plain(run: Runner) -> 
     (here / ".dbx/keys/dek").unlink()
     run.ok("bundle", "create", "../again.dbx", cwd=here)
     assert run("bundle", "create", "../no.dbx", "--plain", cwd=here).status == 10
+
+
+def test_tokens_for_remotes_are_sealed(run: Runner, tmp_path: Path) -> None:
+    here = new(run, "here", sealed=False)
+    run.ok("remote", "add", "origin", "http://127.0.0.1:9/x", "--token", CANARY, cwd=here)
+    credentials = here / ".dbx/credentials.yaml"
+    assert CANARY in credentials.read_text()
+    (dek,) = run.ok("key", "generate", "--dek", cwd=here).lines
+    run.ok("config", "--dek", "-", cwd=here, stdin=dek)
+    run.ok("gc", "--reseal", cwd=here)
+    assert CANARY not in credentials.read_text()
+    run.ok("remote", "add", "other", "http://127.0.0.1:9/y", "--token", CANARY + "2", cwd=here)
+    assert CANARY not in credentials.read_text()
+    assert [one["token"] for one in run.ok("remote", "list", "--json", cwd=here).json] == [True, True]
+    (here / ".dbx/keys/dek").unlink()
+    assert run("fetch", cwd=here).status == 10
+    assert len(run.ok("remote", "list", "--json", cwd=here).json) == 2
+    run.ok("remote", "remove", "other", cwd=here)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 import json
 import pathlib
@@ -14,10 +15,11 @@ import pytest
 from dbx.formats.envelope import Actor
 from dbx.repo import query
 from dbx.repo.commit import commit_staged
+from dbx.repo.keyring import DEK, KEYRING, KEYS
 from dbx.repo.repository import Repository
 from dbx.repo.staging import find_batch, staged_events
 from dbx.repo.writer import Append, Appender
-from tests.reader import read
+from tests.reader import data_keys, read
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "fixtures" / "repositories" / "v1"
@@ -34,7 +36,18 @@ def opened(name: str, tmp_path: pathlib.Path) -> Repository:
     shutil.copytree(GOLDEN / name, target)
     for part in ("segments", "manifests", "refs/heads", "schemas"):
         (target / part).mkdir(parents=True, exist_ok=True)  # git keeps no empty directories
+    told = json.loads((GOLDEN / f"{name}.json").read_text(encoding="utf-8"))
+    if "dek" in told:
+        repository.directory.make(KEYS)
+        repository.directory.write(KEYRING, told["keyring"].encode())
+        repository.directory.write(DEK, told["dek"].encode() + b"\n")
     return repository
+
+
+def keys_of(base: pathlib.Path, name: str) -> dict[bytes, bytes]:
+    """What opens the sealed bodies of a golden repository."""
+    told = json.loads((base / f"{name}.json").read_text(encoding="utf-8"))
+    return data_keys(told["keyring"], base64.b64decode(told["dek"])) if "dek" in told else {}
 
 
 def test_there_are_some() -> None:
@@ -62,7 +75,7 @@ def test_it_reads_as_it_did(name: str, tmp_path: pathlib.Path) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_the_independent_reader_agrees(name: str) -> None:
     told = json.loads((GOLDEN / f"{name}.json").read_text(encoding="utf-8"))
-    log = read(GOLDEN / name)
+    log = read(GOLDEN / name, keys_of(GOLDEN, name))
     assert log.index == told["index"]
     assert (log.commit_ids[-1] if log.commit_ids else None) == told["commit"]
     assert log.torn == (name == "torn")
@@ -74,7 +87,7 @@ def test_it_can_be_written_on(name: str, tmp_path: pathlib.Path) -> None:
     before = domain.sync().head
     fresh = {"aggregate_type": "order", "aggregate_id": "o-new", "event_type": "order_placed", "payload": {"n": 1}}
     Appender(domain).append(Append([fresh], issued_by=JANE, existence="new"))
-    log = read(domain.directory.path)
+    log = read(domain.directory.path, keys_of(GOLDEN, name))
     assert (len(log.commits), len(log.events), log.torn) == (before.seq + 2, before.position + 1, False)
     assert len(list((tmp_path / ".dbx/domains/default").glob("journal.torn-*"))) == (name == "torn")
 
@@ -100,4 +113,4 @@ def test_the_script_that_made_them_still_tells_the_same_story(tmp_path: pathlib.
             for value in told["aggregates"].values():
                 value[1] = "root"
         assert (now["seq"], now["events"], now["aggregates"]) == (then["seq"], then["events"], then["aggregates"]), name
-        assert read(tmp_path / name).index == now["index"]
+        assert read(tmp_path / name, keys_of(tmp_path, name)).index == now["index"]
