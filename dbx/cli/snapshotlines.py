@@ -12,11 +12,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dbx.model.snapshot import Snapshot
+    from dbx.ops.veil import Veil
 
 
-def snapshot_value(snapshot: Snapshot) -> dict[str, Any]:
-    """The JSON shape of a snapshot, as EventDBX has it."""
-    return {**_outline(snapshot), "state": snapshot.aggregate.state, "merkle_root": snapshot.aggregate.root}
+def snapshot_value(snapshot: Snapshot, veil: Veil) -> dict[str, Any]:
+    """The JSON shape of a snapshot, as EventDBX has it, without the fields that are hidden."""
+    state = veil.cover(snapshot.aggregate).state
+    return {**_outline(snapshot), "state": state, "merkle_root": snapshot.aggregate.root}
 
 
 def snapshot_line(value: dict[str, Any]) -> str:

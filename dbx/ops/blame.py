@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dbx.model.blame import Blame, Field
+from dbx.ops.veil import Veil
 from dbx.repo import past, query
 from dbx.repo.revision import resolve_revision
 
@@ -34,6 +35,7 @@ def blame(
     fields: tuple[str, ...] = (),
     version: int | None = None,
     at: str | None = None,
+    include_hidden: bool = False,
 ) -> Blamed:
     """The events that set an aggregate's fields, or those at dotted paths; at a version, or at the commit of a ref.
 
@@ -49,4 +51,6 @@ def blame(
         if event.version > found.version:
             break
         known.take(event)
-    return Blamed(aggregate_type, aggregate_id, found.version, list(known.fields()), known.erased)
+    veil = Veil(session, lifted=include_hidden)
+    shown = [field for field in known.fields() if not veil.hides(aggregate_type, field.path[0])]
+    return Blamed(aggregate_type, aggregate_id, found.version, shown, known.erased)

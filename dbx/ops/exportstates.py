@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple
 
 from dbx.errors import Failure
 from dbx.formats import canonical, csvtext
+from dbx.ops.veil import Veil
 from dbx.repo.outfile import writing_outside
 from dbx.repo.scan import Scan, find_active_types, iterate
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from zipfile import ZipFile
 
     from dbx.ops.session import Session
-    from dbx.repo.domain import Domain
 
 ID = "__aggregate_id"
 _PIECE = 1024 * 1024
@@ -28,11 +28,13 @@ Format = Literal["csv", "json"]
 
 
 class Style(NamedTuple):
-    """How states are written. `guard` keeps spreadsheets from running text of CSV as formulas."""
+    """How states are written. `guard` keeps spreadsheets from running text of CSV as formulas; `lifted` shows what
+    schemas hide."""
 
     format: Format = "csv"
     pretty: bool = False
     guard: bool = True
+    lifted: bool = False
 
 
 class ExportedType(NamedTuple):
@@ -71,7 +73,7 @@ def export_aggregates(
         types = []
     if not types:
         return Exported([], None, [])
-    writer = _Writer(domain, style, progress)
+    writer = _Writer(session, style, progress)
     if as_zip:
         archive = _archive_path(output, aggregate_type, style.format)
         return Exported(_write_zip(writer, types, archive), archive, writer.hidden)
@@ -137,8 +139,9 @@ def _add_member(opened: ZipFile, name: str, content: IO[bytes]) -> None:
 class _Writer:
     """Writes the file of a type to where nobody sees it: only then is it known that it can be written at all."""
 
-    def __init__(self, domain: Domain, style: Style, progress: Callable[[int], None] | None) -> None:
-        self._domain = domain
+    def __init__(self, session: Session, style: Style, progress: Callable[[int], None] | None) -> None:
+        self._domain = session.domain
+        self._veil = Veil(session, lifted=style.lifted)
         self.style = style
         self._progress = progress
         self.hidden: list[str] = []
@@ -159,7 +162,7 @@ class _Writer:
 
     def _states(self, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
         for aggregate in iterate(self._domain, Scan(kind)):
-            state = dict(aggregate.state)
+            state = dict(self._veil.cover(aggregate).state)
             if state.pop(ID, None) is not None and kind not in self.hidden:
                 self.hidden.append(kind)
             yield aggregate.aggregate_id, state

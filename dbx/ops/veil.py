@@ -32,6 +32,11 @@ class Veil:
         state = {name: value for name, value in aggregate.state.items() if name not in schema.hidden_fields}
         return aggregate._replace(state=state)
 
+    def hides(self, aggregate_type: str, field: str) -> bool:
+        """Whether the schema of a type hides one of its fields."""
+        schema = self._schema(aggregate_type)
+        return schema is not None and field in schema.hidden_fields
+
     @property
     def hides_types(self) -> bool:
         """Whether some type is hidden as a whole: then a list is shorter than what was asked for."""

@@ -514,3 +514,35 @@ def test_import_takes_the_type_from_the_title(orders: Runner) -> None:
     assert orders("schema", "import", "x", "line.json", "--aggregate", "y").status == 2
     untitled = orders("schema", "import", "-", stdin="{}")
     assert (untitled.status, "schema import TYPE FILE" in untitled.stderr) == (5, True)
+
+
+def test_hidden_fields_are_left_out_wherever_state_is_shown(orders: Runner) -> None:
+    add(orders, "total=1", "secret=canary")
+    orders.ok("schema", "hide", "order", "secret")
+    made = orders.ok("snapshots", "create", "order", "o-1", "--json").json
+    shown = [
+        ("aggregate", "get", "order", "o-1"),
+        ("aggregate", "list", "--json"),
+        ("aggregate", "select", "order", "o-1", "secret"),
+        ("aggregate", "snapshot", "order", "o-1"),
+        ("snapshots", "create", "order", "o-1"),
+        ("snapshots", "list", "--json"),
+        ("snapshots", "get", made["snapshot_id"]),
+        ("snapshots", "verify", "--json"),
+        ("show", "order/o-1"),
+        ("show", "order/o-1@1", "--json"),
+        ("blame", "order", "o-1"),
+    ]
+    for arguments in shown:
+        assert "canary" not in orders.ok(*arguments).stdout, arguments
+    assert "secret" not in orders.ok("bisect", "order", "o-1", "--filter", 'total = "1"', "--json").json["state"]
+    for number, style in enumerate(("csv", "json")):
+        for more in ([], ["--include-hidden"]):
+            path = orders.cwd / f"{number}{len(more)}.{style}"
+            orders.ok("aggregate", "export", "order", "-o", str(path), "--format", style, *more)
+            assert ("canary" in path.read_text()) is bool(more)
+    for arguments in (shown[0], ("blame", "order", "o-1"), ("snapshots", "get", made["snapshot_id"])):
+        assert "canary" in orders.ok(*arguments, "--include-hidden").stdout
+    # Whatever is hidden is kept: it can be shown again.
+    orders.ok("schema", "hide", "order", "secret", "--unhide")
+    assert "canary" in orders.ok("snapshots", "get", made["snapshot_id"]).stdout

@@ -16,6 +16,7 @@ from dbx.cli.shapes import event_value
 from dbx.cli.subject import refuse_rest, subject_options, take_subject
 
 if TYPE_CHECKING:
+    from dbx.model.event import Aggregate
     from dbx.ops.bisect import Bisected
 
 
@@ -35,18 +36,20 @@ def command(
     linear: bool,
 ) -> int:
     from dbx.ops.bisect import bisect
+    from dbx.ops.veil import Veil
 
     kind, name, rest = take_subject(words, aggregate_type, aggregate_id)
     refuse_rest(rest)
     with session(invocation) as opened, progress(invocation, None, "folding") as bar:
         found = bisect(opened, kind, name, expression, linear=linear, progress=bar.update)
+        aggregate = None if found.aggregate is None else Veil(opened).cover(found.aggregate)
     document = {
         "aggregate_type": kind,
         "aggregate_id": name,
         "filter": expression,
         "linear": linear,
         "found": found.aggregate is not None,
-        **_value(found),
+        **_value(found, aggregate),
         "versions": found.versions,
         "looked_at": found.looked_at,
     }
@@ -54,10 +57,9 @@ def command(
     return 0 if found.aggregate is not None else 1
 
 
-def _value(found: Bisected) -> dict[str, Any]:
-    if found.aggregate is None or found.event is None:
+def _value(found: Bisected, aggregate: Aggregate | None) -> dict[str, Any]:
+    if aggregate is None or found.event is None:
         return {"version": None, "event": None, "state": None}
-    aggregate = found.aggregate
     return {"version": aggregate.version, "event": event_value(found.event), "state": aggregate.state}
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 @click.option("--field", "fields", metavar="PATH", multiple=True, help="Only this field, as in address.city.")
 @click.option("--version", metavar="N", type=click.IntRange(min=1), help="As it was at version N.")
 @click.option("--at", metavar="REF", type=params.REF, help="As it was at that commit, tag or time.")
+@click.option("--include-hidden", is_flag=True, help="Also what the schema hides.")
 @pass_invocation
 def command(
     invocation: Invocation,
@@ -34,6 +35,7 @@ def command(
     fields: tuple[str, ...],
     version: int | None,
     at: str | None,
+    include_hidden: bool,
 ) -> None:
     from dbx.ops.blame import blame
 
@@ -42,7 +44,7 @@ def command(
     kind, name, rest = take_subject(words, aggregate_type, aggregate_id)
     refuse_rest(rest)
     with session(invocation) as opened:
-        found = blame(opened, kind, name, fields=fields, version=version, at=at)
+        found = blame(opened, kind, name, fields=fields, version=version, at=at, include_hidden=include_hidden)
     emit(invocation, _value(found), _lines(invocation, found))
     if found.erased:
         versions = ", ".join(map(str, found.erased))

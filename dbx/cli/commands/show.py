@@ -30,11 +30,14 @@ _TYPE_AND_ID = 2
 def command(invocation: Invocation, words: tuple[str, ...]) -> None:
     from dbx.model.event import Aggregate
     from dbx.ops.show import ShownCommit, find_object
+    from dbx.ops.veil import Veil
 
     if len(words) > _TYPE_AND_ID:
         raise UsageError(f"unexpected argument '{words[_TYPE_AND_ID]}' for 'dbx show'", hint="run 'dbx show --help'")
     with session(invocation) as opened:
         found = find_object(opened, "/".join(words) or "HEAD")
+        if isinstance(found, Aggregate):
+            found = Veil(opened).cover(found)
     if isinstance(found, ShownCommit):
         emit(invocation, _commit_value(found), _commit_lines(invocation, found))
     elif isinstance(found, Aggregate):

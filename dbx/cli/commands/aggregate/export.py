@@ -32,6 +32,7 @@ from dbx.errors import UsageError
 @click.option("--zip", "as_zip", is_flag=True, help="One zip archive, the same bytes for the same states.")
 @click.option("--pretty", is_flag=True, help="Indent the JSON.")
 @click.option("--no-formula-guard", is_flag=True, help="CSV: leave text that a spreadsheet would run.")
+@click.option("--include-hidden", is_flag=True, help="Also what the schema hides.")
 @pass_invocation
 def command(
     invocation: Invocation,
@@ -43,6 +44,7 @@ def command(
     as_zip: bool,
     pretty: bool,
     no_formula_guard: bool,
+    include_hidden: bool,
 ) -> None:
     from dbx.ops.exportstates import ID, Style, export_aggregates
 
@@ -55,7 +57,7 @@ def command(
         raise UsageError("--no-formula-guard is for --format csv")
     if not output:
         raise UsageError("the output path is empty")
-    how = Style(style, pretty, not no_formula_guard)
+    how = Style(style, pretty, not no_formula_guard, include_hidden)
     with session(invocation) as opened, progress(invocation, None, "exporting") as bar:
         done = export_aggregates(opened, aggregate_type, output, how, as_zip=as_zip, progress=bar.update)
     for kind in done.hidden:

@@ -26,9 +26,10 @@ def command(
     comment: str | None,
 ) -> None:
     from dbx.ops.snapshots import create_snapshot
+    from dbx.ops.veil import Veil
 
     kind, name, rest = take_subject(words, aggregate_type, aggregate_id)
     refuse_rest(rest)
     with session(invocation) as opened:
-        document = snapshot_value(create_snapshot(opened, kind, name, version=version, comment=comment))
+        document = snapshot_value(create_snapshot(opened, kind, name, version=version, comment=comment), Veil(opened))
     emit(invocation, document, [json_text(document, pretty=True)])

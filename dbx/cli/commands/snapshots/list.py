@@ -26,8 +26,10 @@ def command(
     jsonl: bool,
 ) -> None:
     from dbx.ops.snapshots import list_snapshots
+    from dbx.ops.veil import Veil
 
     kind, name = take_scope(words, aggregate_type, aggregate_id)
     with session(invocation) as opened:
-        documents = map(snapshot_value, list_snapshots(opened, kind, name, version))
+        veil = Veil(opened)
+        documents = (snapshot_value(found, veil) for found in list_snapshots(opened, kind, name, version))
         emit_stream(invocation, documents, snapshot_line, jsonl=jsonl, empty="no snapshots found")

@@ -26,6 +26,7 @@ def command(
     invocation: Invocation, words: tuple[str, ...], aggregate_type: str | None, aggregate_id: str | None
 ) -> None:
     from dbx.ops.snapshots import verify_snapshot, verify_snapshots
+    from dbx.ops.veil import Veil
 
     bad: list[Corrupt] = []
     count = 0
@@ -35,16 +36,17 @@ def command(
     def sound() -> Iterator[dict[str, Any]]:
         nonlocal count
         if is_one:
-            yield snapshot_value(verify_snapshot(opened, words[0]))
+            yield snapshot_value(verify_snapshot(opened, words[0]), veil)
             return
         for snapshot, fault in verify_snapshots(opened, *scope):
             count += 1
             if fault is None:
-                yield snapshot_value(snapshot)
+                yield snapshot_value(snapshot, veil)
             else:
                 bad.append(fault)
 
     with session(invocation) as opened:
+        veil = Veil(opened)
         emit_stream(invocation, sound(), snapshot_line, empty="no snapshots found" if not bad else None)
     if bad:
         more = f", and {len(bad) - 1} more" if len(bad) > 1 else ""
