@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from dbx.errors import DbxError
 from dbx.formats.prometheus import Family, Sample, encode_families
+from dbx.repo.jobs import has_queue, survey
 from dbx.repo.offer import describe
+from dbx.repo.plugins import read_plugins
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -74,7 +76,7 @@ class Metrics:
         """Everything as Prometheus' text."""
         with self._mutex:
             families = list(self._families())
-        families += _domains(repository)
+        families += [*_domains(repository), *_plugins(repository)]
         for collect in self._collectors:
             families += collect(repository)
         return encode_families(families)
@@ -117,6 +119,36 @@ def _domains(repository: Repository) -> Iterator[Family]:
     yield Family("dbx_domain_head_seq", "gauge", "Number of the newest commit, from 0; -1 before it.", heads)
     yield Family("dbx_domain_events", "gauge", "Events in the domain.", events)
     yield Family("dbx_domain_unreadable", "gauge", "1 where the domain's head cannot be read.", damaged)
+
+
+def _plugins(repository: Repository) -> Iterator[Family]:
+    """How far the plugins are in each domain; nothing where there are none."""
+    behind: list[Sample] = []
+    lags: list[Sample] = []
+    dead: list[Sample] = []
+    runners: list[Sample] = []
+    is_readable = True
+    try:
+        plugins = [plugin for plugin in read_plugins(repository) if plugin.gets_events]
+        for name in repository.domain_names() if plugins else ():
+            domain = repository.domain(name)
+            if not has_queue(domain):
+                continue
+            state = survey(domain, plugins)
+            runners.append(Sample("", (("domain", name),), int(state.runner is not None)))
+            for one in state.plugins:
+                labels = (("domain", name), ("plugin", one.plugin.name))
+                behind.append(Sample("", labels, one.behind + one.processing))
+                lags.append(Sample("", labels, one.lag_s))
+                dead.append(Sample("", labels, one.dead))
+    except (DbxError, OSError):
+        is_readable = False  # 'dbx plugin status' says why
+    yield _single("dbx_plugins_unreadable", "gauge", "1 where plugins or a queue cannot be read.", int(not is_readable))
+    if runners:
+        yield Family("dbx_plugin_behind_events", "gauge", "Events that a plugin has still to get.", behind)
+        yield Family("dbx_plugin_lag_seconds", "gauge", "How old the oldest of them is.", lags)
+        yield Family("dbx_plugin_dead_events", "gauge", "Events that were given up.", dead)
+        yield Family("dbx_plugin_runner", "gauge", "1 while a runner is at work.", runners)
 
 
 def _single(name: str, kind: Any, text: str, value: float) -> Family:

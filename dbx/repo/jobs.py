@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from dbx.crypto.merkle import leaf_hash
-from dbx.errors import KeyFailure, Locked
+from dbx.errors import KeyFailure
 from dbx.model.time import parse_time
 from dbx.repo.query import commit_range
 from dbx.repo.secrets import seal_text, unseal_text
-from dbx.store.lock import Lock
+from dbx.store.lock import Lock, find_holder
 from dbx.store.queue import Queue as Queue
 from dbx.store.queuelayout import AHEAD, DEAD, NAME, PENDING, Job, Lane
 
@@ -101,18 +101,14 @@ def runner_lock(domain: Domain) -> Lock:
     return Lock(domain.directory, LOCK)
 
 
+def has_queue(domain: Domain) -> bool:
+    """Whether any plugin has been at work in a domain."""
+    return domain.directory.exists(NAME)
+
+
 def find_runner(domain: Domain) -> int | None:
     """The pid of the runner of a domain, 0 for one that did not say; None where none is at work."""
-    if not domain.directory.exists(LOCK):
-        return None
-    lock = runner_lock(domain)
-    try:
-        lock.acquire(0)
-    except Locked as error:
-        return int(error.details.get("pid") or 0)
-    finally:
-        lock.close()
-    return None
+    return find_holder(domain.directory, LOCK)
 
 
 def start_plugin(domain: Domain, name: str) -> int:

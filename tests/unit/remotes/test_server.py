@@ -421,6 +421,33 @@ def test_metrics_and_the_log(start: Callable[..., Any], far: Path) -> None:
     assert "Bearer" not in said.decode()
 
 
+def test_metrics_of_plugins(start: Callable[..., Any], far: Path) -> None:
+    _, host = start("--quiet")
+    assert "dbx_plugin_" not in get(host, "/metrics")[1]
+
+    def dbx(*arguments: str) -> None:
+        subprocess.run([DBX, *arguments], cwd=far, capture_output=True, check=True)
+
+    dbx("plugin", "config", "log", "--name", "audit", "--file", "audit.log")
+    with opened(far) as domain:
+        append(domain, "o-8")
+    dbx("plugin", "run", "--once")
+    labels = '{domain="default",plugin="audit"}'
+    assert f"dbx_plugin_behind_events{labels} 0\n" in get(host, "/metrics")[1]
+    with opened(far) as domain:
+        append(domain, "o-9", "o-10")
+    text = get(host, "/metrics")[1]
+    assert f"dbx_plugin_behind_events{labels} 2\n" in text
+    assert f"dbx_plugin_dead_events{labels} 0\n" in text
+    assert f"dbx_plugin_lag_seconds{labels} " in text
+    assert 'dbx_plugin_runner{domain="default"} 0\n' in text
+    assert "dbx_plugins_unreadable 0\n" in text
+    (far / ".dbx/plugins.yaml").write_text("plugins: [")
+    text = get(host, "/metrics")[1]
+    assert "dbx_plugins_unreadable 1\n" in text
+    assert 'dbx_domain_events{domain="default"} 9\n' in text
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_while_connections_are_open(start: Callable[..., Any], number: int) -> None:
     process, host = start("--quiet")
