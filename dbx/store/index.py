@@ -61,12 +61,13 @@ class Index:
 
     def _prepare(self) -> None:
         execute = self._db.execute
-        execute("PRAGMA auto_vacuum=INCREMENTAL").close()  # takes effect while the file is still empty
+        layout = execute("PRAGMA user_version").fetchone()[0]
+        if layout == 0:  # in a file that is not empty it has no effect, and writes to it at each open
+            execute("PRAGMA auto_vacuum=INCREMENTAL").close()
         if self.path != ":memory:" and execute("PRAGMA journal_mode").fetchone()[0] != "wal":
             execute("PRAGMA journal_mode=WAL").close()
         execute("PRAGMA synchronous=NORMAL").close()
         execute("PRAGMA cache_size=-32000").close()
-        layout = execute("PRAGMA user_version").fetchone()[0]
         if layout == 0:
             execute("BEGIN IMMEDIATE")
             try:
@@ -112,8 +113,7 @@ class Index:
 
     def head(self) -> Head:
         """Up to where the index follows the log."""
-        # In one statement: between two, another process could bring it forward.
-        found = dict(self.all("SELECT name, value FROM meta WHERE name IN ('head', 'edge', 'head.sum')"))
+        found = dict(self.all("SELECT name, value FROM meta WHERE name IN ('head', 'edge', 'head.sum')"))  # at once
         if not found:
             return Head(-1, b"", 0, sha256(b"").digest(), b"", "", "", 0)
         try:

@@ -114,12 +114,13 @@ class Snapshots:
 
     def _prepare(self) -> None:
         execute = self._db.execute
-        execute("PRAGMA auto_vacuum=INCREMENTAL").close()
+        layout = execute("PRAGMA user_version").fetchone()[0]
+        if layout == 0:  # as for the index: in a file that is not empty it is of no effect, and writes
+            execute("PRAGMA auto_vacuum=INCREMENTAL").close()
         if execute("PRAGMA journal_mode").fetchone()[0] != "wal":
             execute("PRAGMA journal_mode=WAL").close()
         execute("PRAGMA synchronous=FULL").close()
         execute("PRAGMA secure_delete=ON").close()
-        layout = execute("PRAGMA user_version").fetchone()[0]
         if layout == 0:
             execute("BEGIN IMMEDIATE")
             try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,19 @@ def test_an_empty_index(index: Index) -> None:
     assert (index.find_block(0), index.find_commit_frame(0), find_seq_at(index, 0), index.find_event(1)) == (None,) * 4
     assert index.last_id_of(3) is None
     assert index.check() == []
+
+
+def test_opening_writes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "index.db"
+    with closing(Index(str(path))) as made, closing(sqlite3.connect(path)) as db:
+        assert db.execute("PRAGMA auto_vacuum").fetchone() == (2,)  # incremental
+        assert made.head().seq == -1
+    before = path.read_bytes()
+    with closing(Index(str(path))) as again:
+        again.head()
+        wal = Path(f"{path}-wal")
+        assert not wal.exists() or wal.stat().st_size == 0
+    assert path.read_bytes() == before
 
 
 def test_a_write_is_all_or_nothing(index: Index, other: Index) -> None:
