@@ -45,7 +45,7 @@ class Link(NamedTuple):
 @contextmanager
 def linked(session: Session, domain: Domain, remote: RemoteSetting, access: Access) -> Iterator[Link]:
     """Connect, ask where it stands, and compare that with what it showed before. Raises RemoteFailure."""
-    with connected(session, domain.name, remote, access) as transport, blaming(remote):
+    with blaming(remote), connected(session, domain.name, remote, access) as transport:
         description = transport.describe()
         known = check_seen(
             session.repository, domain, remote, description.head, lambda seq: transport.commit_ids([seq])[0]

@@ -144,6 +144,7 @@ def check_remote(session: Session, name: str | None, access: Access) -> Checked:
     with linked(session, domain, remote, access) as link:
         there = link.description
         relation = relate(domain, offers.describe(domain).head, link.transport, there.head)
+        link.transport.check()
     return Checked(
         remote.name, remote.url, there.name, there.domain, there.head.commit or None, there.head.seq, relation.kind
     )

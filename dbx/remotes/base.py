@@ -29,6 +29,10 @@ KINDS = {
     "path": "dbx.remotes.path",
     "http": "dbx.remotes.http",
     "https": "dbx.remotes.http",
+    "ssh": "dbx.remotes.ssh",
+    "static+http": "dbx.remotes.static",
+    "static+https": "dbx.remotes.static",
+    "s3": "dbx.remotes.objectstore",
 }
 """Scheme -> the module that has `connect(address, domain, means) -> Transport`. A further transport is a line here."""
 
@@ -62,6 +66,9 @@ class Transport(Protocol):
 
     def describe(self) -> Description:
         """Where the other side stands. One small request."""
+
+    def check(self) -> None:
+        """Try what it must be able to do, beyond answering, for a push to be safe. Raises RemoteFailure where not."""
 
     def commit_ids(self, seqs: Sequence[int]) -> list[str | None]:
         """The ids of its commits by their seqs; None for those it has not. At most MAX_SEQS."""
@@ -100,7 +107,7 @@ def connect(address: Address, domain: str | None, means: Means) -> Transport:
     if module is None:
         raise RemoteFailure(
             f"this dbx cannot reach '{address.text}': it knows no '{address.scheme}' transport",
-            hint="write a path, or a URL that begins with http:// or https://",
+            hint="write a path, or a URL that begins with http://, https:// or ssh://",
         )
     opened: Transport = import_module(module).connect(address, domain or address.domain, means)
     return opened

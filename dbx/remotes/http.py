@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from dbx.formats.bundle import Point
     from dbx.model.address import Address
-    from dbx.remotes.base import Means
+    from dbx.remotes.base import Means, Transport
     from dbx.repo.histories import Wanted
     from dbx.repo.offer import Offer
     from dbx.repo.quarantine import Arrived, Directory
@@ -38,13 +38,29 @@ MAX_ROOTS_BYTES = 1 << 32
 ANSWER_S = 900.0
 """How long a server may take to check what was sent to it, or to cut what was asked for."""
 _AT_ONCE = 256 * 1024
+_MAX_REASON = 200
+_MISSING = frozenset({403, 404, 405, 410})
 _LOCAL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EMFILE, errno.ENFILE, errno.EIO, errno.EACCES}
 _REFUSALS = {kind.kind: kind for kind in (Conflict, Invalid, Denied, Locked, KeyFailure)}
 
 
-def connect(address: Address, domain: str | None, means: Means) -> HttpTransport:
-    """A client for a server. Nothing is sent yet."""
-    return HttpTransport(address, domain, means)
+def connect(address: Address, domain: str | None, means: Means) -> Transport:
+    """A client for a server, which is asked where its domain stands; where no dbx answers, a reader of plain files."""
+    client = HttpTransport(address, domain, means)
+    try:
+        if client.is_served():
+            return client
+    except BaseException:
+        client.close()
+        raise
+    client.close()
+    from dbx.remotes import static
+
+    return static.connect(address, domain, means)
+
+
+class _Unknown(RemoteFailure):
+    """The address is not known to who answers there, and the answer is not dbx's."""
 
 
 class HttpTransport:
@@ -61,14 +77,29 @@ class HttpTransport:
         self._pace = Pace(time.monotonic() + means.deadline_s, means.timeout_s)
         self._token: str | None = None
         self._connection: http.client.HTTPConnection | None = None
+        self._described: Description | None = None
 
     # -- the protocol ----------------------------------------------------------------------------------------------
 
+    def is_served(self) -> bool:
+        """Whether dbx answers there, or a web server that knows nothing of it. The answer is kept for `describe`."""
+        try:
+            self._described = self.describe()
+        except _Unknown:
+            return False
+        return True
+
     def describe(self) -> Description:
         """Where the server's domain stands."""
+        found, self._described = self._described, None
+        if found is not None:
+            return found
         data = self._small("GET", "describe", {})
         with _foreign():
             return Description(*wire.decode_description(data))
+
+    def check(self) -> None:
+        """There is nothing to try: the other side takes care of what it takes in."""
 
     def commit_ids(self, seqs: Sequence[int]) -> list[str | None]:
         """Ids by seqs."""
@@ -167,11 +198,17 @@ class HttpTransport:
                     raise self._refusal(response)
             with self._blaming():
                 yield response.read1
-            if not response.isclosed():
-                self.close()  # the answer was not read to its end
+            self._end(response)
         except BaseException:
             self.close()
             raise
+
+    def _end(self, response: http.client.HTTPResponse) -> None:
+        """Keep the connection where the answer was read to its end; `read1` does not notice that by itself."""
+        if response.length == 0:
+            response.close()
+        if not response.isclosed():
+            self.close()
 
     def _request(
         self, method: str, verb: str, query: Mapping[str, str], body: Iterable[bytes] | None, size: int
@@ -179,23 +216,31 @@ class HttpTransport:
         named = self._domain is None or self._base.rpartition("/")[2] == self._domain
         target = f"{self._base}{'' if named else f'/{self._domain}'}/{PREFIX}/{verb}"
         asked = {**query, **({"name": self._means.name} if self._means.name else {})}
-        headers = {"Accept": "application/json, application/octet-stream", "User-Agent": "dbx"}
-        token = self._token or self._means.find_token()
-        if token is not None:
-            headers["Authorization"] = f"Bearer {token}"
+        headers = {"Accept": "application/json, application/octet-stream"}
         if body is not None:
             headers["Content-Type"] = "application/octet-stream"
             headers["Content-Length"] = str(size)
-        self._pace.expect(ANSWER_S if verb in ("bundle", "events") else self._means.timeout_s)
+        first_s = ANSWER_S if verb in ("bundle", "events") else self._means.timeout_s
+        return self._exchange(method, f"{target}?{urlencode(asked)}" if asked else target, headers, body, first_s)
+
+    def _exchange(
+        self, method: str, target: str, headers: dict[str, str], body: Iterable[bytes] | None, first_s: float
+    ) -> http.client.HTTPResponse:
+        """One request on a connection that may be a kept one; its answer may take `first_s` to begin."""
+        token = self._token or self._means.find_token()
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        headers["User-Agent"] = "dbx"
+        self._pace.expect(first_s)
         is_kept = self._connection is not None
         try:
-            return self._send(method, f"{target}?{urlencode(asked)}" if asked else target, headers, body)
+            return self._send(method, target, headers, body)
         except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
-            self.close()
             # A connection that was kept may have been closed meanwhile; what only asks may be asked again.
             if not is_kept or body is not None:
                 raise
-            return self._send(method, f"{target}?{urlencode(asked)}" if asked else target, headers, body)
+            self.close()
+            return self._send(method, target, headers, body)
 
     def _send(
         self, method: str, target: str, headers: Mapping[str, str], body: Iterable[bytes] | None
@@ -211,15 +256,22 @@ class HttpTransport:
 
     def _open(self) -> http.client.HTTPConnection:
         if self._connection is None:
-            if self._is_tls:
-                self._connection = http.client.HTTPSConnection(
-                    self._host, self._port, timeout=self._means.timeout_s, context=ssl.create_default_context()
-                )
-            else:
-                self._connection = http.client.HTTPConnection(self._host, self._port, timeout=self._means.timeout_s)
-            self._connection.connect()
+            self._connection = self._dial()
             self._connection.sock = PacedSocket(self._connection.sock, self._pace)
         return self._connection
+
+    def _dial(self) -> http.client.HTTPConnection:
+        """A connection whose socket is open. Other ways to a server replace this."""
+        connection: http.client.HTTPConnection
+        if self._is_tls:
+            context = ssl.create_default_context()
+            connection = http.client.HTTPSConnection(
+                self._host, self._port, timeout=self._means.timeout_s, context=context
+            )
+        else:
+            connection = http.client.HTTPConnection(self._host, self._port, timeout=self._means.timeout_s)
+        connection.connect()
+        return connection
 
     def _refusal(self, response: http.client.HTTPResponse) -> DbxError:
         """The error for an answer that is none."""
@@ -230,18 +282,19 @@ class HttpTransport:
             )
         refused = wire.find_refusal(_whole(response.read1, wire.MAX_BYTES))
         if refused is None:
-            if response.status in (401, 403):
+            if response.status == 401:
                 return Denied(
                     f"'{self._url}' wants a token", hint="give one with '--token', or store it with the remote"
                 )
-            return RemoteFailure(
+            kind = _Unknown if response.status in _MISSING else RemoteFailure
+            return kind(
                 f"'{self._url}' answers with the status {response.status}, and not as dbx does",
                 hint="is it the address of a 'dbx serve'?",
             )
-        kind = _REFUSALS.get(refused.kind)
-        if kind is None:
+        known = _REFUSALS.get(refused.kind)
+        if known is None:
             return RemoteFailure(f"the remote refused: {refused.message}", hint=refused.hint, details=refused.details)
-        return kind(f"the remote refused: {refused.message}", hint=refused.hint, details=refused.details)
+        return known(f"the remote refused: {refused.message}", hint=refused.hint, details=refused.details)
 
     @contextmanager
     def _blaming(self) -> Iterator[None]:
@@ -278,8 +331,9 @@ def _foreign() -> Iterator[None]:
 
 
 def _reason(error: BaseException) -> str:
-    text = str(error.strerror if isinstance(error, OSError) and error.strerror else error) or type(error).__name__
-    return text[:1].lower() + text[1:]
+    said = str(error.strerror if isinstance(error, OSError) and error.strerror else error)
+    text = " ".join("".join(c if c.isprintable() else " " for c in said).split()) or type(error).__name__
+    return text[:1].lower() + text[1:_MAX_REASON]
 
 
 def _whole(read: Callable[[int], bytes], max_bytes: int) -> bytes:

@@ -55,6 +55,9 @@ class PathTransport:
         """Where it stands."""
         return offers.describe(self._domain)
 
+    def check(self) -> None:
+        """There is nothing to try: the other side takes care of what it takes in."""
+
     def commit_ids(self, seqs: Sequence[int]) -> list[str | None]:
         """Ids by seqs."""
         return offers.commit_ids(self._domain, list(seqs))

@@ -51,15 +51,24 @@ def load_domain_file(directory: Directory) -> DomainFile:
         if directory.exists():
             raise Corrupt(f"'{directory.path_of(NAME)}' is missing", details={"file": NAME})
         raise NotFound(f"'{directory.path}' is not a domain")
-    path = directory.path_of(NAME)
+    return decode_domain_file(data, directory.path_of(NAME))
+
+
+def decode_domain_file(data: bytes, path: str) -> DomainFile:
+    """What the bytes of domain.yaml say; `path` is for messages. Raises Invalid."""
     return _from_value(yamltext.load(data, name=path), path)
+
+
+def encode_domain_file(file: DomainFile) -> bytes:
+    """The bytes of a new domain.yaml."""
+    return yamltext.dump(file.to_value())
 
 
 def write_domain_file(directory: Directory, file: DomainFile) -> None:
     """Change domain.yaml, durably; comments in it stay."""
     before = directory.find(NAME, MAX_BYTES)
     if before is None:
-        directory.write(NAME, yamltext.dump(file.to_value()))
+        directory.write(NAME, encode_domain_file(file))
         return
     from dbx.formats import yamledit
 

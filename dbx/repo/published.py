@@ -51,8 +51,11 @@ class Draft(NamedTuple):
 def find_head(directory: Directory) -> str | None:
     """The id of the newest version, None before the first. Raises Corrupt."""
     data = directory.find(REF, _MAX_REF_BYTES)
-    if data is None:
-        return None
+    return None if data is None else decode_schema_ref(data)
+
+
+def decode_schema_ref(data: bytes) -> str:
+    """The id of a version in the bytes of the ref. Raises Corrupt."""
     found = _match_ref(data.decode("ascii", "replace"))
     if found is None:
         raise Corrupt(f"'{REF}' is not the id of a schema version", details={"file": REF})

@@ -25,7 +25,7 @@ from dbx.store.fs import read_at
 from dbx.store.segments import SEGMENTS, SUFFIX, Commits, FrameReader, segment_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from dbx.crypto.vault import Vault
     from dbx.formats.bundle import BundleHeader
@@ -80,9 +80,10 @@ def unpack(directory: Directory, read: Read, vault: Vault | None = None, *, max_
     Raises Corrupt for whatever is not as it should be, at once.
     """
     archive = _Archive(read, max_bytes)
-    recoding = Recoding(seals=vault) if vault is not None and vault.seals else None
     try:
-        header, entries, schemas = _unpack(archive, lambda entry: _receive(archive, directory, entry, recoding))
+        header, entries, schemas = _unpack(
+            archive, lambda entry: keep_segment(directory, entry, archive.pieces(entry.size), vault)
+        )
     except Corrupt as error:
         error.details.setdefault("received", True)
         raise
@@ -233,31 +234,62 @@ def _schemas(archive: _Archive, member: ustar.MemberHeader | None) -> dict[str, 
     return schemas
 
 
-def _receive(archive: _Archive, directory: Directory, entry: ManifestEntry, recoding: Recoding | None) -> ManifestEntry:
-    """A segment as it comes. What was sealed on the way has another hash, and is named by that."""
-    with directory.temporary(SEGMENTS) as temporary:
-        digest = sha256()
-        if recoding is not None:
-            left = entry.size
+def keep_segment(
+    directory: Directory, entry: ManifestEntry, pieces: Iterable[bytes], vault: Vault | None = None
+) -> ManifestEntry:
+    """Write a segment into a quarantine as it comes; where the vault seals, its plain bodies sealed.
 
-            def read(size: int) -> bytes:
-                nonlocal left
-                left -= size
-                data = archive.exactly(size)
-                digest.update(data)
-                return data
+    What was sealed on the way has another hash, and is named by that. Raises Corrupt unless what came has its size and
+    its hash.
+    """
+    digest = sha256()
+    left = entry.size
 
-            sha, size = measure(_written(temporary, recode(read, entry.size, recoding)))
-            archive.exactly(ustar.padding(entry.size))
-            _compare(digest.hexdigest() if not left else "", entry)
-            temporary.publish(sha + SUFFIX)
-            return replace(entry, sha256=sha, size=size)
-        for data in archive.pieces(entry.size):
-            temporary.write(data)
+    def counted() -> Iterator[bytes]:
+        nonlocal left
+        for data in pieces:
+            left -= len(data)
+            if left < 0:
+                raise Corrupt(f"segment {entry.sha256} is longer than it may be", details={"received": True})
             digest.update(data)
-        _compare(digest.hexdigest(), entry)
-        temporary.publish(entry.sha256 + SUFFIX)
-    return entry
+            yield data
+
+    with directory.temporary(SEGMENTS) as temporary:
+        if vault is not None and vault.seals:
+            source = counted()
+            recoded = recode(_exactly(source), entry.size, Recoding(seals=vault))
+            sha, size = measure(_written(temporary, recoded))
+            for _ in source:
+                pass  # to the end, where it is seen that nothing more comes
+            kept = replace(entry, sha256=sha, size=size)
+        else:
+            for data in counted():
+                temporary.write(data)
+            kept = entry
+        _compare("" if left else digest.hexdigest(), entry)
+        temporary.publish(kept.sha256 + SUFFIX)
+    return kept
+
+
+def _exactly(pieces: Iterator[bytes]) -> Callable[[int], bytes]:
+    """Reads so many bytes of what comes in pieces. Raises Corrupt at the end."""
+    held = b""
+
+    def read(size: int) -> bytes:
+        nonlocal held
+        parts = [held]
+        have = len(held)
+        while have < size:
+            data = next(pieces, b"")
+            if not data:
+                raise Corrupt("the transfer was cut short", details={"received": True})
+            parts.append(data)
+            have += len(data)
+        whole = b"".join(parts)
+        held = whole[size:]
+        return whole[:size]
+
+    return read
 
 
 def _compare(found: str, entry: ManifestEntry) -> None:

@@ -75,8 +75,8 @@ def assert_sound(path: Path) -> None:
         repository.close()
 
 
-class TransportContract:
-    """Tests that take `far`, a fixture of the subclass, whose repository has three commits."""
+class ReadContract:
+    """Tests that take `far`, a fixture of the subclass, whose repository has three commits; nothing is pushed."""
 
     @pytest.fixture
     def near(self, tmp_path: Path) -> Iterator[Session]:
@@ -153,33 +153,6 @@ class TransportContract:
         assert pull(cloned, None, ACCESS).head == head(far.path)
         assert_sound(Path(cloned.repository.path).parent)
 
-    def test_what_was_fetched_is_not_asked_for_again(self, cloned: Session, far: Far) -> None:
-        grow(far.path, "o-8")
-        assert fetch(cloned, None, ACCESS).commits == 1
-        assert pull(cloned, None, ACCESS).commits == 1
-        grow(far.path, "o-9")
-        fetch(cloned, None, ACCESS)
-        grow(far.path, "o-9", "o-10")
-        assert fetch(cloned, None, ACCESS).commits == 2
-        append(cloned.domain, "mine")
-        grow(far.path, "o-11")
-        assert fetch(cloned, None, ACCESS).commits == 3
-        done = pull(cloned, None, ACCESS)
-        assert (done.commits, done.recommitted) == (3, 1)
-        push(cloned, None, ACCESS)
-        assert root(far.path) == offers.describe(cloned.domain).root
-        assert_sound(Path(cloned.repository.path).parent)
-
-    def test_push_hands_over_what_is_new(self, cloned: Session, far: Far) -> None:
-        append(cloned.domain, "o-1", "o-7")
-        assert push(cloned, None, ACCESS, dry_run=True).commits == 1
-        assert head(far.path).seq == 2
-        assert push(cloned, None, ACCESS).commits == 1
-        assert head(far.path) == offers.describe(cloned.domain).head
-        assert root(far.path) == offers.describe(cloned.domain).root
-        assert push(cloned, None, ACCESS).up_to_date
-        assert_sound(far.path)
-
     def test_a_push_that_is_behind_says_so(self, cloned: Session, far: Far) -> None:
         grow(far.path, "o-9")
         before = head(far.path)
@@ -188,18 +161,6 @@ class TransportContract:
         assert refused.value.hint == "run 'dbx pull'"
         assert refused.value.details["reason"] == "behind"
         assert head(far.path) == before
-
-    def test_commits_of_different_aggregates_are_put_on_top(self, cloned: Session, far: Far) -> None:
-        mine = append(cloned.domain, "o-8")
-        append(cloned.domain, "o-8")
-        grow(far.path, "o-9")
-        done = pull(cloned, None, ACCESS)
-        assert (done.commits, done.recommitted) == (1, 2)
-        assert mine not in offers.commit_ids(cloned.domain, list(range(6)))
-        assert push(cloned, None, ACCESS).commits == 2
-        assert root(far.path) == offers.describe(cloned.domain).root
-        assert_sound(Path(cloned.repository.path).parent)
-        assert_sound(far.path)
 
     def test_diverged_aggregates_are_named(self, cloned: Session, far: Far) -> None:
         append(cloned.domain, "all", "o-8")
@@ -216,45 +177,12 @@ class TransportContract:
         assert (offers.describe(cloned.domain).head, head(far.path)) == before
         assert_sound(far.path)
 
-    def test_single_aggregates_go_both_ways(self, near: Session, far: Far) -> None:
-        done = clone(near, far.url, "part", ACCESS, aggregate_type="order", aggregate_id="all")
-        part = Session(near.repository, "part", near.who)
-        assert done.partial
-        assert part.domain.id != _id(far.path)
-        with opened(far.path) as domain:
-            assert list(list_roots(part.domain, "order")) == list(list_roots(domain, "order", "all"))
-        grow(far.path, "all")
-        assert pull_aggregates(part, None, "order", "all", ACCESS).events == 1
-        append(part.domain, "all")
-        assert push_aggregates(part, None, "order", None, ACCESS).events == 1
-        with opened(far.path) as domain:
-            assert list(list_roots(part.domain, "order")) == list(list_roots(domain, "order", "all"))
-        append(part.domain, "all")
-        grow(far.path, "all")
-        for act in (pull_aggregates, push_aggregates):
-            with pytest.raises(Conflict) as refused:
-                act(part, None, "order", "all", ACCESS)
-            assert refused.value.details["aggregates"][0]["version"] == 6
-        assert_sound(far.path)
-
     def test_it_gives_roots_of_versions(self, far: Far) -> None:
         with self.transport(far) as transport, opened(far.path) as domain:
             (found,) = transport.roots("order", "all")
             assert [found] == list(list_roots(domain, "order", "all"))
             wanted = [Wanted("order", "all", 3), Wanted("order", "all", 4), Wanted("order", "none", 1)]
             assert transport.prefix_roots(wanted) == [found.root, None, None]
-
-    def test_an_empty_far_end_becomes_a_clone(self, near: Session, far: Far) -> None:
-        repository = open_repository(far.path)
-        repository.create_domain("fresh")
-        repository.close()
-        append(near.domain, "o-1")
-        add_remote(near, "origin", far.url, domain="fresh", token=None, start=".")
-        assert push(near, None, ACCESS).commits == 1
-        repository = open_repository(far.path)
-        assert repository.domain("fresh").id == near.domain.id
-        repository.close()
-        assert_sound(far.path)
 
     def test_unrelated_histories_are_told_apart(self, near: Session, far: Far) -> None:
         append(near.domain, "o-1")
@@ -289,6 +217,82 @@ class TransportContract:
                 assert before.commit in evidence
             assert offers.describe(cloned.domain).head == before
         assert_sound(Path(cloned.repository.path).parent)
+
+
+class TransportContract(ReadContract):
+    """And those that push."""
+
+    def test_what_was_fetched_is_not_asked_for_again(self, cloned: Session, far: Far) -> None:
+        grow(far.path, "o-8")
+        assert fetch(cloned, None, ACCESS).commits == 1
+        assert pull(cloned, None, ACCESS).commits == 1
+        grow(far.path, "o-9")
+        fetch(cloned, None, ACCESS)
+        grow(far.path, "o-9", "o-10")
+        assert fetch(cloned, None, ACCESS).commits == 2
+        append(cloned.domain, "mine")
+        grow(far.path, "o-11")
+        assert fetch(cloned, None, ACCESS).commits == 3
+        done = pull(cloned, None, ACCESS)
+        assert (done.commits, done.recommitted) == (3, 1)
+        push(cloned, None, ACCESS)
+        assert root(far.path) == offers.describe(cloned.domain).root
+        assert_sound(Path(cloned.repository.path).parent)
+
+    def test_push_hands_over_what_is_new(self, cloned: Session, far: Far) -> None:
+        append(cloned.domain, "o-1", "o-7")
+        assert push(cloned, None, ACCESS, dry_run=True).commits == 1
+        assert head(far.path).seq == 2
+        assert push(cloned, None, ACCESS).commits == 1
+        assert head(far.path) == offers.describe(cloned.domain).head
+        assert root(far.path) == offers.describe(cloned.domain).root
+        assert push(cloned, None, ACCESS).up_to_date
+        assert_sound(far.path)
+
+    def test_commits_of_different_aggregates_are_put_on_top(self, cloned: Session, far: Far) -> None:
+        mine = append(cloned.domain, "o-8")
+        append(cloned.domain, "o-8")
+        grow(far.path, "o-9")
+        done = pull(cloned, None, ACCESS)
+        assert (done.commits, done.recommitted) == (1, 2)
+        assert mine not in offers.commit_ids(cloned.domain, list(range(6)))
+        assert push(cloned, None, ACCESS).commits == 2
+        assert root(far.path) == offers.describe(cloned.domain).root
+        assert_sound(Path(cloned.repository.path).parent)
+        assert_sound(far.path)
+
+    def test_single_aggregates_go_both_ways(self, near: Session, far: Far) -> None:
+        done = clone(near, far.url, "part", ACCESS, aggregate_type="order", aggregate_id="all")
+        part = Session(near.repository, "part", near.who)
+        assert done.partial
+        assert part.domain.id != _id(far.path)
+        with opened(far.path) as domain:
+            assert list(list_roots(part.domain, "order")) == list(list_roots(domain, "order", "all"))
+        grow(far.path, "all")
+        assert pull_aggregates(part, None, "order", "all", ACCESS).events == 1
+        append(part.domain, "all")
+        assert push_aggregates(part, None, "order", None, ACCESS).events == 1
+        with opened(far.path) as domain:
+            assert list(list_roots(part.domain, "order")) == list(list_roots(domain, "order", "all"))
+        append(part.domain, "all")
+        grow(far.path, "all")
+        for act in (pull_aggregates, push_aggregates):
+            with pytest.raises(Conflict) as refused:
+                act(part, None, "order", "all", ACCESS)
+            assert refused.value.details["aggregates"][0]["version"] == 6
+        assert_sound(far.path)
+
+    def test_an_empty_far_end_becomes_a_clone(self, near: Session, far: Far) -> None:
+        repository = open_repository(far.path)
+        repository.create_domain("fresh")
+        repository.close()
+        append(near.domain, "o-1")
+        add_remote(near, "origin", far.url, domain="fresh", token=None, start=".")
+        assert push(near, None, ACCESS).commits == 1
+        repository = open_repository(far.path)
+        assert repository.domain("fresh").id == near.domain.id
+        repository.close()
+        assert_sound(far.path)
 
 
 def _id(path: Path) -> str:
