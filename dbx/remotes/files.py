@@ -15,6 +15,7 @@ from dbx.formats.bundle import START
 from dbx.repo import gather
 from dbx.repo.gather import Gone, Standing
 from dbx.repo.histories import give, list_roots, prefix_roots, split
+from dbx.repo.keyring import KeyringVault
 from dbx.repo.offer import Description
 from dbx.repo.quarantine import quarantined
 from dbx.repo.receive import Terms, receive
@@ -59,13 +60,29 @@ class FilesTransport:
 
     def commit_ids(self, seqs: Sequence[int]) -> list[str | None]:
         """Ids by seqs, from the manifest, or from a segment where a seq lies within one."""
-        return self._steady(lambda standing: gather.commit_ids(self._shelf, standing, seqs, self._scratched()))
+        return self._steady(
+            lambda standing: gather.commit_ids(
+                self._shelf, standing, seqs, scratch=self._scratched(), vault=self._means.vault
+            )
+        )
 
     def fetch(self, directory: Directory, base: Point, schemas: str | None) -> Arrived:
         """Bring whole segments, and cut the one that begins before `base`."""
         return self._steady(
-            lambda standing: gather.gather(self._shelf, standing, directory, base, schemas, self._scratched())
+            lambda standing: gather.gather(
+                self._shelf,
+                standing,
+                directory,
+                base,
+                schemas,
+                scratch=self._scratched(),
+                vault=self._means.vault,
+            )
         )
+
+    def data_keys(self) -> frozenset[bytes]:
+        """Nobody is there who could have keys."""
+        return frozenset()
 
     def send(self, offer: Offer) -> None:
         """Nobody is there to take it in."""
@@ -94,7 +111,7 @@ class FilesTransport:
         self._scratch = self._copied = None
 
     def _look(self) -> Standing:
-        found = gather.survey(self._shelf)
+        found = self._survey()
         if found is None:
             raise RemoteFailure(
                 f"cannot reach '{self._url}': no domain's files are there, or they may not be read",
@@ -102,6 +119,9 @@ class FilesTransport:
             )
         self._standing = found
         return found
+
+    def _survey(self) -> Standing | None:
+        return gather.survey(self._shelf)
 
     def _steady(self, act: Callable[[Standing], T]) -> T:
         """Do something with where the domain stands, and look again where files went away meanwhile."""
@@ -127,9 +147,12 @@ class FilesTransport:
             path = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="dbx-copy-"))
             repository, _ = Repository.init(path, clock=self._means.clock, wait_s=self._means.wait_s)
             self._stack.callback(repository.close)
+            if isinstance(self._means.vault, KeyringVault):
+                repository.vault = self._means.vault  # what this workspace seals is sealed in the copy too
             domain = repository.domain()
-            with quarantined(domain.directory) as directory:
-                receive(domain, self.fetch(directory, START, None), Terms(self._means.actor, "copy"))
+            if (self._standing or self._look()).head.seq >= 0:
+                with quarantined(domain.directory) as directory:
+                    receive(domain, self.fetch(directory, START, None), Terms(self._means.actor, "copy"))
             self._copied = domain
         return self._copied
 

@@ -7,12 +7,14 @@ every bundle. A journal's whole commits are taken as a segment, which is what th
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 from contextlib import contextmanager
 from hashlib import sha256
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import IO, TYPE_CHECKING, NamedTuple, Protocol
 
+from dbx.crypto.vault import Vault
 from dbx.errors import Conflict, Corrupt, Invalid
 from dbx.formats import segment
 from dbx.formats.bundle import START, BundleHeader, Point
@@ -39,6 +41,7 @@ EMPTY_ROOT = sha256(b"").hexdigest()
 _TAIL_BYTES = 64 * 1024
 _MOST_TAIL_BYTES = segment.HEADER_BYTES + segment.MAX_STORED_BYTES
 _TRIES = 4
+_AT_ONCE = 256 * 1024
 _find_frames = re.compile(rb"C[\x00\x01]\x00\x00", re.DOTALL).finditer
 
 
@@ -100,16 +103,28 @@ def scratch_at(path: str) -> Directory:
     return Directory(path)
 
 
-def commit_ids(shelf: Shelf, standing: Standing, seqs: Sequence[int], scratch: Directory) -> list[str | None]:
+def commit_ids(
+    shelf: Shelf, standing: Standing, seqs: Sequence[int], *, scratch: Directory, vault: Vault | None = None
+) -> list[str | None]:
     """The ids of commits by their seqs. A segment is fetched into `scratch` where a seq lies within it. Raises Gone."""
     with _foreign():
-        return [_commit_id(shelf, standing, seq, scratch) for seq in seqs]
+        return [_commit_id(shelf, standing, seq, scratch, vault) for seq in seqs]
 
 
 def gather(
-    shelf: Shelf, standing: Standing, directory: Directory, base: Point, schemas: str | None, scratch: Directory
+    shelf: Shelf,
+    standing: Standing,
+    directory: Directory,
+    base: Point,
+    schemas: str | None,
+    *,
+    scratch: Directory,
+    vault: Vault | None = None,
 ) -> Arrived:
     """Bring what is behind `base`, and the schemas behind the version `schemas`, into a quarantine.
+
+    A segment that begins earlier is cut, for which the keys of `vault` may be needed; where it seals, plain bodies are
+    sealed before they reach the disk.
 
     Raises Conflict where `base` is not in that history, Gone, and Corrupt with `received`.
     """
@@ -117,17 +132,16 @@ def gather(
         every = standing.every
         wanted = [entry for entry in every if entry.last_seq > base.seq]
         _check_base(standing, base, wanted)
-        for entry in wanted:
-            keep_segment(directory, entry, _source(shelf, standing, entry, scratch))
+        kept = [keep_segment(directory, entry, _source(shelf, standing, entry, scratch), vault) for entry in wanted]
         begin = START if wanted and wanted[0].first_seq <= base.seq else base
         manifest = sha256(encode_manifest(wanted, first_seq=wanted[0].first_seq)).hexdigest() if wanted else None
         header = BundleHeader(
             standing.file.id, standing.file.name, begin, standing.head if wanted else base, manifest, standing.schemas
         )
-        arrived = Arrived(directory, header, tuple(wanted), _schemas(shelf, standing.schemas, schemas))
+        arrived = Arrived(directory, header, tuple(kept), _schemas(shelf, standing.schemas, schemas))
         if begin == base:
             return arrived
-        rest = trim(arrived, base)
+        rest = trim(arrived, base, vault or Vault())
         if rest is None:
             raise _astray(base)
         return rest
@@ -169,7 +183,7 @@ def _journal(data: bytes | None) -> tuple[bytes, ManifestEntry | None, Entry | N
     """The whole commits of a journal as a segment: its bytes, its entry, its last commit."""
     if data is None:
         return b"", None, None
-    with tempfile.TemporaryFile() as file:
+    with _unseen() as file:
         file.write(data)
         file.flush()
         reader = FrameReader(file.fileno(), "journal")
@@ -182,6 +196,11 @@ def _journal(data: bytes | None) -> tuple[bytes, ManifestEntry | None, Entry | N
     whole = data[: found.end]
     sha = sha256(whole).hexdigest()
     return whole, ManifestEntry(sha, len(whole), header.seq, last.commit.seq, last.id.hex()), last
+
+
+def _unseen() -> IO[bytes]:
+    """A file in memory, where the system has such: bodies in it may be ones that are sealed on every disk here."""
+    return open(os.memfd_create("dbx"), "w+b") if hasattr(os, "memfd_create") else tempfile.TemporaryFile()
 
 
 def _last_commit(shelf: Shelf, entry: ManifestEntry) -> Entry:
@@ -214,14 +233,16 @@ def _find_last(data: bytes, size: int) -> Entry | None:
     return None
 
 
-def _commit_id(shelf: Shelf, standing: Standing, seq: int, scratch: Directory) -> str | None:
+def _commit_id(shelf: Shelf, standing: Standing, seq: int, scratch: Directory, vault: Vault | None) -> str | None:
     for entry in standing.every:
         if entry.last_seq == seq:
             return entry.last_commit
         if entry.first_seq <= seq < entry.last_seq:
             name = segment_name(entry.sha256)
             if not scratch.exists(name):
-                keep_segment(scratch, entry, _source(shelf, standing, entry, scratch))
+                kept = keep_segment(scratch, entry, _source(shelf, standing, entry, scratch), vault)
+                if kept != entry:
+                    scratch.rename(segment_name(kept.sha256), name)
             return _id_within(scratch, entry, seq)
     return None
 
@@ -242,10 +263,15 @@ def _source(shelf: Shelf, standing: Standing, entry: ManifestEntry, scratch: Dir
     name = segment_name(entry.sha256)
     if entry is standing.unsealed:
         return [standing.journal]
-    if scratch.exists(name):
-        with open(scratch.open_read(name), "rb") as file:
-            return [file.read()]
+    if scratch.exists(name) and scratch.size(name) == entry.size:  # another size: it was sealed here
+        return _read(scratch.open_read(name))
     return shelf.pieces(name, entry.size)
+
+
+def _read(fd: int) -> Iterator[bytes]:
+    with open(fd, "rb") as file:
+        while data := file.read(_AT_ONCE):
+            yield data
 
 
 def _check_base(standing: Standing, base: Point, wanted: Sequence[ManifestEntry]) -> None:
