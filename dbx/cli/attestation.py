@@ -1,4 +1,4 @@
-"""The JSON shape of an attestation."""
+"""The JSON shape of an attestation, and what a certificate of redaction shows."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dbx.model.attestation import Attested
+    from dbx.model.redaction import Certified
 
 
 def attested_value(attested: Attested, path: str | None) -> dict[str, Any]:
@@ -28,3 +29,19 @@ def attested_value(attested: Attested, path: str | None) -> dict[str, Any]:
         "signers": [format_vkey(key) for key in attested.signers],
         "path": path,
     }
+
+
+def certified_value(found: Certified) -> dict[str, Any]:
+    """What a certificate of redaction says, and which known keys signed it."""
+    from dbx.formats.note import format_vkey
+
+    return {"kind": "redaction", **found.said, "signers": [format_vkey(key) for key in found.signers]}
+
+
+def certified_lines(found: Certified) -> list[str]:
+    """The same for people."""
+    from dbx.cli.text import escape
+
+    lines = [f"bodies of {len(found.subjects)} events of domain {escape(str(found.said['domain']['id']))} were erased"]
+    lines += [f"  {escape(name)}, body {digest}" for name, digest in found.subjects]
+    return [*lines, *(f"signed by {key.name}" for key in found.signers)]

@@ -77,6 +77,11 @@ class Attested(NamedTuple):
 
 def read_attestation(data: bytes, keys: Sequence[Vkey]) -> Attested:
     """What an attestation says, and which of `keys` signed it; none may have. Raises Corrupt for a false signature."""
+    return _read(*open_statement(data, keys))
+
+
+def open_statement(data: bytes, keys: Sequence[Vkey]) -> tuple[bytes, tuple[Vkey, ...]]:
+    """(an in-toto statement, those of `keys` that signed it) of a DSSE file. Raises Corrupt for a false signature."""
     envelope = decode_envelope(data)
     if envelope.payload_type != IN_TOTO:
         raise Corrupt("the attestation is of another kind")
@@ -90,7 +95,7 @@ def read_attestation(data: bytes, keys: Sequence[Vkey]) -> Attested:
                 raise Corrupt(f"the signature of '{key.name}' does not hold", details={"reason": "changed"})
             if key not in signers:
                 signers.append(key)
-    return _read(envelope.payload, tuple(signers))
+    return envelope.payload, tuple(signers)
 
 
 def _read(payload: bytes, signers: tuple[Vkey, ...]) -> Attested:

@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dbx.crypto import sign
-from dbx.formats.dsse import IN_TOTO, Envelope, encode_envelope, encode_statement, pre_authentication
+from dbx.errors import Corrupt
+from dbx.formats.dsse import (
+    IN_TOTO,
+    Envelope,
+    decode_statement,
+    encode_envelope,
+    encode_statement,
+    pre_authentication,
+)
+from dbx.model.attestation import open_statement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,6 +54,38 @@ class Traces(NamedTuple):
     removed: Sequence[str]
     copies: Sequence[str]
     purged: bool
+
+
+class Certified(NamedTuple):
+    """A certificate that was read: what it says (the predicate), its subjects, and the keys whose signatures hold."""
+
+    said: dict[str, Any]
+    subjects: tuple[tuple[str, str], ...]
+    signers: tuple[Vkey, ...]
+
+
+def is_certificate(statement: bytes) -> bool:
+    """Whether a statement is a certificate of redaction. Raises Corrupt for no statement."""
+    return decode_statement(statement)[1] == PREDICATE
+
+
+def read_certificate(data: bytes, keys: Sequence[Vkey]) -> Certified:
+    """What a certificate says, and which of `keys` signed it; none may have. Raises Corrupt for a false signature."""
+    payload, signers = open_statement(data, keys)
+    subject, kind, said = decode_statement(payload)
+    if kind != PREDICATE:
+        raise Corrupt("the statement says something else than that bodies were erased")
+    try:
+        subjects = tuple((str(one["name"]), str(one["digest"]["sha256"])) for one in subject)
+        named = [
+            (f"{one['aggregate_type']}/{one['aggregate_id']}@{one['version']}", one["body"]) for one in said["events"]
+        ]
+        _ = said["domain"]["id"], said["backups"], said["made_at"]
+    except (KeyError, TypeError):
+        raise Corrupt("the certificate lacks something that it must say") from None
+    if list(subjects) != named:
+        raise Corrupt("the certificate contradicts itself")
+    return Certified(said, subjects, signers)
 
 
 def certify(

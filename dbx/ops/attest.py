@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dbx.errors import Corrupt
 from dbx.formats.note import format_vkey
-from dbx.model.attestation import Attested, Verification, attest, read_attestation
+from dbx.model.attestation import Attested, Verification, attest, open_statement, read_attestation
+from dbx.model.redaction import Certified, is_certificate, read_certificate
 from dbx.model.time import format_time
 from dbx.ops.checkpoint import trusted_keys
 from dbx.ops.fsck import check_domains
@@ -86,9 +87,14 @@ def list_all(session: Session) -> list[Listed]:
     return listed
 
 
-def verify_attestation(session: Session | None, data: bytes, given: Sequence[str]) -> Attested:
-    """An attestation that a trusted key signed. Raises Corrupt with a reason otherwise."""
-    attested = read_attestation(data, trusted_keys(session, given))
+def verify_attestation(session: Session | None, data: bytes, given: Sequence[str]) -> Attested | Certified:
+    """An attestation, or a certificate of redaction, that a trusted key signed. Raises Corrupt with a reason."""
+    keys = trusted_keys(session, given)
+    attested: Attested | Certified
+    if is_certificate(open_statement(data, keys)[0]):
+        attested = read_certificate(data, keys)
+    else:
+        attested = read_attestation(data, keys)
     if not attested.signers:
         raise Corrupt(
             "none of the keys that you trust has signed the attestation",

@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import json
 import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -263,6 +265,12 @@ def test_a_certificate_is_signed_and_says_what_was_done(people: Runner) -> None:
     assert "ackups" in said["backups"]
     assert len(envelope["signatures"]) == 1
     assert CANARY not in json.dumps(statement)
+    verified = people.ok("attest", "verify", "c.json", "--json").json
+    assert (verified["kind"], len(verified["signers"]), verified["events"]) == ("redaction", 1, said["events"])
+    assert "person/p-1@2" in people.ok("attest", "verify", "c.json").stdout
+    forged = {**envelope, "payload": base64.b64encode(base64.b64decode(envelope["payload"]).replace(b"p-1", b"p-2"))}
+    (people.cwd / "f.json").write_text(json.dumps({**forged, "payload": forged["payload"].decode()}))
+    assert people("attest", "verify", "f.json").status == 7
     (people.cwd / "c.json").unlink()
     people.ok(*ERASE, "--certificate", "c.json")
     assert (
@@ -379,3 +387,23 @@ def test_it_shows_as_redacted_everywhere(people: Runner) -> None:
     assert "1 were left out, 1 of them erased for good" in told.stdout
     assert find_word(people.cwd, CANARY) == []
     assert people.ok("audit-log", "--json").json
+
+
+def test_somebody_who_reads_meanwhile_is_not_waited_for(people: Runner) -> None:
+    index = people.cwd / ".dbx/domains/default/index.db"
+    with closing(sqlite3.connect(index, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM aggregate").fetchone()
+        outcome = people(*ERASE, "--json")
+        assert (outcome.status, outcome.json["purged"]) == (1, False)
+        assert people("fsck", "--json").status == 0
+    people.ok("gc")
+    assert find_word(people.cwd / ".dbx", CANARY) == []
+    assert not (people.cwd / ".dbx/domains/default/erasing").exists()
+
+
+def test_a_damaged_note_is_named(people: Runner) -> None:
+    (people.cwd / ".dbx/domains/default/erasing").write_text('{"aggregates":[["a"]],"format":1}\n')
+    assert "'erasing'" in people("gc").stderr
+    assert people("fsck").status == 7
+    people.ok("aggregate", "apply", "person", "p-2", "moved", "--field", "town=Argos")

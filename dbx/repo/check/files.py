@@ -18,7 +18,8 @@ from dbx.model import names
 from dbx.repo.check.frames import Source, walk
 from dbx.repo.domainfile import NAME as DOMAIN_FILE
 from dbx.repo.domainfile import DomainFile, load_domain_file
-from dbx.repo.log import MAIN, MANIFESTS, MAX_MANIFEST_BYTES, MAX_REF_BYTES
+from dbx.repo.erasing import read_note
+from dbx.repo.log import ERASING, MAIN, MANIFESTS, MAX_MANIFEST_BYTES, MAX_REF_BYTES
 from dbx.repo.undone import COMMITS
 from dbx.store.fs import TEMPORARY
 from dbx.store.journal import PREFIX, TORN
@@ -260,11 +261,23 @@ def check_strays(directory: Directory, wanted: set[str], journal: str, ref_seq: 
     for name in directory.names():
         if name.startswith(TORN):
             findings.note("journal.torn", "a copy of an interrupted write; it can be removed", name)
+        elif name == ERASING:
+            _check_erasing(directory, findings)
         elif name.startswith(PREFIX):
             if name != journal:
                 _check_journal_name(name, ref_seq, findings)
         elif name not in _KNOWN and not name.startswith("keys"):
             _stray(name, findings)
+
+
+def _check_erasing(directory: Directory, findings: Findings) -> None:
+    try:
+        left = read_note(directory) or []
+    except Corrupt as error:
+        findings.error("erasing", error.message, ERASING, 0)
+        return
+    sentence = f"bodies of {len(left)} aggregates may still be in some file: whoever writes next, or gc, removes them"
+    findings.warn("erasing", sentence, ERASING)
 
 
 def _check_journal_name(name: str, ref_seq: int, findings: Findings) -> None:
