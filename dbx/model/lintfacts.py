@@ -90,14 +90,15 @@ class RemoteFacts(NamedTuple):
 
 
 class TokenFacts(NamedTuple):
-    """A token that is good now: how long it was issued for (None: for ever), what it allows, and whether it is bounded
-    to resources or domains."""
+    """A token that is not revoked: how long it was issued for (None: for ever), what it allows, whether it is bounded
+    to resources or domains, and when it expired, in seconds since the epoch (None: it is good now)."""
 
     token_id: str
     subject: str
     ttl_s: int | None
     actions: tuple[str, ...]
     bounded: bool
+    expired_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,7 @@ def gather(domain: Domain, *, progress: Callable[[int], None] | None = None) -> 
 
 
 def gather_tokens(repository: Repository, domain: Domain) -> list[TokenFacts]:
-    """The tokens of the workspace that are good now in a domain. Raises Corrupt."""
+    """The tokens of the workspace that are good in a domain, or were until they expired. Raises Corrupt."""
     now_s = repository.clock() // 1_000_000
     return [
         TokenFacts(
@@ -71,9 +71,10 @@ def gather_tokens(repository: Repository, domain: Domain) -> list[TokenFacts]:
             claims.ttl_s,
             claims.actions,
             bool(claims.tenants) or not set(claims.resources) <= {"*", "*.*", "aggregate:*", "aggregate:*:*"},
+            held.expires_at if held.status(now_s) == "expired" else None,
         )
         for held in list_tokens(repository)
-        if held.status(now_s) == "active"
+        if held.status(now_s) != "revoked"
         for claims in (held.claims,)
         if not claims.tenants or domain.name in claims.tenants
     ]

@@ -88,3 +88,20 @@ def test_a_remote_is_stale_until_it_is_heard_of(run: Runner) -> None:
     assert stale(**late) == []
     run.ok("remote", "add", "other", "../nowhere")
     assert stale(**late) == ["nothing was ever fetched from or pushed to 'other'"]
+
+
+def test_a_token_that_expired_is_told_until_it_is_revoked(run: Runner) -> None:
+    run.ok("init")
+    options = ("-g", "ops", "-u", "jane", "--action", "aggregate.read", "--ttl", "60", "--json")
+    made = run.ok("token", "generate", *options, env={"DBX_NOW": "2026-11-01T00:00:00Z"}).json
+
+    def told(now: str) -> list[dict[str, str]]:
+        found = run.ok("lint", "--json", env={"DBX_NOW": now}).json["findings"]
+        return [one for one in found if one["where"] == made["jti"]]
+
+    assert told("2026-11-01T00:00:59Z") == []
+    (finding,) = told("2026-11-02T00:00:00Z")
+    assert finding["rule"] == "expired-token"
+    assert "expired at 2026-11-01T00:01:00" in finding["what"]
+    run.ok(*finding["command"].split()[1:])
+    assert told("2026-11-02T00:00:00Z") == []

@@ -22,6 +22,8 @@ DAY_S = 86_400
         (GOOD._replace(actions=("*.*",), bounded=False, ttl_s=2 * DAY_S), ["wide-token"]),
         (GOOD._replace(actions=("*",), bounded=False, ttl_s=None), ["long-token", "wide-token"]),
         (GOOD._replace(actions=("*.*",), bounded=True, ttl_s=2 * DAY_S), []),
+        (GOOD._replace(expired_at=1), ["expired-token"]),
+        (GOOD._replace(expired_at=1, ttl_s=91 * DAY_S, actions=("*",), bounded=False), ["expired-token"]),
         (GOOD._replace(actions=("aggregate.*",), bounded=False, ttl_s=2 * DAY_S), []),
     ],
 )
