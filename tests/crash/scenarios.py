@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from tests.crash.world import State, append, item, make, stage_items, tidy
 
 DONE = frozenset({0})
 SEAL_BYTES = 8 * 1024 * 1024
+DEK = bytes(range(32))
 
 
 @dataclass(frozen=True)
@@ -221,12 +223,48 @@ def _bundled(where: Path) -> None:
         create(Session(repository, "other", Who(None, "jane", "jane")), str(where / "work" / "all.bundle"), None)
 
 
+def _seal_from_now_on(where: Path) -> None:
+    from contextlib import closing
+
+    from dbx.repo.keyring import set_dek
+
+    with closing(world.open_repository(where)) as repository:
+        set_dek(repository.directory, DEK, store=True, clock=repository.clock, entropy=repository.entropy)
+
+
+def _sealed(where: Path) -> None:
+    """Plain segments and a plain journal, and sealed events behind them."""
+    _few(where)
+    _seal_from_now_on(where)
+    append(where, [item(n, "o-sealed") for n in range(9, 12)])
+
+
+def _sealed_staged(where: Path) -> None:
+    _sealed(where)
+    stage_items(where, [item(n) for n in range(20, 32)])
+
+
+def to_reseal(where: Path) -> None:
+    """What is plain: segments, a journal, an index, staged events, a snapshot. What is not: some events behind them."""
+    from contextlib import closing
+
+    from dbx.ops.session import Session, Who
+    from dbx.ops.snapshots import create_snapshot
+
+    _some_staged(where)
+    with closing(world.open_repository(where)) as repository:
+        create_snapshot(Session(repository, None, Who(None, "jane", "jane")), "order", "o-1")
+    _seal_from_now_on(where)
+    append(where, [item(n, "o-sealed") for n in range(9, 12)])
+
+
 def _apply(*more: str) -> tuple[str, ...]:
     return ("aggregate", "apply", "order", "o-1", "order_paid", "--field", "sum=12", *more)
 
 
 CONFLICT = frozenset({4})
 SOME = {"sampled": 12, "states": 15}
+RESEAL = Scenario("gc-reseal", ("gc", "--reseal"), to_reseal, sampled=24, states=15)
 SCENARIOS = (
     Scenario("init", ("init",), _nothing),
     Scenario("apply-first", _apply("--create"), make, repeats=True),
@@ -272,5 +310,12 @@ SCENARIOS = (
     Scenario("pull-recommit", ("pull",), _to_recommit, reorders=True, **SOME),
     Scenario("push", ("push",), _to_push, **SOME),
     Scenario("merge", ("merge", "--from", "other"), _to_merge, **SOME),
+    Scenario("config-dek", ("config", "--dek", b64encode(DEK).decode()), _some_staged, **SOME),
+    Scenario("apply-sealed", _apply(), _sealed, repeats=True, **SOME),
+    Scenario("stage-sealed", _apply("--stage"), _sealed_staged, repeats=True, **SOME),
+    Scenario("commit-sealed", ("commit", "-m", "all"), _sealed_staged, frozenset({0, 1}), **SOME),
+    Scenario("key-rotate-dek", ("key", "rotate", "--dek"), _sealed, **SOME),
+    Scenario("key-rotate-data", ("key", "rotate", "--data"), _sealed, **SOME),
+    RESEAL,
     Scenario("bundle-apply", ("bundle", "apply", "all.bundle"), _bundled, **SOME),
 )
