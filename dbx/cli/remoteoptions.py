@@ -94,7 +94,8 @@ def access(invocation: Invocation, token: str | None, token_file: str | None, ba
     safe = invocation.environment.get("DBX_SAFE_DIRECTORIES", "").split(os.pathsep)
     found = params.find_secret(invocation, token, token_file, "DBX_TOKEN")
     timeout_s = click.get_current_context().meta.get(_TIMEOUT)
-    return Made(found, [path for path in safe if path], None if bar is None else bar.update, timeout_s)
+    progress = None if bar is None else bar.update
+    return Made(found, [path for path in safe if path], progress, timeout_s, invocation.cross_env)
 
 
 def point_value(point: Point) -> dict[str, Any] | None:
@@ -122,4 +123,5 @@ def given_token(token: str | None, token_file: str | None) -> str | None:
 def shown_value(shown: Shown) -> dict[str, Any]:
     """A remote in JSON; `token` tells whether one is stored, never what it is."""
     head = None if shown.head is None else {"id": shown.head, "seq": shown.seq}
-    return {"name": shown.name, "url": shown.url, "domain": shown.domain, "head": head, "token": shown.token}
+    where = {"name": shown.name, "url": shown.url, "domain": shown.domain}
+    return {**where, "head": head, "token": shown.token, "env": shown.environment}

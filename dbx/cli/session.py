@@ -96,10 +96,13 @@ def _credential(invocation: Invocation) -> Credential:
     own = "token" in invocation.parameters
     given, file = (None, None) if own else (invocation.token, invocation.token_file)
     text: str | None = None
-    if not invocation.command.startswith(_ABOUT_TOKENS):
-        text = params.find_secret(invocation, given, file, "DBX_TOKEN")
-    elif given is not None or file is not None:
-        text = params.find_secret(invocation, given, file, "")
+    try:
+        if not invocation.command.startswith(_ABOUT_TOKENS):
+            text = params.find_secret(invocation, given, file, "DBX_TOKEN")
+        elif given is not None or file is not None:
+            text = params.find_secret(invocation, given, file, "")
+    except Invalid as error:
+        raise Denied(error.message) from None
     named = (*(invocation.parameters.get("words") or ()), None, None)
     kind = invocation.parameters.get("aggregate_type")
     name = invocation.parameters.get("aggregate_id")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from dbx.cli import params
 from dbx.cli.text import escape
-from dbx.errors import UsageError
+from dbx.errors import Denied, Invalid, UsageError
 
 if TYPE_CHECKING:
     from dbx.cli.context import Invocation
@@ -17,7 +17,10 @@ HIDDEN = "<hidden>"
 
 def take_token(invocation: Invocation, given: str | None, file: str | None) -> str:
     """The token that a command is about: an argument (`-` was read already), a file, or the environment's."""
-    found = params.find_secret(invocation, given, file, "DBX_TOKEN")
+    try:
+        found = params.find_secret(invocation, given, file, "DBX_TOKEN")
+    except Invalid as error:
+        raise Denied(error.message) from None
     if not found:
         raise UsageError(
             "no token was given",

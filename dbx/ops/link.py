@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from dbx.errors import Corrupt, RemoteFailure
 from dbx.remotes.base import TIMEOUT_S, Means, connect
 from dbx.remotes.gitcredential import ask_git
+from dbx.repo.environments import check_remote
 from dbx.repo.keyring import data_key_ids
 from dbx.repo.remoteconfig import find_token
 from dbx.repo.seen import check_seen
@@ -25,12 +26,14 @@ if TYPE_CHECKING:
 
 class Access(NamedTuple):
     """What a command may use to reach a remote: a token that goes before the stored one, directories that are trusted,
-    who is told of progress, and how long the remote may say nothing."""
+    who is told of progress, how long the remote may say nothing, and whether what is for one environment may be used in
+    another."""
 
     token: str | None = None
     safe: Sequence[str] = ()
     progress: Callable[[int], None] | None = None
     timeout_s: float | None = None
+    cross_env: bool = False
 
 
 class Link(NamedTuple):
@@ -55,12 +58,18 @@ def linked(session: Session, domain: Domain, remote: RemoteSetting, access: Acce
 
 @contextmanager
 def connected(session: Session, name: str, remote: RemoteSetting, access: Access) -> Iterator[Transport]:
-    """Connect to a remote. `name` is our domain's."""
+    """Connect to a remote. `name` is our domain's. Raises Denied where the two are of different environments."""
+
+    def token() -> str | None:
+        return access.token or find_token(session.repository, remote)
+
+    if remote.environment is not None and not access.cross_env:
+        check_remote(session.repository.domain(name), remote.name, remote.environment, token())
     means = Means(
         session.repository.clock,
         session.actor,
         name,
-        lambda: access.token or find_token(session.repository, remote),
+        token,
         lambda: ask_git(remote.address),
         access.safe,
         session.repository.wait_s,

@@ -16,6 +16,7 @@ from dbx.repo.receive import tracking_ref
 from dbx.repo.remoteconfig import (
     ORIGIN,
     RemoteSetting,
+    check_environment_name,
     find_token,
     get_remote,
     has_token,
@@ -41,6 +42,7 @@ class Shown(NamedTuple):
     head: str | None
     seq: int
     token: bool
+    environment: str | None = None
 
 
 class Checked(NamedTuple):
@@ -64,18 +66,33 @@ def add_remote(
     token: str | None,
     start: str,
     sealed: bool = False,
+    environment: str | None = None,
 ) -> Shown:
     """Add a remote; one that is `sealed` is never sent a plain body. A path is kept absolute, seen from `start`.
 
-    Raises Conflict when the name is taken.
+    One of an `environment` is reached from domains of that one. Raises Conflict when the name is taken.
     """
-    return _put(session, RemoteSetting(name, absolute(url, start), domain, sealed), token, new=True)
+    check_environment_name(environment)
+    return _put(session, RemoteSetting(name, absolute(url, start), domain, sealed, environment), token, new=True)
 
 
-def set_url(session: Session, name: str, url: str, *, domain: str | None, token: str | None, start: str) -> Shown:
-    """Give a remote another address. A token that was stored for the old one does not go with it."""
+def set_url(
+    session: Session,
+    name: str,
+    url: str,
+    *,
+    domain: str | None,
+    token: str | None,
+    start: str,
+    environment: str | None = None,
+) -> Shown:
+    """Give a remote another address. A token that was stored for the old one does not go with it.
+
+    Its environment stays, unless another one is given.
+    """
     old = get_remote(session.domain, name)
-    return _put(session, RemoteSetting(old.name, absolute(url, start), domain, old.sealed), token, new=False)
+    kept = check_environment_name(environment) or old.environment
+    return _put(session, RemoteSetting(old.name, absolute(url, start), domain, old.sealed, kept), token, new=False)
 
 
 def configure(
@@ -100,6 +117,7 @@ def configure(
     name = ORIGIN if old is None else old.name
     there_url = absolute(url, start) if url is not None else old.url if old else ""
     new = RemoteSetting(name, there_url, there, old is not None and old.sealed)
+    new = new._replace(environment=None if old is None else old.environment)
     changed = new != old
     if changed:
         put_remote(domain, new, new=old is None)
@@ -183,4 +201,5 @@ def _shown(session: Session, domain: Domain, remote: RemoteSetting) -> Shown:
         None if ref is None else ref.commit,
         -1 if ref is None else ref.seq,
         is_stored,
+        remote.environment,
     )

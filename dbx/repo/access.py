@@ -17,6 +17,7 @@ from dbx.model import token as tokens
 from dbx.model.names import quote
 from dbx.model.rights import action_of, resource_of
 from dbx.repo import tokens as ledger
+from dbx.repo.environments import check_environment
 from dbx.repo.keys import read_known_keys
 from dbx.repo.uses import Budget, budget
 
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from dbx.repo.vet import Judge
 
 REQUIRED = "auth.required"
-ENVIRONMENT = "env"
 
 
 class Access:
@@ -195,20 +195,6 @@ def check_command(
         access.require_all(right.action, where)
     else:
         access.require(right.action, None, where)
-
-
-def check_environment(domain: Domain, environment: str, what: str) -> None:
-    """Raises Denied unless a domain is of an environment."""
-    from dbx.repo.config import get_domain_value
-
-    here = get_domain_value(domain, ENVIRONMENT)
-    if here != environment:
-        is_of = "no environment" if here is None else f"the environment '{here}'"
-        raise Denied(
-            f"{what} is for the environment '{environment}', and domain '{domain.name}' is of {is_of}",
-            hint="if that is meant, add '--cross-env'",
-            details={"reason": "environment", "domain": domain.name},
-        )
 
 
 def _is_ours(repository: Repository, text: str) -> bool:

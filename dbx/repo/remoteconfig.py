@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dbx.errors import Conflict, Corrupt, Denied, Invalid, NotFound
 from dbx.formats import yamltext
+from dbx.formats.envelope import is_actor_text
 from dbx.model.address import parse_address
 from dbx.model.names import check_domain_name, quote, refuse_device
 from dbx.repo.domainfile import load_domain_file, write_domain_file
@@ -37,13 +38,14 @@ _match_name = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}").fullmatch
 class RemoteSetting(NamedTuple):
     """A remote: its name, where it is, and which domain there; None leaves that to the address, or to the server.
 
-    One that is `sealed` is never sent a plain body.
+    One that is `sealed` is never sent a plain body; one of an `environment` is reached from domains of that one only.
     """
 
     name: str
     url: str
     domain: str | None
     sealed: bool = False
+    environment: str | None = None
 
     @property
     def address(self) -> Address:
@@ -53,6 +55,8 @@ class RemoteSetting(NamedTuple):
     def to_value(self) -> dict[str, Any]:
         """What domain.yaml holds under its name."""
         value: dict[str, Any] = {"url": self.url} if self.domain is None else {"url": self.url, "domain": self.domain}
+        if self.environment is not None:
+            value["env"] = self.environment
         return {**value, "sealed": True} if self.sealed else value
 
     @property
@@ -67,6 +71,13 @@ def check_remote_name(name: str) -> str:
         refuse_device("remote name", name)
         return name
     raise Invalid(f"the name of a remote is lower-case letters, digits and . _ -, at most 64, not {quote(name)}")
+
+
+def check_environment_name(name: object) -> str | None:
+    """The name of an environment, or None. Raises Invalid."""
+    if name is None or (isinstance(name, str) and is_actor_text(name)):
+        return name
+    raise Invalid("an environment is 1 to 128 characters without control characters")
 
 
 def list_remotes(domain: Domain) -> list[RemoteSetting]:
@@ -192,10 +203,11 @@ def _setting(domain: Domain, name: str, value: Any) -> RemoteSetting:
     if (
         not isinstance(value, dict)
         or not isinstance(value.get("url"), str)
-        or not value.keys() <= {"url", "domain", "sealed"}
+        or not value.keys() <= {"url", "domain", "sealed", "env"}
     ):
         raise Invalid(f"in '{path}', the remote {quote(str(name))} must have a 'url', and may have a 'domain'")
     try:
+        environment = check_environment_name(value.get("env"))
         check_remote_name(str(name))
         parse_address(value["url"])
         there = None if value.get("domain") is None else check_domain_name(value["domain"])
@@ -205,7 +217,7 @@ def _setting(domain: Domain, name: str, value: Any) -> RemoteSetting:
         ) from None
     if not isinstance(value.get("sealed", False), bool):
         raise Invalid(f"in '{path}', 'sealed' of the remote {quote(str(name))} must be true or false")
-    return RemoteSetting(str(name), value["url"], there, value.get("sealed", False))
+    return RemoteSetting(str(name), value["url"], there, value.get("sealed", False), environment)
 
 
 def _read_credentials(repository: Repository) -> dict[str, str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -229,13 +231,50 @@ def test_refresh_hands_on_what_is_left_to_write(run: Runner) -> None:
 
 
 def test_every_flipped_bit_is_refused(run: Runner) -> None:
-    """Through the command for some of them, through the library for all: tests/unit/model/test_token.py."""
+    """Through the command line for all of them, in one process; some through the installed command."""
     token = issue(run, "--action", "aggregate.read").encode()
-    spread = range(0, len(token) * 8, len(token) * 8 // 24)
-    for bit in spread:
-        flipped = bytearray(token)
-        flipped[bit // 8] ^= 1 << bit % 8
-        (run.cwd / "flipped").write_bytes(flipped)
-        done = run("aggregate", "get", "order", "o-1", "--token-file", "flipped")
-        assert done.status in (2, 5, 6), (bit, done)
-        assert done.stdout == ""
+    words = ("aggregate", "get", "order", "o-1", "--token-file", "flipped")
+    driver = (
+        "import sys\n"
+        "from dbx.cli.main import main\n"
+        "token = bytes.fromhex(sys.stdin.read())\n"
+        "for bit in range(len(token) * 8):\n"
+        "    flipped = bytearray(token)\n"
+        "    flipped[bit // 8] ^= 1 << bit % 8\n"
+        "    with open('flipped', 'wb') as file:\n"
+        "        file.write(flipped)\n"
+        f"    if main({list(words)!r}) != 6:\n"
+        "        sys.exit(bit + 1000)\n"
+        "print('refused', bit + 1)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", driver],
+        input=token.hex().encode(),
+        capture_output=True,
+        cwd=run.cwd,
+        env=run.environment(),
+        timeout=300,
+        check=False,
+    )
+    assert done.stdout.decode() == f"refused {len(token) * 8}\n", done
+    assert b"Traceback" not in done.stderr
+    assert token[:40] not in done.stderr
+    (run.cwd / "flipped").write_bytes(token[:-1] + bytes([token[-1] ^ 4]))
+    assert run(*words).status == 6
+    (run.cwd / "flipped").write_bytes(token)
+    assert run(*words).status == 0
+
+
+def test_a_remote_of_another_environment_is_not_reached(run: Runner) -> None:
+    run.ok("init", "../far")
+    run.ok("remote", "add", "origin", "../far", "--env", "production")
+    assert run.ok("remote", "show", "--json").json["env"] == "production"
+    assert run("push").status == 6
+    run.ok("config", "env", "staging")
+    assert run("push").status == 6
+    run.ok("push", "--cross-env")
+    run.ok("config", "env", "production")
+    run.ok("fetch")
+    staging = issue(run, "--action", "*.*", "--env", "staging")
+    assert run("fetch", "--token", staging).status == 6
+    run.ok("fetch", "--token", staging, "--cross-env")

@@ -18,6 +18,7 @@ from dbx.cli.text import escape
 @click.argument("url", metavar="URL")
 @click.option("--remote-domain", metavar="NAME", type=params.DOMAIN, help="The domain there, where URL does not say.")
 @click.option("--sealed", is_flag=True, help="Never send it a plain body.")
+@click.option("--env", "environment", metavar="NAME", help="Its environment: only domains of that one reach it.")
 @token_options
 @pass_invocation
 def command(
@@ -26,6 +27,7 @@ def command(
     url: str,
     remote_domain: str | None,
     sealed: bool,
+    environment: str | None,
     token: str | None,
     token_file: str | None,
 ) -> None:
@@ -34,6 +36,13 @@ def command(
     secret = given_token(token, token_file)
     with session(invocation) as opened:
         done = add_remote(
-            opened, name, url, domain=remote_domain, token=secret, start=invocation.start_dir, sealed=sealed
+            opened,
+            name,
+            url,
+            domain=remote_domain,
+            token=secret,
+            start=invocation.start_dir,
+            sealed=sealed,
+            environment=environment,
         )
     emit(invocation, shown_value(done), [f"Added the remote '{done.name}': {escape(done.url)}"])

@@ -17,6 +17,7 @@ from dbx.cli.text import escape
 @click.argument("name", metavar="NAME")
 @click.argument("url", metavar="URL")
 @click.option("--remote-domain", metavar="NAME", type=params.DOMAIN, help="The domain there, where URL does not say.")
+@click.option("--env", "environment", metavar="NAME", help="Its environment: only domains of that one reach it.")
 @token_options
 @pass_invocation
 def command(
@@ -24,6 +25,7 @@ def command(
     name: str,
     url: str,
     remote_domain: str | None,
+    environment: str | None,
     token: str | None,
     token_file: str | None,
 ) -> None:
@@ -31,5 +33,6 @@ def command(
 
     secret = given_token(token, token_file)
     with session(invocation) as opened:
-        done = set_url(opened, name, url, domain=remote_domain, token=secret, start=invocation.start_dir)
+        start = invocation.start_dir
+        done = set_url(opened, name, url, domain=remote_domain, token=secret, start=start, environment=environment)
     emit(invocation, shown_value(done), [f"Changed the remote '{done.name}': {escape(done.url)}"])
