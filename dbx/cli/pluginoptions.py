@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,7 +17,7 @@ from dbx.cli.text import escape
 from dbx.errors import Invalid, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from dbx.cli.context import Invocation
     from dbx.model.plugin import Config, Plugin
@@ -239,6 +240,48 @@ def run_now(invocation: Invocation, names: tuple[str, ...], *, once: bool) -> No
     }
     lines = [f"{one.plugin.label}: delivered {one.delivered}, failed {one.failed}, dead {one.dead}" for one in ran]
     emit(invocation, document, lines)
+
+
+@contextmanager
+def plugins_beside(invocation: Invocation, *, wanted: bool, once: bool) -> Iterator[None]:
+    """Run the plugins in a thread while something else goes on; with `once` behind it, what is due then.
+
+    Raises Locked where another process runs them.
+    """
+    import signal
+    import threading
+
+    from dbx.ops.deliver import run_plugins
+
+    stop, ready = threading.Event(), threading.Event()
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            with session(invocation) as opened:
+                run_plugins(opened, once=once, stop=stop, say=line_out, started=ready.set)
+        except BaseException as error:  # raised again below, in the thread that waits for it
+            failures.append(error)
+        finally:
+            ready.set()
+
+    if not wanted or once:
+        yield
+        if wanted:
+            run()
+    else:
+        thread = threading.Thread(target=run, name="plugins", daemon=True)
+        thread.start()
+        ready.wait()
+        try:
+            if not failures:
+                yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)  # what the signal meant to break off has ended
+            stop.set()
+            thread.join()
+    if failures:
+        raise failures[0]
 
 
 def _announce(invocation: Invocation, opened: Session, *, once: bool) -> None:

@@ -499,3 +499,29 @@ def test_secrets_and_errors_are_sealed_once_there_is_a_key(shop: Runner, hook: H
     (shop.cwd / ".dbx" / "keys" / "dek").rename(shop.cwd / "dek")
     assert shop("plugin", "list").status == 10
     assert shop.ok("plugin", "list", env={"DBX_DEK": dek}).lines[0].startswith("  - process (cat)")
+
+
+def test_watch_runs_plugins_beside(shop: Runner, hook: Hook, tmp_path: Path) -> None:
+    import subprocess
+
+    other = tmp_path / "other"
+    shop.ok("init", str(other))
+    shop.ok("remote", "add", "origin", f"{other}#default")
+    configure(shop, hook)
+    shop.ok("aggregate", "create", "order", "o-1", "--event", "placed")
+    once = shop("watch", "--mode", "push", "--run-once", "--plugins")
+    assert len(hook.got) == (once.status == 0)
+    watcher = shop.start(
+        "watch", "--mode", "push", "--plugins", "--interval", "1", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        shop.ok("aggregate", "create", "order", "o-2", "--event", "placed")
+        began = time.monotonic()
+        while len(hook.got) < 2 and time.monotonic() - began < 20:
+            time.sleep(0.02)
+        assert shop("--wait", "0", "plugin", "run").status == 9
+        watcher.send_signal(signal.SIGTERM)
+        watcher.wait(20)
+    finally:
+        watcher.kill()
+    assert [body["event"]["aggregate_id"] for body in hook.bodies()] == ["o-1", "o-2"]

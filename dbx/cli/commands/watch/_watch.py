@@ -9,6 +9,7 @@ import click
 from dbx.cli import params
 from dbx.cli.context import Invocation, pass_invocation
 from dbx.cli.frame import define
+from dbx.cli.pluginoptions import plugins_beside
 from dbx.cli.remoteoptions import REMOTE, access, aggregate_options, check_aggregate, reach_options
 from dbx.cli.render import emit, flush
 from dbx.cli.session import session
@@ -43,6 +44,7 @@ GRACE_S = 5.0
 @click.option("--run-once", is_flag=True, help="One cycle; fails when the cycle fails.")
 @click.option("--background", is_flag=True, help="Go on in the background.")
 @click.option("--skip-if-active", is_flag=True, help="Do nothing where the domain is watched already.")
+@click.option("--plugins", is_flag=True, help="Run the plugins of the domain as well, as 'dbx plugin run' does.")
 @aggregate_options
 @reach_options
 @pass_invocation
@@ -54,6 +56,7 @@ def command(
     run_once: bool,
     background: bool,
     skip_if_active: bool,
+    plugins: bool,
     aggregate_type: str | None,
     aggregate_id: str | None,
     token: str | None,
@@ -75,8 +78,14 @@ def command(
         emit(invocation, {"domain": domain, "skipped": True, "pid": pid or None}, [line])
         return 0
     if not background:
-        return _watch_here(invocation, plan, way)
-    document = start_in_background(lambda ready, redirect: _watch_there(invocation, plan, way, ready, redirect))
+        with plugins_beside(invocation, wanted=plugins, once=run_once):
+            return _watch_here(invocation, plan, way)
+
+    def watch(ready: Any, redirect: Any) -> int:
+        with plugins_beside(invocation, wanted=plugins, once=run_once):
+            return _watch_there(invocation, plan, way, ready, redirect)
+
+    document = start_in_background(watch)
     where = f"as process {document['pid']} (log: {escape(document['log'])})"
     emit(invocation, document, [f"Watching domain '{domain}' in the background, {where}."])
     return 0
