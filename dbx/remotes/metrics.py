@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from dbx.errors import DbxError
+from dbx.errors import DbxError, Denied
 from dbx.formats.prometheus import Family, Sample, encode_families
 from dbx.repo.jobs import has_queue, survey
 from dbx.repo.offer import describe
@@ -102,11 +102,26 @@ class Metrics:
         yield Family("dbx_http_request_seconds", "histogram", "How long requests took.", durations)
 
 
+def _visible(repository: Repository) -> list[str]:
+    """The domains that the asker may know of: those that its token, where it has one, may exchange."""
+    names, access = repository.domain_names(), repository.access
+    if access is None:
+        return names
+    seen: list[str] = []
+    for name in names:
+        try:
+            access.require_any(("domain.pull", "domain.push"), domain=name)
+        except Denied:
+            continue
+        seen.append(name)
+    return seen
+
+
 def _domains(repository: Repository) -> Iterator[Family]:
     heads: list[Sample] = []
     events: list[Sample] = []
     damaged: list[Sample] = []
-    for name in repository.domain_names():
+    for name in _visible(repository):
         labels = (("domain", name),)
         try:
             head = describe(repository.domain(name)).head
@@ -130,7 +145,7 @@ def _plugins(repository: Repository) -> Iterator[Family]:
     is_readable = True
     try:
         plugins = [plugin for plugin in read_plugins(repository) if plugin.gets_events]
-        for name in repository.domain_names() if plugins else ():
+        for name in _visible(repository) if plugins else ():
             domain = repository.domain(name)
             if not has_queue(domain):
                 continue

@@ -247,3 +247,26 @@ def certificate(where: Path) -> tuple[Path, Path]:
         )
     )
     return cert, key
+
+
+def test_metrics_tell_of_the_domains_that_a_token_may_exchange(served: Served) -> None:
+    served.run.ok("checkout", "-c", "sales", cwd=served.far)
+    served.run.ok("aggregate", "apply", "order", "o-1", "made", "--create", cwd=served.far)
+    host = urlsplit(served.serve()).netloc
+
+    def metrics(token: str | None) -> tuple[int, str]:
+        connection = http.client.HTTPConnection(host, timeout=20)
+        try:
+            connection.request("GET", "/metrics", headers={"Authorization": f"Bearer {token}"} if token else {})
+            response = connection.getresponse()
+            return response.status, response.read().decode()
+        finally:
+            connection.close()
+
+    every = metrics(served.issue(*ALL))[1]
+    assert 'head_seq{domain="default"} 1\n' in every
+    assert 'head_seq{domain="sales"} 0\n' in every
+    part = metrics(served.issue("--action", "domain.pull", "--domain", "sales"))[1]
+    assert "sales" in part
+    assert "default" not in part
+    assert metrics(None)[0] == 401

@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -323,3 +324,41 @@ def test_no_remote(run: Runner) -> None:
     assert run("watch", "--run-once").status == 3
     assert run("watch", "--background").status == 3
     assert not (run.cwd / ".dbx/domains/default/watch.json").exists()
+
+
+def test_a_cycle_that_hangs_is_broken_off(run: Runner) -> None:
+    """The remote takes the connection, and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        run.ok("init")
+        add(run, "o-1")
+        run.ok("remote", "add", "origin", f"http://127.0.0.1:{listener.getsockname()[1]}/default")
+        process = run.start("watch", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        connection, _ = listener.accept()
+        with connection:
+            assert connection.recv(10)
+            assert state(run)["active"]
+            assert state(run)["last_cycle_completed_at"] is None
+            stopped = run.ok("watch", "stop", "--json", "--wait", "30").json
+            assert stopped == {"domain": "default", "stopped": True, "pid": process.pid}
+        out, err = process.communicate(timeout=30)
+        assert (process.returncode, out, err) == (0, b"", b"")
+        assert state(run)["stopped_at"] is not None
+    run.ok("fsck")
+    add(run, "o-2")
+
+
+def test_many_commits_at_once_reach_the_remote(near: Runner, far: Path) -> None:
+    near.ok("watch", "--background", "--interval", "1h")
+    lines = "".join(
+        json.dumps({"aggregate_type": "order", "aggregate_id": f"n-{n}", "event_type": "placed", "payload": {}}) + "\n"
+        for n in range(50)
+    )
+    writers = [near.start("aggregate", "apply", "order", f"w-{n}", "placed", "--create") for n in range(6)]
+    near.ok("aggregate", "apply", "--stage", "--from", "-", stdin=lines)
+    near.ok("commit")
+    assert [writer.wait(60) for writer in writers] == [0] * 6
+    wait_until(lambda: root(near) == root(near, far))
+    assert state(near)["failures"] == 0
+    near.ok("watch", "stop")
+    near.ok("fsck")
+    near.ok("fsck", cwd=far)
