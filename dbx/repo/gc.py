@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dbx.errors import Corrupt
+from dbx.errors import Corrupt, KeyFailure
 from dbx.formats.manifest import ManifestEntry
 from dbx.repo.log import ERASING, MANIFESTS, read_manifest, read_ref, stale_journals
 from dbx.repo.receive import retrack
@@ -62,7 +62,8 @@ def collect(domain: Domain, *, dry_run: bool = False, progress: Callable[[int], 
         if domain.directory.exists(ERASING):
             from dbx.repo.purge import finish_erasing
 
-            finish_erasing(domain)
+            with suppress(KeyFailure):  # left to who has the key
+                finish_erasing(domain)
             working = domain.sync()
             ref = read_ref(domain.directory)
             entries = list(read_manifest(domain.directory, ref.manifest)) if ref else []

@@ -359,6 +359,12 @@ def test_with_sealed_payloads(people: Runner) -> None:
     assert [event["payload"] is None for event in events] == [False, True, False, False]
     people.ok("fsck", env=env)
     people.ok("fsck")
+    note = people.cwd / ".dbx/domains/default/erasing"
+    note.write_text('{"aggregates":[["person","p-1"]],"format":1}\n')
+    people.ok("gc")
+    assert note.exists()
+    people.ok("gc", env=env)
+    assert not note.exists()
 
 
 def test_it_shows_as_redacted_everywhere(people: Runner) -> None:
