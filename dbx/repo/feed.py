@@ -91,7 +91,7 @@ class Feed:
     def _take(self, working: WorkingSet, reader: LogReader) -> tuple[list[Ticket], bool]:
         """(tickets, whether there may be more even though there are none)."""
         ledger = self.ledger
-        if ledger.load(lambda: first_since(working, reader, self.plugin.created_at)):
+        if ledger.load(lambda: first_since(self._domain, working, reader, self.plugin.created_at)):
             self._maker.forget()
         self._check_history(working, reader)
         if ledger.now() < ledger.not_before:
@@ -118,7 +118,7 @@ class Feed:
             if ledger.leaf in (None, leaf):
                 ledger.leaf = leaf
                 return
-        back = first_since(working, reader, self.plugin.created_at)
+        back = first_since(self._domain, working, reader, self.plugin.created_at)
         for position, leaf in self._queue.marks(self.plugin.name):
             if position < head and _leaf_at(reader, position) == leaf:
                 back = position + 1

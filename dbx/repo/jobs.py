@@ -133,9 +133,14 @@ def forget_plugin(domain: Domain, name: str) -> None:
             queue.forget(name)
 
 
-def first_since(working: WorkingSet, reader: LogReader, created_at: str) -> int:
-    """Inside a query: the position of the first event that was committed at a time or later, by halving."""
-    low, high = 0, working.head.seq + 1
+def first_since(domain: Domain, working: WorkingSet, reader: LogReader, created_at: str) -> int:
+    """Inside a query: the position of the first event that was committed at a time or later, by halving.
+
+    In a fork it is none of those that the fork began with: they are the other domain's to deliver.
+    """
+    forked_at = (domain.file.forked_from or {}).get("seq", -1)
+    low = min(forked_at if type(forked_at) is int else -1, working.head.seq) + 1
+    high = working.head.seq + 1
     while low < high:
         middle = (low + high) // 2
         if reader.commit(middle).commit.time < created_at:
@@ -162,7 +167,7 @@ def _state(
 ) -> PluginState:
     found = queue.find_cursor(plugin.name)
     head = working.head.position
-    cursor = min(head, first_since(working, reader, plugin.created_at) if found is None else found.position)
+    cursor = min(head, first_since(domain, working, reader, plugin.created_at) if found is None else found.position)
     first, behind, dead = cursor, head - cursor, queue.count_jobs(plugin.name, DEAD)
     for lane in queue.lanes(plugin.name):
         row = working.index.find(lane.type, lane.aggregate)

@@ -525,3 +525,19 @@ def test_watch_runs_plugins_beside(shop: Runner, hook: Hook, tmp_path: Path) -> 
     finally:
         watcher.kill()
     assert [body["event"]["aggregate_id"] for body in hook.bodies()] == ["o-1", "o-2"]
+
+
+def test_a_fork_begins_where_it_parts(shop: Runner, hook: Hook) -> None:
+    configure(shop, hook)
+    shop.ok("aggregate", "create", "order", "o-1", "--event", "placed")
+    shop.ok("checkout", "-c", "forked", "--from", "default")
+    assert counts(shop) == (0, 0, 0, 0)
+    shop.ok("aggregate", "apply", "order", "o-1", "paid")
+    assert counts(shop) == (1, 0, 0, 0)
+    shop.ok("checkout", "-c", "fresh")
+    shop.ok("aggregate", "create", "order", "o-9", "--event", "placed")
+    shop.ok("plugin", "run", "--once")
+    shop.ok("plugin", "run", "--once", "-d", "forked")
+    assert [(b["event"]["aggregate_id"], b["event"]["version"]) for b in hook.bodies()] == [("o-9", 1), ("o-1", 2)]
+    assert shop.ok("fsck").status == 0
+    assert "queue.lock" not in shop.ok("fsck").stderr
