@@ -10,6 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from dbx.ops.clone import clone
+from dbx.ops.link import Access
+from dbx.ops.session import Session, Who
+from dbx.repo.remoteconfig import RemoteSetting, put_remote
 from dbx.repo.snapshots import take_snapshot
 from tests.canary import find_word
 from tests.crash import strace, world
@@ -94,6 +98,70 @@ def test_killed_before_a_call(prepared: Path, scratch: Path) -> None:
 
 
 _WRITES = ("rename", "unlink", "fsync", "fdatasync", "write", "pwrite", "mkdir", "link")
+
+
+PULL = ("pull", "origin")
+
+
+@pytest.fixture
+def to_pull(scratch: Path) -> Path:
+    """`default` is a clone of `other`, which has erased the canary since."""
+    path = scratch / "erased-elsewhere"
+    if not path.exists():
+        for part in ("work", "home"):
+            (path / part).mkdir(parents=True)
+        make(path)
+        with closing(world.open_repository(path)) as repository:
+            repository.create_domain("other")
+        append(path, [item(0, "o-1"), item(1, "o-1") | {"payload": {"name": CANARY}}], domain="other")
+        with closing(world.open_repository(path)) as repository:
+            session = Session(repository, None, Who(None, "jane", "jane"))
+            clone(session, f"{path / 'work'}#other", "default", Access())
+            put_remote(repository.domain("default"), RemoteSetting("origin", ".#other", None), new=False)
+        append(path, [item(2, "o-1")], domain="other")
+        words = (
+            "aggregate",
+            "redact",
+            "order",
+            "o-1",
+            "--version",
+            "2",
+            "--reason",
+            "asked to",
+            "--yes",
+            "-d",
+            "other",
+        )
+        assert strace.run(words, path).status == 0
+        assert find_word(path / "work/.dbx/domains/default", CANARY)
+        assert find_word(path / "work/.dbx/domains/other", CANARY) == []
+    return path
+
+
+def test_pulling_it_is_killed_before_a_call(to_pull: Path, scratch: Path) -> None:
+    trial = _copy(to_pull, scratch)
+    outcome, calls = strace.record(PULL, trial)
+    assert outcome.status == 0, outcome
+    assert find_word(trial / "work", CANARY) == []
+    shutil.rmtree(trial)
+    ours = [call for call in calls if any(step in call.text for step in STEPS) and call.name.startswith(_WRITES)]
+    for call in random.Random(3).sample(ours, min(len(ours), SAMPLE)):
+        trial = _copy(to_pull, scratch)
+        try:
+            strace.run_killed(PULL, trial, call)
+            assert strace.run(("fsck", "--all"), trial).status == 0
+            told = strace.run(("events", "order", "o-1", "--jsonl"), trial).stdout.splitlines()
+            assert len(told) in (2, 4)
+            assert (json.loads(told[1])["payload"] is None) is (len(told) == 4)
+            assert strace.run(PULL, trial).status == 0
+            assert strace.run(("gc",), trial).status == 0
+            assert find_word(trial / "work", CANARY) == []
+            assert strace.run(("fsck", "--all"), trial).status == 0
+        except BaseException as error:
+            error.add_note(f"killed before {call}")
+            raise
+        finally:
+            shutil.rmtree(trial)
 
 
 @pytest.mark.parametrize("error", ["ENOSPC", "EIO"])
