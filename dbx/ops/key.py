@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from dbx.crypto import sign
@@ -63,9 +64,10 @@ def generate_key(session: Session, name: str | None, *, witness: bool = False) -
     return key
 
 
-def generate_data_key(session: Session) -> str:
-    """32 random bytes in base64, which is what `dbx config --dek` takes. Nothing is stored."""
-    return encode_base64(session.repository.entropy(_KEY_BYTES))
+def generate_data_key(session: Session | None) -> str:
+    """32 random bytes in base64, which is what `dbx config --dek` takes. Nothing is stored; no repository is needed."""
+    entropy = os.urandom if session is None else session.repository.entropy
+    return encode_base64(entropy(_KEY_BYTES))
 
 
 def rotate_key(session: Session) -> tuple[Vkey, Vkey]:

@@ -9,6 +9,7 @@ from dbx.errors import Corrupt
 from dbx.formats.envelope import Actor
 from dbx.formats.reflog import ReflogEntry
 from dbx.model.time import format_time
+from dbx.repo.masks import SealedAway
 from dbx.repo.replay import replay
 from dbx.repo.undone import read_undone
 from dbx.repo.working import WorkingSet
@@ -80,7 +81,10 @@ def reindex(
         domain.lock.acquire(domain.wait_s)
         name = f"{TEMPORARY}{os.getpid()}-index.db"
         try:
-            head, aggregates, loss = _build(domain, name, progress)
+            try:
+                head, aggregates, loss = _build(domain, name, progress)
+            except SealedAway:
+                raise domain.vault.missing() from None
             if loss is not None:
                 if not accept_loss:
                     raise _refusal(domain, loss)

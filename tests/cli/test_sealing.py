@@ -7,6 +7,7 @@ import os
 import stat
 import struct
 import zlib
+from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -150,6 +151,7 @@ def test_what_works_without_the_key(sealed: Runner, dek: str) -> None:
         ("events",),
         ("snapshots", "create", "order", "o-1"),
         ("gc", "--reseal"),
+        ("reindex",),
         ("key", "rotate", "--data"),
     ]
     for arguments in needing:
@@ -203,6 +205,12 @@ def test_where_the_key_may_come_from(sealed: Runner, dek: str, tmp_path: Path) -
     os.chmod(stored, 0o600)
     sealed.ok("config", "--no-store", env={"DBX_DEK": dek})
     assert not stored.exists()
+
+
+def test_a_dek_is_made_anywhere(run: Runner) -> None:
+    (dek,) = run.ok("key", "generate", "--dek").lines
+    assert len(b64decode(dek)) == 32
+    assert run.ok("key", "generate", "--dek", "--json").json["dek"] != dek
 
 
 def test_bad_usage(shop: Runner, dek: str) -> None:

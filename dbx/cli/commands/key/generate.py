@@ -11,7 +11,7 @@ import click
 from dbx.cli.context import Invocation, pass_invocation
 from dbx.cli.frame import define
 from dbx.cli.render import emit
-from dbx.cli.session import session
+from dbx.cli.session import session, session_if_any
 from dbx.errors import UsageError
 
 
@@ -26,11 +26,12 @@ def command(invocation: Invocation, name: str | None, witness: bool, dek: bool) 
 
     if dek and (witness or name is not None):
         raise UsageError("--dek stands alone")
+    if dek:
+        with session_if_any(invocation) as found:
+            secret = generate_data_key(found)
+        emit(invocation, {"dek": secret}, [secret])
+        return
     with session(invocation) as opened:
-        if dek:
-            secret = generate_data_key(opened)
-            emit(invocation, {"dek": secret}, [secret])
-            return
         key = generate_key(opened, name, witness=witness)
     document = {"name": key.name, "key_id": key.key_id.hex(), "vkey": format_vkey(key)}
     emit(invocation, document, [format_vkey(key)])
