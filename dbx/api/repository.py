@@ -8,7 +8,8 @@ import time
 from typing import TYPE_CHECKING
 
 from dbx.api.domain import Domain
-from dbx.errors import UsageError
+from dbx.crypto.seal import KEY_BYTES
+from dbx.errors import Invalid, UsageError
 from dbx.repo.repository import DEFAULT
 from dbx.repo.repository import Repository as _Repository
 
@@ -40,15 +41,19 @@ def open(
     clock: Callable[[], int] | None = None,
     wait_s: float = 10.0,
     safe: Sequence[str | os.PathLike[str]] = (),
+    dek: bytes | None = None,
 ) -> Repository:
     """Open the repository of the directory `path`, or of the nearest directory above it that has one.
 
     `safe` are directories with repositories to be trusted although they belong to another user; "*" trusts all.
-    Raises NotFound where there is none, and Denied when it belongs to another user and is not in `safe`.
+    `dek` is the key (32 bytes) of a repository that seals, where it is not stored there. Raises NotFound where there is
+    none, Invalid for a `dek` of another length, and Denied when it belongs to another user and is not in `safe`.
     """
     found = _Repository.find(os.fspath(path))
     trusted = [os.fspath(one) for one in safe]
-    return Repository(_Repository(found, clock=clock or _now_us, wait_s=wait_s, safe=trusted))
+    if dek is not None and len(dek) != KEY_BYTES:
+        raise Invalid(f"a DEK has {KEY_BYTES} bytes")
+    return Repository(_Repository(found, clock=clock or _now_us, wait_s=wait_s, safe=trusted, find_dek=lambda: dek))
 
 
 class Repository:

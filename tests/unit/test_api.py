@@ -408,3 +408,23 @@ def test_a_repository_of_another_user_is_opened_only_where_it_is_trusted(tmp_pat
     for safe in ([inside], [str(inside)], ["*"]):
         with dbx.open(tmp_path, safe=safe) as repository:
             assert repository.domains() == ["default"]
+
+
+def test_a_repository_that_seals_is_opened_with_its_key(tmp_path: Path) -> None:
+    from dbx.errors import Invalid, KeyFailure
+    from dbx.repo.keyring import set_dek
+    from dbx.store.fs import Directory
+
+    dbx.init(tmp_path).close()
+    key = bytes(range(32))
+    set_dek(
+        Directory(str(tmp_path / ".dbx")), key, store=False, clock=lambda: 1_790_000_000_000_000, entropy=os.urandom
+    )
+    with dbx.open(tmp_path, dek=key) as repository:
+        repository.domain().append("order", "o-1", "order_placed", {"total": 1})
+    with dbx.open(tmp_path, dek=key) as repository:
+        assert repository.domain().get("order", "o-1").state == {"total": 1}
+    with dbx.open(tmp_path) as repository, pytest.raises(KeyFailure):
+        repository.domain().get("order", "o-1")
+    with pytest.raises(Invalid):
+        dbx.open(tmp_path, dek=b"short")
