@@ -266,6 +266,8 @@ def matches(pattern: str, text: str) -> bool:
     """
     if pattern == ANYTHING:
         return True
+    if "?" not in pattern and "*" not in pattern[:-1]:
+        return text.startswith(pattern[:-1]) if pattern.endswith("*") else text == pattern
     at = in_text = 0
     star = after_star = -1
     while in_text < len(text):

@@ -31,17 +31,20 @@ if TYPE_CHECKING:
     from dbx.repo.vet import Judge
 
 REQUIRED = "auth.required"
+_REMEMBERED = 200_000
+_BODY = b'","body":"'
 
 
 class Access:
     """What the holder of a token may do here. `cross` lets a token of one environment into another."""
 
-    __slots__ = ("_allowed", "_budget", "_repository", "claims", "cross")
+    __slots__ = ("_budget", "_granted", "_met", "_repository", "claims", "cross")
 
     def __init__(self, repository: Repository, claims: Claims, *, cross: bool = False) -> None:
         self._repository = repository
         self._budget: Budget | None = None
-        self._allowed: set[tuple[str, str, str]] = set()
+        self._granted: set[tuple[str, str]] = set()
+        self._met: dict[str, set[bytes]] = {}
         self.claims = claims
         self.cross = cross
 
@@ -101,18 +104,36 @@ class Access:
 
     def check_events(self, domain: Domain, envelopes: Sequence[bytes], *, pushed: bool = False) -> None:
         """Raises Denied unless the token allows every event, and so many. Take a budget first."""
-        allowed, name = self._allowed, domain.name
-        for envelope in envelopes:
-            parts = envelope.split(b'"')
-            action = action_of(parts[23].decode(), 1 if parts[-1][1:-1] == b"1" else 2)
-            resource = resource_of(parts[7].decode(), parts[3].decode())
-            if (name, action, resource) not in allowed:
-                tokens.require(self.claims, action, resource, name)
-                if len(allowed) > _REMEMBERED:
-                    allowed.clear()
-                allowed.add((name, action, resource))
+        met = self._met.setdefault(domain.name, set())
+        together = b"\n".join(envelopes)
+        if b'_type":"aggregate_' in together or b'_type":"body_erased"' in together:
+            for envelope in envelopes:
+                self._check_event(domain, envelope)
+        else:
+            # Most events are further ones of aggregates that were met before, which may be appended to.
+            first = [envelope for envelope in envelopes if envelope.endswith(b":1}")]
+            heads = {envelope[: envelope.find(_BODY)]: envelope for envelope in envelopes}
+            for envelope in first:
+                self._check_event(domain, envelope)  # to create asks for the right to append as well
+                met.add(envelope[: envelope.find(_BODY)])
+            for head in heads.keys() - met:
+                self._check_event(domain, heads[head])
+            if len(met) > _REMEMBERED:
+                met.clear()
+            met.update(heads)
         if self._budget is not None:
             self._budget.spend(len(envelopes), pushed=pushed)
+
+    def _check_event(self, domain: Domain, envelope: bytes) -> None:
+        parts = envelope.split(b'"')
+        action = action_of(parts[23].decode(), 1 if parts[-1] == b":1}" else 2)
+        resource = resource_of(parts[7].decode(), parts[3].decode())
+        # What the action is granted for in this domain is asked once, and then only about the aggregate.
+        known = (domain.name, action) in self._granted
+        if known and any(tokens.matches(pattern, resource) for pattern in self.claims.resources):
+            return
+        tokens.require(self.claims, action, resource, domain.name)
+        self._granted.add((domain.name, action))
 
     def restart(self) -> None:
         """What was asked for since the last `settle` was not written, and is asked for once more."""
@@ -144,9 +165,6 @@ class Access:
             self.check_events(domain, envelopes, pushed=True)
 
         return judge
-
-
-_REMEMBERED = 100_000
 
 
 def is_required(repository: Repository) -> bool:

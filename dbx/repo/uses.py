@@ -28,13 +28,17 @@ LOCK = "uses.lock"
 
 
 class Budget:
-    """What is left of a token's limit; None: there is none. `note_pushed` says that what is spent came by a push."""
+    """What is left of a token's limit; None: there is none.
+
+    What is to be pushed is noted before it can become history: a crash may count some that did not, and none twice.
+    """
 
     def __init__(self, repository: Repository | None, token_id: str, left: int | None) -> None:
         self._repository = repository
         self._token_id = token_id
         self.left = left
-        self.pushed = 0
+        self._pushed = 0
+        self._noted = 0
         self._spent = 0
 
     def spend(self, count: int, *, pushed: bool = False) -> None:
@@ -49,9 +53,11 @@ class Budget:
             )
         self.left -= count
         self._spent += count
-        if pushed and self._repository is not None:
-            self.pushed += count
-            _add_pushed(self._repository, self._token_id, count)
+        if pushed:
+            self._pushed += count
+            if self._pushed > self._noted:
+                # Twice as many as were asked for, so that a long push is noted a few times only.
+                self._note(min(2 * self._pushed, self._pushed + self.left))
 
     def restart(self) -> None:
         """What was spent since the last `settle` was not written, and is asked for once more."""
@@ -63,11 +69,14 @@ class Budget:
         """What was spent is written."""
         self._spent = 0
 
-    def give_back(self) -> None:
-        """What was noted as pushed did not become history."""
-        if self.pushed and self._repository is not None:
-            _add_pushed(self._repository, self._token_id, -self.pushed)
-            self.pushed = 0
+    def close(self, *, written: bool) -> None:
+        """Note what was pushed: all that was asked for, or nothing where it was not written."""
+        self._note(self._pushed if written else 0)
+
+    def _note(self, count: int) -> None:
+        if count != self._noted and self._repository is not None:
+            _add_pushed(self._repository, self._token_id, count - self._noted)
+            self._noted = count
 
 
 @contextmanager
@@ -83,8 +92,9 @@ def budget(repository: Repository, token_id: str, limit: int | None) -> Iterator
         try:
             yield made
         except BaseException:
-            made.give_back()
+            made.close(written=False)
             raise
+        made.close(written=True)
     finally:
         lock.close()
 
