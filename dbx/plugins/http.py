@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 MAX_REDIRECTS = 3
 SHOWN_BYTES = 256
+_NO_HEAD = (405, 501)
 _MAX_RETRY_AFTER_S = 86_400.0
 _KINDS = {"eventdbx": "application/json", "cloudevents": "application/cloudevents+json"}
 
@@ -56,14 +57,17 @@ class HttpSink:
         self._exchange: Exchange | None = None
 
     def check(self) -> None:
-        """HEAD must give 2xx, as in EventDBX. Raises RemoteFailure."""
+        """HEAD must give 2xx, as in EventDBX; or say that there is no HEAD, which a web hook need not know.
+
+        Raises RemoteFailure.
+        """
         deadline = Deadline(self._config.timeout_s, self._around.monotonic)
         request = make_request("HEAD", self._target, self._authority, self._headers(), None)
         try:
             reply = self._ask(request, has_body=False, deadline=deadline)
         except (OSError, Malformed, Refused) as error:
             raise RemoteFailure(f"cannot reach '{self._host}': {_why(error)}") from None
-        if not 200 <= reply.status < 300:
+        if not 200 <= reply.status < 300 and reply.status not in _NO_HEAD:
             raise RemoteFailure(f"'{self._host}' answers HEAD with {reply.status}")
 
     def deliver(self, delivery: Delivery) -> Outcome:

@@ -541,3 +541,90 @@ def test_a_fork_begins_where_it_parts(shop: Runner, hook: Hook) -> None:
     assert [(b["event"]["aggregate_id"], b["event"]["version"]) for b in hook.bodies()] == [("o-9", 1), ("o-1", 2)]
     assert shop.ok("fsck").status == 0
     assert "queue.lock" not in shop.ok("fsck").stderr
+
+
+def wait_for(what: Callable[[], bool]) -> None:
+    began = time.monotonic()
+    while not what():
+        assert time.monotonic() - began < 20
+        time.sleep(0.02)
+
+
+def test_a_runner_follows_what_is_configured_and_retries_by_itself(shop: Runner, hook: Hook) -> None:
+    import subprocess
+
+    configure(shop, hook)
+    runner = shop.start("plugin", "run", stdout=subprocess.DEVNULL, stderr=None)
+    try:
+        hook.status = lambda _: 200 if len(hook.got) > 2 else 503
+        shop.ok("aggregate", "create", "order", "o-1", "--event", "placed")
+        wait_for(lambda: len(hook.got) == 3)  # after 1 s, and 2 s more
+        wait_for(lambda: counts(shop) == (0, 0, 1, 0))
+        shop.ok("plugin", "disable", "hook")
+        time.sleep(2)
+        shop.ok("aggregate", "create", "order", "o-2", "--event", "placed")
+        shop.ok("plugin", "config", "log", "--name", "audit", "--file", "audit.log")
+        shop.ok("aggregate", "create", "order", "o-3", "--event", "placed")
+        wait_for((shop.cwd / "audit.log").exists)
+        assert len(hook.got) == 3
+        shop.ok("plugin", "enable", "hook")
+        wait_for(lambda: len(hook.got) == 5)
+        # What cannot be read leaves everything as it was.
+        path = shop.cwd / ".dbx" / "plugins.yaml"
+        good = path.read_text()
+        path.write_text("no: [")
+        time.sleep(2)
+        path.write_text(good)
+        shop.ok("aggregate", "create", "order", "o-4", "--event", "placed")
+        wait_for(lambda: len(hook.got) == 6)
+        runner.send_signal(signal.SIGINT)
+        assert runner.wait(20) == 0
+    finally:
+        runner.kill()
+    assert len({headers["Idempotency-Key"] for headers, _, _ in hook.got}) == 4
+
+
+def test_many_shells_configure_at_once(shop: Runner) -> None:
+    import subprocess
+
+    shells = [
+        shop.start("plugin", "config", "log", "--name", f"p{n}", stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        for n in range(8)
+    ]
+    assert [shell.wait(60) for shell in shells] == [0] * 8
+    for shell in shells:
+        assert shell.stderr is not None
+        shell.stderr.close()
+    assert len(shop.ok("plugin", "list").lines) == 8
+
+
+def test_plugins_go_on_while_one_hangs(shop: Runner, hook: Hook) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        configure(shop, hook)
+        shop.ok(
+            "plugin", "config", "http", "--name", "stuck", "--allow-private", "--timeout", "1",
+            "--endpoint", f"http://127.0.0.1:{silent.getsockname()[1]}/",
+        )  # fmt: skip
+        for n in range(3):
+            shop.ok("aggregate", "create", "order", f"o-{n + 1}", "--event", "placed")
+        ran = {one["name"]: one for one in shop.ok("plugin", "run", "--once", "--json").json["plugins"]}
+    assert (ran["hook"]["delivered"], ran["stuck"]["delivered"], ran["stuck"]["failed"]) == (3, 0, 1)
+    found = {one["name"]: one for one in shop.ok("plugin", "status", "--json").json}
+    assert (found["stuck"]["lag_events"], found["hook"]["lag_events"]) == (3, 0)
+    assert "timed out" in found["stuck"]["last_error"]
+    assert found["stuck"]["lag_seconds"] > 0
+
+
+def test_a_damaged_queue_is_told_and_commits_go_on(shop: Runner, hook: Hook) -> None:
+    configure(shop, hook)
+    path = shop.cwd / ".dbx" / "domains" / "default" / "queue.db"
+    path.write_bytes(b"no database")
+    shop.ok("aggregate", "create", "order", "o-1", "--event", "placed")
+    for command in (("queue",), ("plugin", "status"), ("plugin", "run", "--once")):
+        assert shop(*command).status == 7
+    head = shop.ok("log", "--json").json
+    assert shop("aggregate", "apply", "order", "o-1", "paid", "--publish", "hook").status == 7
+    assert shop.ok("log", "--json").json == head
+    path.unlink()
+    shop.ok("plugin", "run", "--once")
+    assert [body["event"]["aggregate_id"] for body in hook.bodies()] == ["o-1"]

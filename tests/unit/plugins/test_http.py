@@ -254,7 +254,9 @@ def test_check_asks_with_head() -> None:
     with listener(answering(b"HTTP/1.1 204 No\r\n\r\n", seen=seen)) as port:
         sink(port).check()
     assert seen[0].startswith(b"HEAD /hook HTTP/1.1\r\n")
-    with listener(answering(b"HTTP/1.1 405 No\r\nContent-Length: 5\r\n\r\n")) as port, pytest.raises(RemoteFailure):
+    with listener(answering(b"HTTP/1.1 405 No\r\nContent-Length: 5\r\n\r\n")) as port:
+        sink(port).check()
+    with listener(answering(b"HTTP/1.1 500 No\r\nContent-Length: 5\r\n\r\n")) as port, pytest.raises(RemoteFailure):
         sink(port).check()
 
 
