@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
+from dbx.errors import Corrupt, Invalid
 from dbx.formats.envelope import Actor
-from dbx.repo.repository import DOMAINS, HEAD, Repository
+from dbx.repo.repository import CONFIG, DOMAINS, HEAD, Repository
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from dbx.repo.domain import Domain
 
 
+_FSCK = "fsck"
 _BOOTSTRAP = "token.bootstrap"  # by it the first token comes to be
 GROUP = "local"
 """The group of an actor that names none."""
@@ -124,9 +126,22 @@ def open_session(
     repository = Repository(
         path, clock=clock, wait_s=wait_s, safe=safe, progress=progress, restrict=mode, find_dek=find_dek
     )
-    if credential is not None and (credential.token is not None or repository.find_setting("auth.required")):
+    if credential is not None and (credential.token is not None or _asks_for_token(repository, credential)):
         _admit(repository, domain, credential)
     return Session(repository, domain, who)
+
+
+def _asks_for_token(repository: Repository, credential: Credential) -> bool:
+    """Whether the workspace asks for one. Of settings that cannot be read nobody knows, so nobody is let in.
+
+    To fsck they are damage like any other.
+    """
+    try:
+        return bool(repository.find_setting("auth.required"))
+    except Invalid as error:
+        if credential.command != _FSCK:
+            raise
+        raise Corrupt(error.message, hint=error.hint, details={"file": CONFIG, **error.details}) from None
 
 
 def _admit(repository: Repository, domain: str | None, credential: Credential) -> None:

@@ -133,8 +133,8 @@ def test_a_file_that_somebody_spoilt(shop: Runner) -> None:
         assert "hunter2" not in outcome.stderr
     path.write_text("format: 1\nlist_page_size: [1\n")
     assert "line 2" in shop("config").stderr or "line 3" in shop("config").stderr
-    # What is only read goes on.
-    shop.ok("status")
+    # Whether a token is asked for cannot be known either, so nobody is let in.
+    assert shop("status", "--json").error["details"]["file"] == str(path)
 
 
 def test_without_a_repository(run: Runner) -> None:

@@ -111,6 +111,7 @@ def test_damage_to_the_repository_itself(run: Runner) -> None:
         done = run(*argv)
         assert done.status == 7
         assert "config.yaml" in done.stderr
+    (run.cwd / ".dbx/config.yaml").write_text("format: 1\n")
     (run.cwd / ".dbx/HEAD").write_text("ref: elsewhere\n")
     done = run("fsck")
     assert done.status == 7
