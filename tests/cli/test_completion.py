@@ -24,13 +24,13 @@ def test_the_script_asks_dbx(run: Runner, shell: str) -> None:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("dbx ver", ["version"]),
+        ("dbx vers", ["version"]),
         ("dbx --json comp", ["completion"]),
         ("dbx --qu", ["--quiet"]),
         ("dbx version --no", ["--no-color"]),
         ("dbx completion ", ["bash", "zsh", "fish"]),
         ("dbx completion z", ["zsh"]),
-        ("dbx help for", ["format"]),
+        ("dbx help form", ["format"]),
         ("dbx -d nowh", []),
         ("dbx 'unbalanced", []),
     ],

@@ -172,7 +172,7 @@ def test_what_is_no_fault(empty: Runner) -> None:
     assert stage(empty, b"", "--json").json["staged"] == 0
     (empty.cwd / "x.jsonl.gz").write_bytes(gzip.compress(text))
     assert empty.ok("aggregate", "apply", "--stage", "--from", "x.jsonl.gz", "--json").json["total"] == 6
-    assert empty("aggregate", "apply", "--stage", "--from", "missing").status == 1
+    assert empty("aggregate", "apply", "--stage", "--from", "missing").status == 3
 
 
 def test_every_bad_line_is_named(empty: Runner) -> None:

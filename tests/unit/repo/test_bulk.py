@@ -7,6 +7,8 @@ import json
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -282,6 +284,17 @@ def test_gzip_and_small_files_are_read_by_one_process(tmp_path: Path) -> None:
 
 # -- when one of them ends early ---------------------------------------------------------------------------------------
 
+
+@pytest.fixture
+def alone() -> None:
+    """A process with threads does not fork. Those that an earlier test left are given a moment to end."""
+    until = time.monotonic() + 10
+    while (left := threading.enumerate()[1:]) and time.monotonic() < until:
+        time.sleep(0.05)
+    if left:
+        pytest.skip(f"threads of an earlier test are still there: {', '.join(thread.name for thread in left)}")
+
+
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks at /proc for the second process")
 
 
@@ -293,6 +306,7 @@ def large(tmp_path: Path) -> Path:
 
 
 @linux
+@pytest.mark.usefixtures("alone")
 def test_a_second_process_that_dies_fails_the_command_and_nothing_is_staged(tmp_path: Path, large: Path) -> None:
     with closing(opened(tmp_path)) as repository:
         domain = repository.domain()
@@ -310,6 +324,7 @@ def test_a_second_process_that_dies_fails_the_command_and_nothing_is_staged(tmp_
 
 
 @linux
+@pytest.mark.usefixtures("alone")
 @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
 def test_whatever_ends_the_first_process_ends_the_second(
     tmp_path: Path, large: Path, error: type[BaseException]
@@ -331,6 +346,7 @@ def test_whatever_ends_the_first_process_ends_the_second(
 
 
 @linux
+@pytest.mark.usefixtures("alone")
 def test_the_second_process_holds_no_lock_when_the_first_is_killed(tmp_path: Path, large: Path) -> None:
     with closing(opened(tmp_path)) as repository:
         domain = repository.domain()
