@@ -62,6 +62,10 @@ lint: $(DEV_STAMP) ## style, types, layers
 test: $(DEV_STAMP) ## every test but those of 'crash' and 'bench'; under ten minutes on two cores
 	$(BIN)/pytest -n 2 --ignore=tests/crash --ignore=tests/bench
 
+.PHONY: retest
+retest: $(DEV_STAMP) ## what failed in the last 'make test', one test at a time
+	$(BIN)/pytest -n 0 --last-failed --last-failed-no-failures none --ignore=tests/crash --ignore=tests/bench
+
 .PHONY: crash
 crash: $(DEV_STAMP) ## kill dbx at every system call that writes, and look (needs strace)
 	@command -v strace >/dev/null 2>&1 || { \
