@@ -10,6 +10,7 @@ from dbx.repo.jobs import reseal_errors
 from dbx.repo.plugins import reseal_plugins
 from dbx.repo.remoteconfig import reseal_tokens
 from dbx.repo.reseal import Resealed, reseal
+from dbx.repo.tokens import reseal_cli_token
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +33,7 @@ def reseal_domain(session: Session, *, progress: Callable[[int], None] | None = 
     session.repository.sweep()
     if session.domain.vault.seals and not session.domain.vault.is_locked:
         reseal_plugins(session.repository)
+        reseal_cli_token(session.repository)
         reseal_errors(session.domain)
     done = reseal(session.domain, actor=session.actor, progress=progress)
     reseal_tokens(session.repository)

@@ -13,6 +13,7 @@ from dbx.repo import keyring
 from dbx.repo.keyring import DEK, parse_dek
 from dbx.repo.plugins import reseal_plugins
 from dbx.repo.remoteconfig import reseal_tokens
+from dbx.repo.tokens import reseal_cli_token
 
 if TYPE_CHECKING:
     from dbx.ops.session import Session
@@ -42,6 +43,7 @@ def set_dek(session: Session, dek: bytes, *, store: bool) -> DekSet:
     state = keyring.set_dek(repository.directory, dek, store=store, clock=repository.clock, entropy=repository.entropy)
     if not repository.vault.is_locked:
         reseal_plugins(repository)
+        reseal_cli_token(repository)
         reseal_tokens(repository)
     audit.note(session, "dek.set", {"stored": state.is_stored, "key_id": state.keys[-1].id.hex()})
     return DekSet(state.is_stored, state.keys[-1].id.hex(), len(state.keys))

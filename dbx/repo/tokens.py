@@ -23,6 +23,7 @@ from dbx.model.time import parse_time
 from dbx.model.token import Claims
 from dbx.repo import audit
 from dbx.repo.keys import find_signing_key, generate_key, get_signing_key, read_known_keys
+from dbx.repo.secrets import is_current, seal_text, unseal_text
 from dbx.repo.staging import new_uuid
 
 if TYPE_CHECKING:
@@ -197,17 +198,33 @@ def bootstrap(
                 return Fresh(text, held), False
     made = generate(repository, wanted, by)
     if persist:
-        repository.directory.write(CLI_TOKEN, made.text.encode() + b"\n")
+        _store_cli_token(repository, made.text)
     return made, True
 
 
 def find_cli_token(repository: Repository) -> str | None:
-    """The token that `bootstrap` stored. Raises KeyFailure where others can read it."""
+    """The token that `bootstrap` stored. Raises KeyFailure where others can read it, or for lack of its key."""
+    stored = _read_cli_token(repository)
+    return None if stored is None else unseal_text(repository.vault, stored, CLI_TOKEN)
+
+
+def reseal_cli_token(repository: Repository) -> None:
+    """Seal the stored token under the key of today, if there is one that is not."""
+    stored = _read_cli_token(repository)
+    if stored is not None and not is_current(repository.vault, stored):
+        _store_cli_token(repository, unseal_text(repository.vault, stored, CLI_TOKEN))
+
+
+def _read_cli_token(repository: Repository) -> str | None:
     try:
         data = repository.directory.read_secret(CLI_TOKEN, _MAX_TOKEN_BYTES)
     except FileNotFoundError:
         return None
     return data.decode("ascii", "replace").strip() or None
+
+
+def _store_cli_token(repository: Repository, text: str) -> None:
+    repository.directory.write(CLI_TOKEN, seal_text(repository.vault, text, CLI_TOKEN).encode() + b"\n")
 
 
 def check(wanted: Wanted) -> None:

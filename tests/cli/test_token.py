@@ -185,3 +185,25 @@ def test_the_audit_trail_tells_of_everything_that_is_no_commit(run: Runner) -> N
     trail = (run.cwd / ".dbx" / "audit.jsonl").read_text()
     assert "sEcReT" not in trail
     assert "4111" not in trail
+
+
+def test_the_stored_token_is_sealed_where_the_workspace_seals(run: Runner) -> None:
+    path = run.cwd / ".dbx" / "cli.token"
+    run.ok("token", "bootstrap")
+    token = path.read_text().strip()
+    assert token.count(".") == 2
+    dek = run.ok("key", "generate", "--dek").stdout.strip()
+    key = {"DBX_DEK": dek}
+    run.ok("config", "--dek", dek, "--no-store", env=key)
+    sealed = path.read_text()
+    assert token not in sealed
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    run.ok("token", "bootstrap", env=key)
+    assert path.read_text() == sealed
+    assert run("token", "bootstrap").status == 10
+    run.ok("config", "auth.required", "true", env=key)
+    run.ok("status", env=key)
+    run.ok("key", "rotate", "--data", env=key)
+    run.ok("gc", "--reseal", env=key)
+    assert path.read_text() != sealed
+    run.ok("status", env=key)
