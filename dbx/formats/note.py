@@ -115,20 +115,20 @@ def check_text(text: str) -> None:
 def parse_note(data: bytes) -> Note:
     """A note from its bytes. Raises Corrupt unless they are well-formed; says nothing about who signed."""
     if len(data) > MAX_NOTE_BYTES:
-        raise Corrupt("the note is longer than 1 MiB")
+        raise _no_note("the note is longer than 1 MiB")
     try:
         whole = data.decode()
     except UnicodeDecodeError:
-        raise Corrupt("the note is not UTF-8") from None
+        raise _no_note("the note is not UTF-8") from None
     if _CONTROL.search(whole):
-        raise Corrupt("the note has control characters in it")
+        raise _no_note("the note has control characters in it")
     # The last empty line parts the text, which may have empty lines too, from the signatures.
     text, blank, rest = whole.rpartition("\n\n")
     if not blank or not rest.endswith("\n"):
-        raise Corrupt("the note has no signatures, or is cut short")
+        raise _no_note("the note has no signatures, or is cut short")
     lines = rest[:-1].split("\n")
     if len(lines) > MAX_SIGNATURES:
-        raise Corrupt(f"the note has more than {MAX_SIGNATURES} signatures")
+        raise _no_note(f"the note has more than {MAX_SIGNATURES} signatures")
     return Note(text + "\n", tuple(_parse_signature(line) for line in lines))
 
 
@@ -136,8 +136,12 @@ def _parse_signature(line: str) -> Signature:
     words = line[len(_DASH) :].split(" ")
     data = find_base64(words[1]) if line.startswith(_DASH) and len(words) == 2 else None
     if data is None or len(data) <= _KEY_ID_BYTES or not is_key_name(words[0]):
-        raise Corrupt("a signature line of the note is not '— <name> <base64>'")
+        raise _no_note("a signature line of the note is not '— <name> <base64>'")
     return Signature(words[0], data[:_KEY_ID_BYTES], data[_KEY_ID_BYTES:])
+
+
+def _no_note(why: str) -> Corrupt:
+    return Corrupt(why, hint="a signed note, as 'dbx checkpoint --sign' writes it, ends with lines that begin with '—'")
 
 
 def cosigned_text(text: str, time_s: int) -> bytes:

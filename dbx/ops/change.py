@@ -9,10 +9,11 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dbx.errors import Conflict, NotFound
+from dbx.errors import Conflict
 from dbx.formats import canonical
 from dbx.model.event import ARCHIVED, RESTORED
 from dbx.model.jsonpatch import patched_payload
+from dbx.model.missing import no_aggregate
 from dbx.model.references import Reference
 from dbx.ops.append import append_event
 from dbx.ops.stage import stage_event
@@ -150,5 +151,5 @@ def _current(session: Session, aggregate_type: str, aggregate_id: str, *, staged
         return query.get_aggregate(domain, aggregate_type, aggregate_id)
     record = staging.find_record(domain, aggregate_type, aggregate_id)
     if record is None:
-        raise NotFound(f"aggregate '{aggregate_type}/{aggregate_id}' does not exist in domain '{domain.name}'")
+        raise no_aggregate(domain.name, aggregate_type, aggregate_id)
     return query.aggregate_of(record.row())

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dbx.errors import Conflict, DbxError, NotFound
 from dbx.formats.bundle import START
+from dbx.ops import audit
 from dbx.ops.fetch import bring_schemas, check_promise
 from dbx.ops.link import Link, blaming, connected
 from dbx.repo.cloning import (
@@ -73,6 +74,8 @@ def clone(
             done = _copy_some(session, name, Link(remote, transport, there, None), access, aggregate_type, aggregate_id)
         else:
             done = _copy_all(session, name, Link(remote, transport, there, None), access)
+    details = {"url": url, "new": done.head.commit or None, "commits": done.commits, "partial": done.partial}
+    audit.note(session, "ref.clone", details, domain=name)
     if access.token is not None:
         store_token(session.repository, remote, access.token)
     switched = session.repository.switch(name) if checkout else False
@@ -105,7 +108,7 @@ def _copy_all(session: Session, name: str, link: Link, access: Access) -> Cloned
         remember(repository, domain, link.remote, arrived.header.head)
         if into is None:
             with repository.changing():
-                show_clone(repository, name)
+                _show(session, domain)
         else:
             put_remote(domain, link.remote, new=True)
     finally:
@@ -124,6 +127,12 @@ def _copy_all(session: Session, name: str, link: Link, access: Access) -> Cloned
         False,
         False,
     )
+
+
+def _show(session: Session, domain: Domain) -> None:
+    """Give a clone that is whole its name, closed: SQLite puts its log away then, and must find it where it was."""
+    domain.close()
+    show_clone(session.repository, domain.name)
 
 
 def _take(
@@ -166,7 +175,7 @@ def _copy_some(
             done = take(domain, lines, terms, message=f"clone of {aggregate_type} from {remote.url}"[:500])
         head = describe(domain).head
         with repository.changing():
-            show_clone(repository, name)
+            _show(session, domain)
     except BaseException:
         drop_clone(repository, name)
         raise

@@ -5,9 +5,9 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from dbx.errors import NotFound
 from dbx.model.cursor import format_event_cursor, parse_event_cursor, refuse_cursor
 from dbx.model.filter import parse_event_filter
+from dbx.model.missing import no_event
 from dbx.model.rights import resource_of
 from dbx.model.sort import EVENT_FIELDS, parse_sort
 from dbx.repo import eventscan, query
@@ -40,7 +40,7 @@ def get_event(session: Session, event_id: int) -> Event:
     domain = session.domain
     event = query.find_event(domain, event_id)
     if event is None:
-        raise NotFound(f"event '{event_id}' does not exist in domain '{domain.name}'")
+        raise no_event(domain.name, event_id)
     if domain.access is not None:
         domain.access.require("aggregate.read", resource_of(event.aggregate_type, event.aggregate_id))
     return event

@@ -118,6 +118,9 @@ def pull_schemas(session: Session, name: str | None, access: Access) -> Fetched:
         if description.schemas in (None, published.find_head(domain.directory)):
             return _result(link, domain, Received(before, before, 0, 0, 0), 0, up_to_date=True)
         done = bring_schemas(session, domain, remote.name, link.transport, description)
+        if done.schemas:
+            details = {"remote": remote.name, "new": description.schemas, "versions": done.schemas}
+            audit.note(session, "schema.pull", details, domain=domain.name)
         return _result(link, domain, done, 0, up_to_date=not done.schemas)
 
 
@@ -181,9 +184,10 @@ def _bring(session: Session, name: str | None, access: Access, *, move: bool, ke
             done = done._replace(head=done.before) if recommitted else done
             return _result(link, domain, done, recommitted, up_to_date=False)._replace(dry_run=True)
         remember(session.repository, domain, remote, arrived.header.head)
-        if move:
-            details = {"remote": remote.name, "old": mine.head.commit or None, "new": done.head.commit}
-            audit.note(session, "ref.pull", details, domain=domain.name)
+        new = done.head.commit if move else arrived.header.head.commit
+        old = mine.head.commit if move else relation.common.commit
+        details = {"remote": remote.name, "old": old or None, "new": new or None}
+        audit.note(session, "ref.pull" if move else "ref.fetch", details, domain=domain.name)
         done = done if move else done._replace(head=done.before)
         return _result(link, domain, done, recommitted, up_to_date=False)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dbx.errors import Conflict, DbxError, Invalid
+from dbx.errors import Conflict, DbxError, Invalid, NotFound
 from dbx.formats import canonical
 from dbx.model import cloudevents, eventdbx
 from dbx.repo import schemas, staging
@@ -91,9 +91,12 @@ def import_cloudevents(
 
 
 def read_documents(path: str) -> list[Any]:
-    """The JSON documents of a file: one, or one a line. Raises Invalid naming the file."""
-    with open(path, "rb") as file:
-        data = file.read(MAX_FILE_BYTES + 1)
+    """The JSON documents of a file: one, or one a line. Raises Invalid naming the file, NotFound."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+    except FileNotFoundError:
+        raise NotFound(f"there is no file '{path}'", details={"path": path}) from None
     return parse_documents(data, path)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dbx.errors import NotFound
 from dbx.model import names
+from dbx.model.missing import no_event
 from dbx.model.snowflake import parse_event_id
 from dbx.repo import query
 from dbx.repo.revision import TAGS, is_path_of_ref, resolve_revision
@@ -78,5 +79,5 @@ def _event(domain: Domain, digits: str) -> Event | None:
         return None
     event = query.find_event(domain, parse_event_id(digits))
     if event is None and (not may_be_commit or len(digits) > 16):
-        raise NotFound(f"event '{digits}' does not exist in domain '{domain.name}'")
+        raise no_event(domain.name, digits)
     return event

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from dbx.errors import NotFound, RemoteFailure
+from dbx.remotes.trail import pushed, pushed_aggregates
 from dbx.repo import audit
 from dbx.repo import offer as offers
 from dbx.repo.histories import give, list_roots, prefix_roots, split, take
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from dbx.formats.bundle import Point
     from dbx.model.address import Address
     from dbx.remotes.base import Means
+    from dbx.remotes.trail import Entry
     from dbx.repo.domain import Domain
     from dbx.repo.histories import Root, Wanted
     from dbx.repo.offer import Description, Offer
@@ -77,7 +79,7 @@ class PathTransport:
         with quarantined(self._domain.directory) as directory:
             terms = Terms(self._means.actor, f"push: from {self._means.name}", validate=True)
             done = receive(self._domain, bring(directory, offer, self._domain.vault), terms)
-        self._note(done.head.commit or None, done.commits)
+        self._note(pushed(self._means.name, done, offers.describe(self._domain).schemas))
 
     def roots(self, aggregate_type: str | None, aggregate_id: str | None) -> list[Root]:
         """Aggregates with versions and roots."""
@@ -96,13 +98,12 @@ class PathTransport:
         """Let the other repository commit events."""
         terms = Terms(self._means.actor, f"push: aggregates from {self._means.name}", validate=True)
         done = take(self._domain, split(lines), terms)
-        self._note(done.commit, 1)
+        self._note(pushed_aggregates(self._means.name, done))
         return done.events
 
-    def _note(self, head: str | None, commits: int) -> None:
+    def _note(self, entry: Entry) -> None:
         """In the trail of the repository that took it in."""
-        details = {"from": self._means.name, "new": head, "commits": commits}
-        audit.record(self._repository, self._means.actor, "ref.push", details, domain=self._domain.name)
+        audit.record(self._repository, self._means.actor, *entry, domain=self._domain.name)
 
     def close(self) -> None:
         """Close the repository."""

@@ -27,6 +27,7 @@ from dbx.model import names
 from dbx.model.rights import resource_of
 from dbx.remotes.gate import TOO_MANY, UNAUTHENTICATED, Gate
 from dbx.remotes.metrics import Metrics
+from dbx.remotes.trail import pushed, pushed_aggregates
 from dbx.repo import audit
 from dbx.repo import offer as offers
 from dbx.repo.histories import Wanted, give, list_roots, prefix_roots, split, take
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from dbx.model.time import Clock
+    from dbx.remotes.trail import Entry
     from dbx.repo.domain import Domain
     from dbx.repo.keyring import FindDek
     from dbx.repo.vet import Judge
@@ -99,11 +101,12 @@ class Request(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """An answer: its type, its length where that is known beforehand, and its bytes."""
+    """An answer: its type, its length where that is known beforehand, its bytes, and what the audit trail is told."""
 
     kind: str
     size: int | None
     blocks: Iterable[bytes]
+    entry: Entry | None = None
 
 
 def anybody(request: Request) -> Grant:
@@ -259,10 +262,9 @@ def _answer(
     if access is not None:
         access.require_any(_needs(request), domain=domain.name)
     answer = handler(domain, request, grant, stack)
-    if request.method == "POST" and request.verb in _WRITES:
-        details = {"from": request.peer, "new": offers.describe(domain).head.commit or None}
+    if answer.entry is not None:
         token = None if access is None else access.token_id
-        audit.record(repository, grant.actor, "ref.push", details, domain=domain.name, token=token)
+        audit.record(repository, grant.actor, *answer.entry, domain=domain.name, token=token)
     return answer
 
 
@@ -302,8 +304,9 @@ def _receive(domain: Domain, request: Request, grant: Grant, stack: ExitStack) -
     with quarantined(domain.directory) as directory:
         arrived = unpack(directory, request.read, domain.vault)
         with nullcontext() if access is None else access.writing():
-            receive(domain, arrived, Terms(grant.actor, "push: by a remote", judge=judge, validate=True))
-    return _describe(domain, request, grant, stack)
+            done = receive(domain, arrived, Terms(grant.actor, "push: by a remote", judge=judge, validate=True))
+    now = offers.describe(domain)
+    return _whole(wire.encode_description(*now))._replace(entry=pushed(request.peer, done, now.schemas))
 
 
 def _roots(domain: Domain, request: Request, grant: Grant, stack: ExitStack) -> Answer:
@@ -327,7 +330,7 @@ def _histories(domain: Domain, request: Request, grant: Grant, stack: ExitStack)
 def _events(domain: Domain, request: Request, grant: Grant, stack: ExitStack) -> Answer:
     lines = split(iter(lambda: request.read(_AT_ONCE), b""))
     done = take(domain, lines, Terms(grant.actor, "push: aggregates by a remote", judge=grant.judge, validate=True))
-    return _whole(wire.encode_count(done.events))
+    return _whole(wire.encode_count(done.events))._replace(entry=pushed_aggregates(request.peer, done))
 
 
 def _wanted(domain: Domain, request: Request, actions: Sequence[str]) -> list[Wanted]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from dbx.errors import Corrupt, NotFound
 from dbx.model.event import Aggregate
+from dbx.model.missing import no_aggregate
 from dbx.repo.events import decode_stored
 from dbx.repo.folding import FEW, Folding, edges_agree
 from dbx.repo.record import parse
@@ -238,7 +239,7 @@ def get_row(domain: Domain, index: Index, aggregate_type: str, aggregate_id: str
     """Inside a query: the index row of an aggregate. Raises NotFound."""
     row = index.find(aggregate_type, aggregate_id)
     if row is None:
-        raise NotFound(f"aggregate '{aggregate_type}/{aggregate_id}' does not exist in domain '{domain.name}'")
+        raise no_aggregate(domain.name, aggregate_type, aggregate_id)
     return row
 
 

@@ -78,7 +78,7 @@ def test_files_that_do_not_fit(shop: Runner, text: str, status: int) -> None:
 
 
 def test_nothing_there(shop: Runner) -> None:
-    assert shop("import", "eventdbx", "nowhere").status == 1
+    assert shop("import", "eventdbx", "nowhere").status == 3
     (shop.cwd / "empty").mkdir()
     assert shop("import", "eventdbx", "empty").status == 5
     shop.ok("aggregate", "apply", "order", "o", "placed", "--create", "--stage")

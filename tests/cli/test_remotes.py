@@ -331,3 +331,40 @@ def test_pull_dry_run_keeps_nothing(near: Runner, far: Path) -> None:
     add(near, None, "o-2")
     assert "o-2" in refused(near("pull", "--dry-run"), 4)
     near.ok("fsck")
+
+
+def test_the_trail_tells_what_went_between_repositories(run: Runner, far: Path) -> None:
+    def trail(where: Path) -> list[tuple[str, object]]:
+        assert run.ok("audit-log", "--verify", "--json", cwd=where).json["ok"] is True
+        told = run.ok("audit-log", "--json", cwd=where).json
+        return [(one["event"], one["details"].get("versions", one["details"].get("commits"))) for one in told]
+
+    run.ok("clone", str(far))
+    run.ok("clone", str(far), "part", "--aggregate", "order", "--id", "o-1")
+    run.ok("fetch")
+    run.ok("pull")
+    assert trail(run.cwd) == [("ref.clone", 3), ("ref.clone", 1)]
+    add(run, far, "o-8")
+    run.ok("fetch")
+    run.ok("pull")
+    run.ok("schema", "create", "order", "-e", "placed,changed", cwd=far)
+    run.ok("schema", "publish", cwd=far)
+    run.ok("pull", "schema")
+    run.ok("pull", "schema")
+    assert trail(run.cwd)[2:] == [("ref.fetch", None), ("ref.pull", None), ("schema.pull", 1)]
+    run.ok("schema", "create", "item", "-e", "made")
+    run.ok("schema", "publish")
+    run.ok("push", "schema")
+    add(run, None, "o-9")
+    run.ok("push")
+    assert trail(far) == [("schema.push", 1), ("ref.push", 1)]
+    (line,) = [one for one in run.ok("audit-log", "--json").json if one["event"] == "ref.fetch"]
+    assert line["details"]["new"] == run.ok("log", "--json", cwd=far).json[1]["id"]
+
+
+def test_a_clone_leaves_an_index_and_nothing_of_sqlite(run: Runner, far: Path) -> None:
+    run.ok("clone", str(far))
+    run.ok("clone", str(far), "copy")
+    run.ok("clone", str(far), "part", "--aggregate", "order")
+    assert sorted(path.name for path in run.cwd.glob(".dbx/domains/*/index.db*")) == ["index.db"] * 3
+    run.ok("fsck", "--all")

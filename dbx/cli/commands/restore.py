@@ -41,7 +41,7 @@ def command(
     if without_keys and passphrase_file is not None:
         raise UsageError("'--without-keys' needs no passphrase")
     if not os.path.isfile(source):
-        raise NotFound(f"backup archive '{source}' does not exist")
+        raise NotFound(f"backup archive '{source}' does not exist", hint="make one with 'dbx backup -o FILE'")
     passphrase = params.find_secret(invocation, None, passphrase_file, "DBX_PASSPHRASE")
     where = data_dir if data_dir is not None else invocation.start_dir
     admitted(invocation, where)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dbx.errors import NotFound
+from dbx.model.missing import no_aggregate
 from dbx.repo.query import events_at
 from dbx.store.indexlayout import IndexDamaged
 
@@ -27,7 +27,7 @@ def events_between(domain: Domain, aggregate_type: str, aggregate_id: str, first
         def query(working: WorkingSet, _: LogReader, start: int = start, end: int = end) -> list[int]:
             row = working.index.find(aggregate_type, aggregate_id)
             if row is None or row.n is None:
-                raise NotFound(f"aggregate '{aggregate_type}/{aggregate_id}' does not exist in domain '{domain.name}'")
+                raise no_aggregate(domain.name, aggregate_type, aggregate_id)
             positions = working.index.positions(row.n, start, end)
             if len(positions) != end - start + 1:
                 raise IndexDamaged(

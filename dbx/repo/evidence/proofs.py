@@ -12,6 +12,7 @@ from dbx.formats.checkpoint import Checkpoint, default_origin, format_checkpoint
 from dbx.formats.note import parse_note
 from dbx.formats.proof import AbsenceProof, AggregateProof, Current, EventProof, GrowthProof, HistoryProof, Own
 from dbx.formats.tlogproof import TlogProof, format_tlog_proof
+from dbx.model.missing import no_aggregate, no_event
 from dbx.repo.evidence.committree import CommitTree
 from dbx.store.indexlayout import IndexDamaged
 from dbx.store.indexsurvey import find_seq_at
@@ -269,7 +270,7 @@ def position_of_event(domain: Domain, event_id: int) -> int:
     """Where an event lies in the log. Raises NotFound."""
     found = domain.read(lambda working, _: working.index.find_event(event_id))
     if found is None:
-        raise NotFound(f"event '{event_id}' does not exist in domain '{domain.name}'")
+        raise no_event(domain.name, event_id)
     return found
 
 
@@ -279,7 +280,7 @@ def position_of_version(domain: Domain, name: tuple[str, str], version: int) -> 
     def query(working: WorkingSet, _: LogReader) -> int:
         row = working.index.find(*name)
         if row is None or row.n is None:
-            raise NotFound(f"aggregate '{name[0]}/{name[1]}' does not exist in domain '{domain.name}'")
+            raise no_aggregate(domain.name, *name)
         if not 1 <= version <= row.version:
             raise NotFound(f"aggregate '{name[0]}/{name[1]}' has no version {version}, its latest is {row.version}")
         return working.index.positions(row.n, version, version)[0]
