@@ -6,9 +6,9 @@ import itertools
 from pathlib import Path
 from typing import Any
 
+from dbx.repo.batch.staging import stage
 from dbx.repo.domain import Domain
 from dbx.repo.repository import Repository
-from dbx.repo.staging import stage
 from dbx.repo.writer import Append, Appender
 
 START_US = 1_790_000_000_000_000

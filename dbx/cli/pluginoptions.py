@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dbx.cli.context import Invocation
     from dbx.model.plugin import Config, Plugin
     from dbx.ops.session import Session
-    from dbx.repo.jobs import JobShown, PluginState
+    from dbx.repo.delivery.jobs import JobShown, PluginState
 
     F = TypeVar("F", bound=Callable[..., Any])
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from dbx.formats.envelope import Actor
     from dbx.model.schema import Schema
-    from dbx.repo.published import Published
+    from dbx.repo.schema.published import Published
 
 SHORT = 12
 """Hex digits of a version's id in listings."""

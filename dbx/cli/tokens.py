@@ -10,7 +10,7 @@ from dbx.errors import Denied, Invalid, UsageError
 
 if TYPE_CHECKING:
     from dbx.cli.context import Invocation
-    from dbx.repo.tokens import Held
+    from dbx.repo.security.tokens import Held
 
 HIDDEN = "<hidden>"
 

@@ -46,6 +46,6 @@ def verify_aggregate(session: Session, aggregate_type: str, aggregate_id: str) -
 
 def verify_all(session: Session, aggregate_type: str | None = None) -> Iterator[tuple[Aggregate, Corrupt | None]]:
     """Verify every aggregate, archived ones too, in bounded memory: (as the index has it, what is wrong with it)."""
-    from dbx.repo.verification import verify_aggregates
+    from dbx.repo.reading.verification import verify_aggregates
 
     return verify_aggregates(session.domain, aggregate_type)

@@ -37,7 +37,7 @@ def append_event(
     request = Append([item], issued_by=session.actor, message=message, existence=existence, reserved=reserved)
     request.plan = plan
     if publish:
-        from dbx.repo.publishes import check_targets, recorder
+        from dbx.repo.delivery.publishes import check_targets, recorder
 
         request.announce = recorder(session.domain, check_targets(session.repository, publish))
     if dry_run:

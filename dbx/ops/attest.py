@@ -13,8 +13,8 @@ from dbx.ops.checkpoint import trusted_keys
 from dbx.ops.fsck import check_domains
 from dbx.repo.evidence.attestations import list_attestations, store_attestation
 from dbx.repo.evidence.checkpoints import sign_checkpoint
-from dbx.repo.keys import get_signing_key
 from dbx.repo.outfile import write_outside
+from dbx.repo.vault.keys import get_signing_key
 from dbx.version import __version__
 
 if TYPE_CHECKING:

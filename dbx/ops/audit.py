@@ -6,8 +6,8 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from dbx.model.time import format_time, parse_moment
-from dbx.repo import audit
 from dbx.repo.outfile import write_outside
+from dbx.repo.security import audit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from dbx.formats.audit import AuditEntry
     from dbx.formats.checkpoint import Checkpoint
     from dbx.ops.session import Session
-    from dbx.repo.audit import Verified
+    from dbx.repo.security.audit import Verified
 
 
 def list_entries(session: Session, *, newest: int | None = None, since: str | None = None) -> Iterable[AuditEntry]:

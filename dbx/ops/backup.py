@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dbx.ops import audit
-from dbx.repo.backup import Done, make_backup
-from dbx.repo.restore import Restored, restore_backup
+from dbx.repo.upkeep.backup import Done, make_backup
+from dbx.repo.upkeep.restore import Restored, restore_backup
 
 if TYPE_CHECKING:
     from collections.abc import Callable

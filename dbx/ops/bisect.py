@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dbx.model.filter import parse_aggregate_filter
-from dbx.repo.bisect import Bisected, bisect_versions
+from dbx.repo.reading.bisect import Bisected, bisect_versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from dbx.model.blame import Blame, Field
 from dbx.ops.veil import Veil
-from dbx.repo import past, query
-from dbx.repo.revision import resolve_revision
+from dbx.repo import query
+from dbx.repo.reading import past
+from dbx.repo.reading.revision import resolve_revision
 
 if TYPE_CHECKING:
     from dbx.ops.session import Session

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from dbx.errors import Invalid
 from dbx.formats.bundle import START
 from dbx.ops import audit
-from dbx.repo.bundlefile import Verified, reading, verify_bundle, write_bundle
-from dbx.repo.offer import STRANGER, offering, point_at
-from dbx.repo.quarantine import quarantined, unpack
-from dbx.repo.receive import Terms, receive
-from dbx.repo.revision import resolve_revision
+from dbx.repo.reading.revision import resolve_revision
+from dbx.repo.replica.bundlefile import Verified, reading, verify_bundle, write_bundle
+from dbx.repo.replica.offer import STRANGER, offering, point_at
+from dbx.repo.replica.quarantine import quarantined, unpack
+from dbx.repo.replica.receive import Terms, receive
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from dbx.formats.bundle import Point
     from dbx.ops.session import Session
     from dbx.repo.domain import Domain
-    from dbx.repo.receive import Received
+    from dbx.repo.replica.receive import Received
 
 
 class Bundled(NamedTuple):

@@ -17,8 +17,9 @@ from dbx.model.missing import no_aggregate
 from dbx.model.references import Reference
 from dbx.ops.append import append_event
 from dbx.ops.stage import stage_event
-from dbx.repo import query, staging
-from dbx.repo.referrers import plan_archive
+from dbx.repo import query
+from dbx.repo.batch import staging
+from dbx.repo.schema.referrers import plan_archive
 
 if TYPE_CHECKING:
     from collections.abc import Callable

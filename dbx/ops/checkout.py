@@ -8,8 +8,8 @@ from dbx.errors import Conflict, Corrupt
 from dbx.model import names
 from dbx.ops import audit
 from dbx.ops.source import parse_source
-from dbx.repo.revision import resolve_revision
-from dbx.repo.survey import survey
+from dbx.repo.reading.revision import resolve_revision
+from dbx.repo.upkeep.survey import survey
 
 if TYPE_CHECKING:
     from dbx.ops.session import Session
@@ -74,7 +74,7 @@ def delete(session: Session, name: str, *, force: bool = False) -> None:
 
 
 def _fork(session: Session, name: str, text: str) -> CheckedOut:
-    from dbx.repo.fork import fork_domain
+    from dbx.repo.upkeep.fork import fork_domain
 
     source_name, ref = parse_source(text)
     repository = session.repository

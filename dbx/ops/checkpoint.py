@@ -10,9 +10,9 @@ from dbx.formats.note import format_vkey, parse_vkey
 from dbx.model.trust import open_checkpoint, read_head
 from dbx.repo.evidence import checkpoints
 from dbx.repo.evidence.witness import Cosigned, cosign
-from dbx.repo.keys import read_known_keys
 from dbx.repo.outfile import write_outside
-from dbx.repo.revision import resolve_revision
+from dbx.repo.reading.revision import resolve_revision
+from dbx.repo.vault.keys import read_known_keys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,7 +9,8 @@ from dbx.formats.bundle import START
 from dbx.ops import audit
 from dbx.ops.fetch import bring_schemas, check_promise
 from dbx.ops.link import Link, blaming, connected
-from dbx.repo.cloning import (
+from dbx.repo.batch.staging import new_uuid
+from dbx.repo.replica.cloning import (
     QUARANTINE_NAME,
     drop_clone,
     drop_unused,
@@ -18,20 +19,19 @@ from dbx.repo.cloning import (
     prepare_clone,
     show_clone,
 )
-from dbx.repo.histories import Wanted, take
-from dbx.repo.offer import describe
-from dbx.repo.quarantine import quarantined
-from dbx.repo.receive import Received, Terms, receive, tracking_ref
-from dbx.repo.remoteconfig import ORIGIN, RemoteSetting, put_remote, store_token
-from dbx.repo.seen import remember
-from dbx.repo.staging import new_uuid
+from dbx.repo.replica.histories import Wanted, take
+from dbx.repo.replica.offer import describe
+from dbx.repo.replica.quarantine import quarantined
+from dbx.repo.replica.receive import Received, Terms, receive, tracking_ref
+from dbx.repo.replica.remoteconfig import ORIGIN, RemoteSetting, put_remote, store_token
+from dbx.repo.replica.seen import remember
 
 if TYPE_CHECKING:
     from dbx.formats.bundle import Point
     from dbx.ops.link import Access
     from dbx.ops.session import Session
     from dbx.repo.domain import Domain
-    from dbx.repo.quarantine import Arrived
+    from dbx.repo.replica.quarantine import Arrived
 
 
 class Cloned(NamedTuple):

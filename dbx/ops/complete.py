@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from dbx.errors import DbxError
 from dbx.ops.session import Who, open_session
-from dbx.repo.candidates import find_aggregate_ids, find_ref_names, find_schema_words, find_type_names
+from dbx.repo.reading.candidates import find_aggregate_ids, find_ref_names, find_schema_words, find_type_names
 
 if TYPE_CHECKING:
     from dbx.ops.session import Session
@@ -43,11 +43,11 @@ def _find(session: Session, kind: str, prefix: str, extra: str | None) -> list[s
     if kind == "ref":
         return find_ref_names(session.domain, prefix)
     if kind == "remote":
-        from dbx.repo.remoteconfig import list_remotes
+        from dbx.repo.replica.remoteconfig import list_remotes
 
         return [remote.name for remote in list_remotes(session.domain) if remote.name.startswith(prefix)]
     if kind == "plugin":
-        from dbx.repo.plugins import read_plugins
+        from dbx.repo.delivery.plugins import read_plugins
 
         return [plugin.name for plugin in read_plugins(session.repository) if plugin.name.startswith(prefix)]
     if kind in ("schema", "version", "event", "field"):

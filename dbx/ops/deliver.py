@@ -12,9 +12,10 @@ from dbx.errors import DbxError, Locked
 from dbx.ops.plugin import check_active, get_plugin, list_plugins, surroundings
 from dbx.ops.watch import CommitWatch
 from dbx.plugins.base import Stopped, open_sink
-from dbx.repo import config, jobs
-from dbx.repo.feed import Feed
-from dbx.repo.plugins import NAME as PLUGINS
+from dbx.repo import config
+from dbx.repo.delivery import jobs
+from dbx.repo.delivery.feed import Feed
+from dbx.repo.delivery.plugins import NAME as PLUGINS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from dbx.model.delivery import Delivery, Outcome
     from dbx.model.plugin import Plugin
     from dbx.ops.session import Session
+    from dbx.repo.delivery.jobs import Queue
     from dbx.repo.domain import Domain
-    from dbx.repo.jobs import Queue
 
 TICK_S = 0.25
 _LIFE_S = 1.0

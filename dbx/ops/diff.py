@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dbx.errors import Corrupt, DbxError, Invalid, NotFound
 from dbx.ops.source import parse_source
+from dbx.repo.batch.staging import staged_events
 from dbx.repo.compare.between import Wanted, compare, compare_commits, compare_staged, find_common, gather_staged
 from dbx.repo.compare.events import events_between
+from dbx.repo.compare.rootfile import RootFile, find_commit_id, open_root_file
 from dbx.repo.compare.side import DomainSide
 from dbx.repo.compare.tracking import TrackingSide, find_tracked, tracked_events
-from dbx.repo.revision import resolve_revision
-from dbx.repo.rootfile import RootFile, find_commit_id, open_root_file
-from dbx.repo.staging import staged_events
+from dbx.repo.reading.revision import resolve_revision
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dbx.ops import audit
-from dbx.repo.survey import count_archived, measure, survey
+from dbx.repo.upkeep.survey import count_archived, measure, survey
 
 if TYPE_CHECKING:
     from dbx.ops.session import Session
-    from dbx.repo.survey import Survey
+    from dbx.repo.upkeep.survey import Survey
 
 
 class Listed(NamedTuple):

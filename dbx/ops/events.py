@@ -10,7 +10,8 @@ from dbx.model.filter import parse_event_filter
 from dbx.model.missing import no_event
 from dbx.model.rights import resource_of
 from dbx.model.sort import EVENT_FIELDS, parse_sort
-from dbx.repo import eventscan, query
+from dbx.repo import query
+from dbx.repo.reading import eventscan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,7 @@ from dbx.ops.checkpoint import trusted_keys
 from dbx.repo.evidence import package
 from dbx.repo.evidence.checkpoints import sign_checkpoint
 from dbx.repo.evidence.package import AGGREGATE, RANGE, TYPE, Packed, Scope
-from dbx.repo.revision import resolve_revision
+from dbx.repo.reading.revision import resolve_revision
 
 if TYPE_CHECKING:
     from collections.abc import Callable

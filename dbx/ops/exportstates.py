@@ -12,7 +12,7 @@ from dbx.errors import Failure
 from dbx.formats import canonical, csvtext
 from dbx.ops.veil import Veil
 from dbx.repo.outfile import writing_outside
-from dbx.repo.scan import Scan, find_active_types, iterate
+from dbx.repo.reading.scan import Scan, find_active_types, iterate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -10,25 +10,25 @@ from dbx.formats.bundle import START
 from dbx.ops import audit
 from dbx.ops.link import linked
 from dbx.remotes.negotiate import compare_aggregates, relate
-from dbx.repo import offer as offers
-from dbx.repo import published
-from dbx.repo.diverged import take_diverged
-from dbx.repo.histories import parted, take
-from dbx.repo.quarantine import bring_known, quarantined
-from dbx.repo.receive import Received, Terms, receive, track_known, tracking_ref
-from dbx.repo.remoteconfig import get_remote
-from dbx.repo.seen import refuse, remember
-from dbx.repo.shared import find_own_shared
+from dbx.repo.replica import offer as offers
+from dbx.repo.replica.diverged import take_diverged
+from dbx.repo.replica.histories import parted, take
+from dbx.repo.replica.quarantine import bring_known, quarantined
+from dbx.repo.replica.receive import Received, Terms, receive, track_known, tracking_ref
+from dbx.repo.replica.remoteconfig import get_remote
+from dbx.repo.replica.seen import refuse, remember
+from dbx.repo.replica.shared import find_own_shared
+from dbx.repo.schema import published
 
 if TYPE_CHECKING:
     from dbx.formats.bundle import Point
     from dbx.ops.link import Access, Link
     from dbx.ops.session import Session
     from dbx.remotes.base import Transport
-    from dbx.repo.diverged import Purpose
     from dbx.repo.domain import Domain
-    from dbx.repo.offer import Description
-    from dbx.repo.quarantine import Arrived, Directory
+    from dbx.repo.replica.diverged import Purpose
+    from dbx.repo.replica.offer import Description
+    from dbx.repo.replica.quarantine import Arrived, Directory
 
 
 class Fetched(NamedTuple):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dbx.ops import audit
-from dbx.repo.gc import Collected, collect
-from dbx.repo.jobs import reseal_errors
-from dbx.repo.plugins import reseal_plugins
-from dbx.repo.remoteconfig import reseal_tokens
-from dbx.repo.reseal import Resealed, reseal
-from dbx.repo.tokens import reseal_cli_token
+from dbx.repo.delivery.jobs import reseal_errors
+from dbx.repo.delivery.plugins import reseal_plugins
+from dbx.repo.replica.remoteconfig import reseal_tokens
+from dbx.repo.security.tokens import reseal_cli_token
+from dbx.repo.upkeep.gc import Collected, collect
+from dbx.repo.upkeep.reseal import Resealed, reseal
 
 if TYPE_CHECKING:
     from collections.abc import Callable

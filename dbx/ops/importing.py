@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from dbx.errors import Conflict, DbxError, Invalid, NotFound
 from dbx.formats import canonical
 from dbx.model import cloudevents, eventdbx
-from dbx.repo import schemas, staging
-from dbx.repo.commit import commit_staged
+from dbx.repo.batch import staging
+from dbx.repo.batch.commit import commit_staged
+from dbx.repo.schema import schemas
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

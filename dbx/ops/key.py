@@ -10,8 +10,8 @@ from dbx.formats.base64text import encode_base64
 from dbx.formats.knownkeys import OWN, TRUSTED, WITNESS
 from dbx.formats.note import COSIGNATURE, Vkey, format_vkey, parse_vkey
 from dbx.ops import audit
-from dbx.repo import keys
 from dbx.repo.outfile import write_outside
+from dbx.repo.vault import keys
 
 if TYPE_CHECKING:
     from dbx.ops.session import Session

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from dbx.errors import Corrupt, RemoteFailure
 from dbx.remotes.base import TIMEOUT_S, Means, connect
 from dbx.remotes.gitcredential import ask_git
-from dbx.repo.environments import check_remote
-from dbx.repo.keyring import data_key_ids
-from dbx.repo.remoteconfig import find_token
-from dbx.repo.seen import check_seen
+from dbx.repo.replica.remoteconfig import find_token
+from dbx.repo.replica.seen import check_seen
+from dbx.repo.security.environments import check_remote
+from dbx.repo.vault.keyring import data_key_ids
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from dbx.ops.session import Session
     from dbx.remotes.base import Transport
     from dbx.repo.domain import Domain
-    from dbx.repo.offer import Description
-    from dbx.repo.remoteconfig import RemoteSetting
+    from dbx.repo.replica.offer import Description
+    from dbx.repo.replica.remoteconfig import RemoteSetting
 
 
 class Access(NamedTuple):

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from dbx.model.lintschema import lint
-from dbx.repo.lint import gather, gather_tokens
+from dbx.repo.upkeep.lint import gather, gather_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,8 +13,8 @@ from dbx.model.cursor import (
 )
 from dbx.model.filter import parse_aggregate_filter
 from dbx.model.sort import AGGREGATE_FIELDS, parse_sort
-from dbx.repo import past, scan
-from dbx.repo.revision import resolve_revision
+from dbx.repo.reading import past, scan
+from dbx.repo.reading.revision import resolve_revision
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from dbx.errors import Invalid, NotFound
 from dbx.model import names
 from dbx.model.time import format_time, parse_moment
-from dbx.repo import history, query
-from dbx.repo.history import Found, Wanted
-from dbx.repo.revision import resolve_revision
+from dbx.repo import query
+from dbx.repo.reading import history
+from dbx.repo.reading.history import Found, Wanted
+from dbx.repo.reading.revision import resolve_revision
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,8 +9,8 @@ from dbx.ops import audit
 from dbx.remotes.base import Means
 from dbx.remotes.negotiate import compare_aggregates
 from dbx.remotes.path import PathTransport
-from dbx.repo.histories import give, parted, split, take
-from dbx.repo.receive import Terms
+from dbx.repo.replica.histories import give, parted, split, take
+from dbx.repo.replica.receive import Terms
 
 if TYPE_CHECKING:
     from collections.abc import Callable

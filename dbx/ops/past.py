@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dbx.repo import past
-from dbx.repo.revision import resolve_revision
+from dbx.repo.reading import past
+from dbx.repo.reading.revision import resolve_revision
 
 if TYPE_CHECKING:
     from dbx.model.event import Aggregate

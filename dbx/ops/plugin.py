@@ -16,15 +16,15 @@ from dbx.model.plugin import HttpConfig, Plugin, check_mode, check_plugin_name, 
 from dbx.model.time import format_time
 from dbx.plugins.base import Surroundings, open_sink
 from dbx.plugins.process import PATH
-from dbx.repo import jobs
-from dbx.repo import plugins as files
+from dbx.repo.delivery import jobs
+from dbx.repo.delivery import plugins as files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from dbx.model.plugin import Config
     from dbx.ops.session import Session
-    from dbx.repo.jobs import PluginState
+    from dbx.repo.delivery.jobs import PluginState
 
 _SAMPLE_ID = 1_234_567_890
 _TEST = -1

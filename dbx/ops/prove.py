@@ -14,10 +14,10 @@ from dbx.model.trust import read_head
 from dbx.ops.checkpoint import trusted_keys
 from dbx.repo.evidence.checkpoints import sign_checkpoint
 from dbx.repo.evidence.proofs import Prover, position_of_event, position_of_version
-from dbx.repo.keys import find_signing_key
 from dbx.repo.outfile import write_outside
 from dbx.repo.query import get_aggregate
-from dbx.repo.revision import resolve_revision
+from dbx.repo.reading.revision import resolve_revision
+from dbx.repo.vault.keys import find_signing_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,22 +8,22 @@ from dbx.errors import Conflict, Denied
 from dbx.ops.fetch import check_promise
 from dbx.ops.link import linked
 from dbx.remotes.negotiate import compare_aggregates, relate
-from dbx.repo import offer as offers
-from dbx.repo.diverged import take_diverged
-from dbx.repo.histories import give, parted
-from dbx.repo.quarantine import quarantined
-from dbx.repo.receive import Terms, track_known, tracking_ref
-from dbx.repo.remoteconfig import get_remote
-from dbx.repo.schemachain import is_newer
-from dbx.repo.seen import remember
+from dbx.repo.replica import offer as offers
+from dbx.repo.replica.diverged import take_diverged
+from dbx.repo.replica.histories import give, parted
+from dbx.repo.replica.quarantine import quarantined
+from dbx.repo.replica.receive import Terms, track_known, tracking_ref
+from dbx.repo.replica.remoteconfig import get_remote
+from dbx.repo.replica.seen import remember
+from dbx.repo.schema.schemachain import is_newer
 
 if TYPE_CHECKING:
     from dbx.formats.bundle import Point
     from dbx.ops.link import Access, Link
     from dbx.ops.session import Session
     from dbx.repo.domain import Domain
-    from dbx.repo.histories import Parted
-    from dbx.repo.offer import Description
+    from dbx.repo.replica.histories import Parted
+    from dbx.repo.replica.offer import Description
 
 _LISTED = 20
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dbx.ops.plugin import list_plugins
-from dbx.repo import jobs
-from dbx.repo.jobs import QueueState
+from dbx.repo.delivery import jobs
+from dbx.repo.delivery.jobs import QueueState
 
 if TYPE_CHECKING:
     from dbx.ops.session import Session

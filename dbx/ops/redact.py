@@ -11,12 +11,13 @@ from dbx.model.personal import SubjectScan
 from dbx.model.redaction import Traces, certify
 from dbx.model.time import format_time
 from dbx.ops import audit
-from dbx.repo import published, query, schemas
-from dbx.repo import redact as redaction
-from dbx.repo.keys import get_signing_key
+from dbx.repo import query
 from dbx.repo.outfile import writing_outside
-from dbx.repo.redact import Body, Copy
 from dbx.repo.rehearsal import rehearse
+from dbx.repo.schema import published, schemas
+from dbx.repo.upkeep import redact as redaction
+from dbx.repo.upkeep.redact import Body, Copy
+from dbx.repo.vault.keys import get_signing_key
 from dbx.version import __version__
 
 if TYPE_CHECKING:

@@ -8,9 +8,10 @@ from dbx.errors import Invalid, NotFound
 from dbx.model.names import check_event_type, check_note, check_type
 from dbx.model.references import Reference
 from dbx.model.resolve import MAX_TARGETS, migration_payload, resolve
-from dbx.repo import config, query, referrers
+from dbx.repo import config, query
 from dbx.repo.rehearsal import rehearse
-from dbx.repo.schemas import get_working
+from dbx.repo.schema import referrers
+from dbx.repo.schema.schemas import get_working
 from dbx.repo.writer import Append, Appender
 
 if TYPE_CHECKING:

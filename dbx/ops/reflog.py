@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from dbx.repo.revision import find_reflog
+from dbx.repo.reading.revision import find_reflog
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dbx.repo.reindex import Loss, Reindexed
-from dbx.repo.reindex import reindex as rebuild
+from dbx.repo.upkeep.reindex import Loss, Reindexed
+from dbx.repo.upkeep.reindex import reindex as rebuild
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,11 +9,11 @@ from dbx.model.address import parse_address
 from dbx.ops import audit
 from dbx.ops.link import linked
 from dbx.remotes.negotiate import relate
-from dbx.repo import offer as offers
-from dbx.repo import seen
 from dbx.repo.log import read_ref
-from dbx.repo.receive import tracking_ref
-from dbx.repo.remoteconfig import (
+from dbx.repo.replica import offer as offers
+from dbx.repo.replica import seen
+from dbx.repo.replica.receive import tracking_ref
+from dbx.repo.replica.remoteconfig import (
     ORIGIN,
     RemoteSetting,
     check_environment_name,

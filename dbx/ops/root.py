@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 from dbx.errors import NotFound
 from dbx.ops.source import parse_source
-from dbx.repo.revision import resolve_revision
-from dbx.repo.survey import Root, get_root
+from dbx.repo.reading.revision import resolve_revision
+from dbx.repo.upkeep.survey import Root, get_root
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dbx.ops.session import Session
+    from dbx.repo.compare.rootfile import Exported
     from dbx.repo.domain import Domain
-    from dbx.repo.rootfile import Exported
 
 __all__ = ["Root", "export", "root"]
 
@@ -37,7 +37,7 @@ def export(
     the file. Raises NotFound, Invalid, Failure; to sign, also KeyFailure, and Corrupt where that would contradict what
     was signed before.
     """
-    from dbx.repo.rootfile import export_roots, export_roots_to
+    from dbx.repo.compare.rootfile import export_roots, export_roots_to
 
     domain, seq = _find(session, source)
     proof = None

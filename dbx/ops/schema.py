@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 from dbx.errors import UsageError
 from dbx.model import schemachange
 from dbx.model.names import check_type
-from dbx.repo import config, schemas
+from dbx.repo import config
+from dbx.repo.schema import schemas
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from dbx.model.schemachange import FieldChange
     from dbx.ops.session import Session
-    from dbx.repo.schemas import Working
+    from dbx.repo.schema.schemas import Working
 
 
 def create_schema(

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dbx.errors import Invalid
 from dbx.repo import rules as repo_rules
-from dbx.repo import schemahistory, schemas
-from dbx.repo.schemalint import lint
+from dbx.repo.schema import schemahistory, schemas
+from dbx.repo.schema.schemalint import lint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dbx.ops.session import Session
-    from dbx.repo.schemas import Working
+    from dbx.repo.schema.schemas import Working
 
 
 FILE_FAULT = "schema.file"

@@ -10,14 +10,15 @@ from dbx.model.asyncapi import export_asyncapi
 from dbx.model.jsonschema import DIALECT, export_json_schema
 from dbx.model.jsonschemaimport import import_json_schema
 from dbx.model.names import check_type
-from dbx.repo import outfile, schemas
+from dbx.repo import outfile
+from dbx.repo.schema import schemas
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dbx.model.schema import Schema
     from dbx.ops.session import Session
-    from dbx.repo.schemas import Working
+    from dbx.repo.schema.schemas import Working
 
 JSON_SCHEMA, ASYNCAPI = "json-schema", "asyncapi"
 MAX_IMPORT_BYTES = 1 << 20
@@ -87,7 +88,7 @@ def _titled(document: Any) -> str:
 
 def _version(session: Session) -> str:
     """The id of the newest published version, as short as listings have it; 0 before the first."""
-    from dbx.repo.published import find_head
+    from dbx.repo.schema.published import find_head
 
     head = find_head(schemas.settled(session.domain))
     return "0" if head is None else head[:12]

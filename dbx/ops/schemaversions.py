@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from dbx.formats import yamltext
 from dbx.model.jsondiff import diff
 from dbx.model.names import check_domain_name
-from dbx.repo import published, publishing, schemas
-from dbx.repo.schemas import read_files
+from dbx.repo.schema import published, publishing, schemas
+from dbx.repo.schema.schemas import read_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dbx.formats.envelope import Actor
     from dbx.ops.session import Session
-    from dbx.repo.published import Published
-    from dbx.repo.publishing import Publication, Status
+    from dbx.repo.schema.published import Published
+    from dbx.repo.schema.publishing import Publication, Status
 
 WORKING = "working"
 

@@ -9,11 +9,11 @@ from dbx.errors import UsageError
 from dbx.formats.keyring import MAX_BYTES as MAX_KEYRING_BYTES
 from dbx.formats.keyring import decode_export, encode_export
 from dbx.ops import audit
-from dbx.repo import keyring
-from dbx.repo.keyring import DEK, parse_dek
-from dbx.repo.plugins import reseal_plugins
-from dbx.repo.remoteconfig import reseal_tokens
-from dbx.repo.tokens import reseal_cli_token
+from dbx.repo.delivery.plugins import reseal_plugins
+from dbx.repo.replica.remoteconfig import reseal_tokens
+from dbx.repo.security.tokens import reseal_cli_token
+from dbx.repo.vault import keyring
+from dbx.repo.vault.keyring import DEK, parse_dek
 
 if TYPE_CHECKING:
     from dbx.ops.session import Session

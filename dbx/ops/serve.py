@@ -11,15 +11,15 @@ from dbx.errors import Denied, Failure
 from dbx.remotes.gate import Gate
 from dbx.remotes.server import Server, serve_stdio
 from dbx.remotes.service import anybody, make_application, readers
-from dbx.repo.access import is_required
 from dbx.repo.repository import Repository
-from dbx.repo.tokens import has_tokens
+from dbx.repo.security.access import is_required
+from dbx.repo.security.tokens import has_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dbx.model.time import Clock
-    from dbx.repo.keyring import FindDek
+    from dbx.repo.vault.keyring import FindDek
 
 STOP_S = 30.0
 """How long requests that run may take to end, once the server was told to."""

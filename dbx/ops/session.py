@@ -147,7 +147,7 @@ def _asks_for_token(repository: Repository, credential: Credential) -> bool:
 def _admit(repository: Repository, domain: str | None, credential: Credential) -> None:
     """Hold the repository to the rights of a token. Raises Denied."""
     from dbx.model.rights import FREE, right_of
-    from dbx.repo.access import admit, check_command
+    from dbx.repo.security.access import admit, check_command
 
     right = right_of(credential.command)
     if right is not None and right.scope == FREE:

@@ -10,9 +10,9 @@ from dbx.model import names
 from dbx.model.missing import no_event
 from dbx.model.snowflake import parse_event_id
 from dbx.repo import query
-from dbx.repo.revision import TAGS, is_path_of_ref, resolve_revision
-from dbx.repo.summary import EventCount, Summary, summarise
-from dbx.repo.tags import Tag, find_tag
+from dbx.repo.reading.revision import TAGS, is_path_of_ref, resolve_revision
+from dbx.repo.reading.summary import EventCount, Summary, summarise
+from dbx.repo.refs.tags import Tag, find_tag
 
 if TYPE_CHECKING:
     from dbx.formats.commit import Commit

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from dbx.model import names
 from dbx.model.snapshot import Policy, Snapshot, check_comment, parse_snapshot_id
-from dbx.repo import snapshots
+from dbx.repo.upkeep import snapshots
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dbx.errors import Corrupt
     from dbx.ops.session import Session
-    from dbx.repo.snapshots import Pruned
+    from dbx.repo.upkeep.snapshots import Pruned
 
 __all__ = ["Policy", "Snapshot"]
 

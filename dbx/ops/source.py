@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dbx.errors import Invalid
 from dbx.model import names
-from dbx.repo.revision import is_moment
+from dbx.repo.reading.revision import is_moment
 
 
 def parse_source(text: str) -> tuple[str | None, str | None]:

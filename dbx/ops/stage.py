@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dbx.repo import staging
+from dbx.repo.batch import staging
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from dbx.model.event import Event
     from dbx.ops.session import Session
+    from dbx.repo.batch.staging import StagedResult
     from dbx.repo.build import Builder, Existence
     from dbx.repo.intake import Item
-    from dbx.repo.staging import StagedResult
 
 
 def stage_event(
@@ -60,7 +60,7 @@ def stage_lines(
     same bytes, if they are a file: then both cores work on it. Raises Invalid or Conflict, whose details hold the
     faults found, `max_errors` at most, as `lines`.
     """
-    from dbx.repo import bulk
+    from dbx.repo.batch import bulk
 
     return bulk.stage_lines(
         session.domain,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dbx.errors import Conflict, Corrupt
-from dbx.repo import commit, staging
+from dbx.repo.batch import commit, staging
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dbx.repo.survey import survey
+from dbx.repo.upkeep.survey import survey
 
 if TYPE_CHECKING:
     from dbx.ops.session import Session
-    from dbx.repo.survey import Survey
+    from dbx.repo.upkeep.survey import Survey
 
 
 def status(session: Session) -> tuple[str, Survey]:

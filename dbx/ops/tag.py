@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from dbx.errors import Corrupt, NotFound
 from dbx.model.names import quote
 from dbx.ops import audit
-from dbx.repo import tags
-from dbx.repo.revision import MAX_TAG_BYTES, TAGS, resolve_revision
-from dbx.repo.tags import Tag
+from dbx.repo.reading.revision import MAX_TAG_BYTES, TAGS, resolve_revision
+from dbx.repo.refs import tags
+from dbx.repo.refs.tags import Tag
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

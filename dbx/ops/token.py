@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dbx.errors import Denied
 from dbx.model import token as tokens
-from dbx.repo import tokens as ledger
-from dbx.repo.uses import count_uses
+from dbx.repo.security import tokens as ledger
+from dbx.repo.security.uses import count_uses
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dbx.model.token import Claims
     from dbx.ops.session import Session
-    from dbx.repo.tokens import Fresh, Held, Wanted
+    from dbx.repo.security.tokens import Fresh, Held, Wanted
 
 
 class Explained(NamedTuple):

@@ -6,9 +6,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from dbx.ops import audit
-from dbx.repo import undo as repo_undo
-from dbx.repo.shared import find_shared
-from dbx.repo.undo import Step
+from dbx.repo.refs import undo as repo_undo
+from dbx.repo.refs.undo import Step
+from dbx.repo.replica.shared import find_shared
 
 if TYPE_CHECKING:
     from dbx.ops.session import Session

@@ -42,7 +42,7 @@ class Veil:
         """Whether some type is hidden as a whole: then a list is shorter than what was asked for."""
         if self._is_open:
             return False
-        from dbx.repo.schemas import find_types
+        from dbx.repo.schema.schemas import find_types
 
         found = (self._schema(name) for name in find_types(self._domain.directory))
         return any(schema is not None and schema.hidden for schema in found)
@@ -63,8 +63,8 @@ class Veil:
 
     def _find(self, aggregate_type: str) -> Schema | None:
         """Of a file with faults, what was published last: reading must not fail for it, nor show what was hidden."""
-        from dbx.repo import published
         from dbx.repo.rules import load_rules, load_version_rules
+        from dbx.repo.schema import published
 
         with self._domain.mutex:
             self._domain.sync()

@@ -13,9 +13,9 @@ from dbx.model.time import format_time
 from dbx.ops.fetch import pull, pull_aggregates
 from dbx.ops.push import push, push_aggregates
 from dbx.ops.watch import CommitWatch
-from dbx.repo import offer as offers
-from dbx.repo.remoteconfig import get_remote, list_remotes
-from dbx.repo.watchstate import (
+from dbx.repo.replica import offer as offers
+from dbx.repo.replica.remoteconfig import get_remote, list_remotes
+from dbx.repo.replica.watchstate import (
     LOG,
     WatchLock,
     WatchState,

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from dbx.formats.envelope import Actor
     from dbx.model.address import Address
     from dbx.model.time import Clock
-    from dbx.repo.histories import Root, Wanted
-    from dbx.repo.offer import Description, Offer
-    from dbx.repo.quarantine import Arrived, Directory
+    from dbx.repo.replica.histories import Root, Wanted
+    from dbx.repo.replica.offer import Description, Offer
+    from dbx.repo.replica.quarantine import Arrived, Directory
 
 KINDS = {
     "path": "dbx.remotes.path",

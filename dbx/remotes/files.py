@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 
 from dbx.errors import RemoteFailure
 from dbx.formats.bundle import START
-from dbx.repo import gather
-from dbx.repo.gather import Gone, Standing
-from dbx.repo.histories import give, list_roots, prefix_roots, split
-from dbx.repo.keyring import KeyringVault
-from dbx.repo.offer import Description
-from dbx.repo.quarantine import quarantined
-from dbx.repo.receive import Terms, receive
+from dbx.repo.replica import gather
+from dbx.repo.replica.gather import Gone, Standing
+from dbx.repo.replica.histories import give, list_roots, prefix_roots, split
+from dbx.repo.replica.offer import Description
+from dbx.repo.replica.quarantine import quarantined
+from dbx.repo.replica.receive import Terms, receive
 from dbx.repo.repository import Repository
+from dbx.repo.vault.keyring import KeyringVault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from dbx.formats.bundle import Point
     from dbx.remotes.base import Means
     from dbx.repo.domain import Domain
-    from dbx.repo.gather import Shelf
-    from dbx.repo.histories import Root, Wanted
-    from dbx.repo.offer import Offer
-    from dbx.repo.quarantine import Arrived, Directory
+    from dbx.repo.replica.gather import Shelf
+    from dbx.repo.replica.histories import Root, Wanted
+    from dbx.repo.replica.offer import Offer
+    from dbx.repo.replica.quarantine import Arrived, Directory
 
     T = TypeVar("T")
 

@@ -12,8 +12,8 @@ from collections import OrderedDict, deque
 from typing import TYPE_CHECKING
 
 from dbx.errors import Denied
-from dbx.repo.access import Access, is_required
-from dbx.repo.tokens import authenticate, has_tokens
+from dbx.repo.security.access import Access, is_required
+from dbx.repo.security.tokens import authenticate, has_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,9 +19,9 @@ from urllib.parse import quote, urlencode, urlsplit
 from dbx.errors import Conflict, Corrupt, DbxError, Denied, Invalid, KeyFailure, Locked, RemoteFailure
 from dbx.formats import wire
 from dbx.remotes.pace import Pace, PacedSocket
-from dbx.repo.histories import Root, split
-from dbx.repo.offer import Description
-from dbx.repo.quarantine import unpack
+from dbx.repo.replica.histories import Root, split
+from dbx.repo.replica.offer import Description
+from dbx.repo.replica.quarantine import unpack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from dbx.formats.bundle import Point
     from dbx.model.address import Address
     from dbx.remotes.base import Means, Transport
-    from dbx.repo.histories import Wanted
-    from dbx.repo.offer import Offer
-    from dbx.repo.quarantine import Arrived, Directory
+    from dbx.repo.replica.histories import Wanted
+    from dbx.repo.replica.offer import Offer
+    from dbx.repo.replica.quarantine import Arrived, Directory
 
 PREFIX = "dbx/v1"
 MAX_ROOTS_BYTES = 1 << 32

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from dbx.errors import DbxError, Denied
 from dbx.formats.prometheus import Family, Sample, encode_families
-from dbx.repo.jobs import has_queue, survey
-from dbx.repo.offer import describe
-from dbx.repo.plugins import read_plugins
+from dbx.repo.delivery.jobs import has_queue, survey
+from dbx.repo.delivery.plugins import read_plugins
+from dbx.repo.replica.offer import describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from dbx.formats.bundle import START
-from dbx.repo.histories import Parted, Root, Wanted, find_parting, list_roots, prefix_roots
-from dbx.repo.offer import commit_ids, point_at
+from dbx.repo.replica.histories import Parted, Root, Wanted, find_parting, list_roots, prefix_roots
+from dbx.repo.replica.offer import commit_ids, point_at
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

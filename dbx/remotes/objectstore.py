@@ -18,12 +18,12 @@ from urllib.parse import unquote, urlsplit
 
 from dbx.errors import Corrupt, Denied, Invalid, RemoteFailure
 from dbx.remotes.files import FilesTransport
-from dbx.repo.gather import Gone
-from dbx.repo.histories import split, take
-from dbx.repo.offer import Reader, describe, offering
 from dbx.repo.places import places
-from dbx.repo.receive import Terms
-from dbx.repo.shelve import NOBODY, empty_standing, shelve
+from dbx.repo.replica.gather import Gone
+from dbx.repo.replica.histories import split, take
+from dbx.repo.replica.offer import Reader, describe, offering
+from dbx.repo.replica.receive import Terms
+from dbx.repo.replica.shelve import NOBODY, empty_standing, shelve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from dbx.formats.bundle import Point
     from dbx.model.address import Address
     from dbx.remotes.base import Means
-    from dbx.repo.gather import Standing
-    from dbx.repo.offer import Offer
-    from dbx.repo.quarantine import Arrived, Directory
+    from dbx.repo.replica.gather import Standing
+    from dbx.repo.replica.offer import Offer
+    from dbx.repo.replica.quarantine import Arrived, Directory
 
 EXTRA = "dbx[object-store]"
 REQUEST_S = 300.0

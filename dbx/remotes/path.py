@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from dbx.errors import NotFound, RemoteFailure
 from dbx.remotes.trail import pushed, pushed_aggregates
-from dbx.repo import audit
-from dbx.repo import offer as offers
-from dbx.repo.histories import give, list_roots, prefix_roots, split, take
-from dbx.repo.keyring import DEK, data_key_ids
-from dbx.repo.quarantine import bring, quarantined
-from dbx.repo.receive import Terms, receive
+from dbx.repo.replica import offer as offers
+from dbx.repo.replica.histories import give, list_roots, prefix_roots, split, take
+from dbx.repo.replica.quarantine import bring, quarantined
+from dbx.repo.replica.receive import Terms, receive
 from dbx.repo.repository import DOMAINS, HEAD, NAME, Repository
+from dbx.repo.security import audit
+from dbx.repo.vault.keyring import DEK, data_key_ids
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from dbx.remotes.base import Means
     from dbx.remotes.trail import Entry
     from dbx.repo.domain import Domain
-    from dbx.repo.histories import Root, Wanted
-    from dbx.repo.offer import Description, Offer
-    from dbx.repo.quarantine import Arrived, Directory
+    from dbx.repo.replica.histories import Root, Wanted
+    from dbx.repo.replica.offer import Description, Offer
+    from dbx.repo.replica.quarantine import Arrived, Directory
 
 
 def connect(address: Address, domain: str | None, means: Means) -> PathTransport:

@@ -28,12 +28,12 @@ from dbx.model.rights import resource_of
 from dbx.remotes.gate import TOO_MANY, UNAUTHENTICATED, Gate
 from dbx.remotes.metrics import Metrics
 from dbx.remotes.trail import pushed, pushed_aggregates
-from dbx.repo import audit
-from dbx.repo import offer as offers
-from dbx.repo.histories import Wanted, give, list_roots, prefix_roots, split, take
-from dbx.repo.quarantine import MAX_BYTES, quarantined, unpack
-from dbx.repo.receive import Terms, receive
+from dbx.repo.replica import offer as offers
+from dbx.repo.replica.histories import Wanted, give, list_roots, prefix_roots, split, take
+from dbx.repo.replica.quarantine import MAX_BYTES, quarantined, unpack
+from dbx.repo.replica.receive import Terms, receive
 from dbx.repo.repository import Repository
+from dbx.repo.security import audit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from dbx.model.time import Clock
     from dbx.remotes.trail import Entry
     from dbx.repo.domain import Domain
-    from dbx.repo.keyring import FindDek
-    from dbx.repo.vet import Judge
+    from dbx.repo.replica.vet import Judge
+    from dbx.repo.vault.keyring import FindDek
 
     Environ = Mapping[str, Any]
     StartResponse = Callable[..., Any]

@@ -13,8 +13,8 @@ from urllib.parse import quote, urlsplit
 from dbx.errors import Corrupt, Denied, RemoteFailure
 from dbx.remotes.files import FilesTransport
 from dbx.remotes.http import HttpTransport
-from dbx.repo.gather import Gone
 from dbx.repo.places import places
+from dbx.repo.replica.gather import Gone
 
 if TYPE_CHECKING:
     import http.client

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from dbx.repo.histories import Taken
-    from dbx.repo.receive import Received
+    from dbx.repo.replica.histories import Taken
+    from dbx.repo.replica.receive import Received
 
 
 class Entry(NamedTuple):

@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from dbx.model.entropy import Entropy
     from dbx.model.restrict import Restrict
     from dbx.model.time import Clock
-    from dbx.repo.access import Access
     from dbx.repo.domainfile import DomainFile
     from dbx.repo.enforcement import KnownRules
+    from dbx.repo.security.access import Access
     from dbx.repo.snapshotfile import SnapshotFile
     from dbx.store.fs import Directory
     from dbx.store.index import Index

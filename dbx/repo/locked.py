@@ -39,7 +39,7 @@ def catch_up(domain: Domain, *, erasing: bool = False) -> WorkingSet:
     """The working set, once an erasure that was only begun is finished. The lock must be held."""
     working = domain.sync()
     if erasing or domain.is_erasing:
-        from dbx.repo.purge import finish_quietly
+        from dbx.repo.upkeep.purge import finish_quietly
 
         finish_quietly(domain)
         working = domain.sync()

@@ -16,10 +16,10 @@ from dbx.errors import Conflict, Corrupt, DbxError, Denied, Invalid, NotFound
 from dbx.formats.refs import HEAD as DOMAIN_HEAD
 from dbx.model import names
 from dbx.model.time import format_time
+from dbx.repo.batch.staging import find_batch, new_uuid
 from dbx.repo.domain import Domain
-from dbx.repo.keyring import KeyringVault
 from dbx.repo.log import journals, read_ref
-from dbx.repo.staging import find_batch, new_uuid
+from dbx.repo.vault.keyring import KeyringVault
 from dbx.store.fs import Directory
 from dbx.store.lock import Lock
 from dbx.store.paths import make_durably
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from dbx.model.entropy import Entropy
     from dbx.model.restrict import Restrict
     from dbx.model.time import Clock
-    from dbx.repo.access import Access
-    from dbx.repo.keyring import FindDek
+    from dbx.repo.security.access import Access
+    from dbx.repo.vault.keyring import FindDek
 
 NAME = ".dbx"
 CONFIG = "config.yaml"

@@ -17,8 +17,8 @@ from dbx.model.references import compile_references
 from dbx.model.resolve import Target, check_integrity
 from dbx.model.schemaparse import parse_schema
 from dbx.model.validation import compile_event, refusal
-from dbx.repo import published
-from dbx.repo.schemas import PENDING, changing, complete, file_of, load_working, read_files
+from dbx.repo.schema import published
+from dbx.repo.schema.schemas import PENDING, changing, complete, file_of, load_working, read_files
 from dbx.store.index import IndexDamaged, IndexUnavailable
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ class Rules:
         """
         if self.is_published:
             return self.published_id
-        from dbx.repo.publishing import check_publishable, must_be_published
+        from dbx.repo.schema.publishing import check_publishable, must_be_published
 
         must_be_published(self._domain)
         if not self._is_checked:
@@ -172,7 +172,7 @@ class Rules:
     def prepare(self) -> None:
         """What `settle` may find wrong, found before anything is written, while the index may still be asked."""
         if not self.is_published and not self._is_checked:
-            from dbx.repo.publishing import check_publishable, must_be_published
+            from dbx.repo.schema.publishing import check_publishable, must_be_published
 
             must_be_published(self._domain)
             check_publishable(self._domain, self)

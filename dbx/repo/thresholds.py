@@ -20,7 +20,7 @@ def threshold_of(domain: Domain, aggregate_type: str) -> int | None:
     Raises Invalid when the schema or domain.yaml breaks a rule.
     """
     if domain.directory.exists(f"{SCHEMAS}/{aggregate_type}.yaml"):
-        from dbx.repo.schemas import get_working
+        from dbx.repo.schema.schemas import get_working
 
         own = get_working(domain.directory, aggregate_type).schema.snapshot_threshold
         if own is not None:
@@ -47,7 +47,7 @@ def _find_any(domain: Domain) -> bool:
             return True
         if not domain.directory.names(SCHEMAS):
             return False
-        from dbx.repo.schemas import read_files
+        from dbx.repo.schema.schemas import read_files
 
         return any(_KEY.encode() in data for data in read_files(domain.directory).values())
     except DbxError:

@@ -147,7 +147,7 @@ def _unpublished_schema(where: Path) -> None:
 def _two_versions(where: Path) -> None:
     from contextlib import closing
 
-    from dbx.repo.publishing import publish
+    from dbx.repo.schema.publishing import publish
 
     _few(where)
     for files in ({"order": "placed", "item": "made"}, {"order": "paid", "parcel": "sent"}):
@@ -178,7 +178,7 @@ def _cloned(where: Path) -> None:
     from dbx.ops.clone import clone
     from dbx.ops.link import Access
     from dbx.ops.session import Session, Who
-    from dbx.repo.remoteconfig import RemoteSetting, put_remote
+    from dbx.repo.replica.remoteconfig import RemoteSetting, put_remote
 
     make(where)
     with closing(world.open_repository(where)) as repository:
@@ -226,7 +226,7 @@ def _bundled(where: Path) -> None:
 def _seal_from_now_on(where: Path) -> None:
     from contextlib import closing
 
-    from dbx.repo.keyring import set_dek
+    from dbx.repo.vault.keyring import set_dek
 
     with closing(world.open_repository(where)) as repository:
         set_dek(repository.directory, DEK, store=True, clock=repository.clock, entropy=repository.entropy)

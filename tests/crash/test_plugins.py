@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from dbx.repo import jobs, query
+from dbx.repo import query
+from dbx.repo.delivery import jobs
 from tests.crash import strace, world
 from tests.crash.conftest import Templates
 from tests.crash.scenarios import Scenario

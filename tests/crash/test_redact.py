@@ -13,8 +13,8 @@ import pytest
 from dbx.ops.clone import clone
 from dbx.ops.link import Access
 from dbx.ops.session import Session, Who
-from dbx.repo.remoteconfig import RemoteSetting, put_remote
-from dbx.repo.snapshots import take_snapshot
+from dbx.repo.replica.remoteconfig import RemoteSetting, put_remote
+from dbx.repo.upkeep.snapshots import take_snapshot
 from tests.canary import find_word
 from tests.crash import strace, world
 from tests.crash.world import append, item, make, tidy

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from dbx.repo import config
-from dbx.repo.snapshots import take_snapshot
+from dbx.repo.upkeep.snapshots import take_snapshot
 from tests.crash import strace, world
 from tests.crash.world import append, item, make, stage_items
 

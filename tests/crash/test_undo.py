@@ -59,7 +59,7 @@ SCENARIOS = (
 
 def observe(where: Path) -> tuple[world.State, list[tuple[str, int, str | None]]]:
     """What is there, and its tags."""
-    from dbx.repo.tags import list_tags
+    from dbx.repo.refs.tags import list_tags
 
     state = world.observe(where)
     with closing(world.open_repository(where)) as repository:

@@ -18,12 +18,13 @@ from zlib import crc32
 from cryptography.exceptions import InvalidTag
 
 from dbx.formats.envelope import Actor
-from dbx.repo import published, query, schemas
-from dbx.repo.commit import commit_staged
+from dbx.repo import query
+from dbx.repo.batch.commit import commit_staged
+from dbx.repo.batch.staging import stage, staged_events
 from dbx.repo.domain import Domain
-from dbx.repo.gc import collect
 from dbx.repo.repository import Repository
-from dbx.repo.staging import stage, staged_events
+from dbx.repo.schema import published, schemas
+from dbx.repo.upkeep.gc import collect
 from dbx.repo.writer import Append, Appender
 from tests import reader
 

@@ -25,7 +25,7 @@ from dbx.formats import commit as commits
 from dbx.model.proof import verify_proof
 from dbx.model.token import decode_claims
 from dbx.model.trust import holds_entry, open_checkpoint, open_note
-from dbx.repo.rootfile import open_root_file
+from dbx.repo.compare.rootfile import open_root_file
 from tests import reader, readlines
 
 CHECKOUT = Path(__file__).resolve().parents[2]

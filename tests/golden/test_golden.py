@@ -14,10 +14,10 @@ import pytest
 
 from dbx.formats.envelope import Actor
 from dbx.repo import query
-from dbx.repo.commit import commit_staged
-from dbx.repo.keyring import DEK, KEYRING, KEYS
+from dbx.repo.batch.commit import commit_staged
+from dbx.repo.batch.staging import find_batch, staged_events
 from dbx.repo.repository import Repository
-from dbx.repo.staging import find_batch, staged_events
+from dbx.repo.vault.keyring import DEK, KEYRING, KEYS
 from dbx.repo.writer import Append, Appender
 from tests.reader import data_keys, read
 

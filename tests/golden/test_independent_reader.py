@@ -9,13 +9,13 @@ import pytest
 
 from dbx.formats.envelope import Actor
 from dbx.repo import query
-from dbx.repo.commit import commit_staged
+from dbx.repo.batch.commit import commit_staged
+from dbx.repo.batch.staging import stage
 from dbx.repo.domain import Domain
-from dbx.repo.fork import fork_domain
-from dbx.repo.gc import collect
-from dbx.repo.reindex import reindex
 from dbx.repo.repository import Repository
-from dbx.repo.staging import stage
+from dbx.repo.upkeep.fork import fork_domain
+from dbx.repo.upkeep.gc import collect
+from dbx.repo.upkeep.reindex import reindex
 from dbx.repo.writer import Append, Appender
 from tests.reader import read
 

@@ -14,9 +14,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 import dbx
 from dbx.crypto import indextree, merkle
 from dbx.errors import Conflict, DbxError, Invalid
-from dbx.repo.commit import commit_staged
-from dbx.repo.gc import collect
-from dbx.repo.staging import clear, find_batch, stage, staged_events
+from dbx.repo.batch.commit import commit_staged
+from dbx.repo.batch.staging import clear, find_batch, stage, staged_events
+from dbx.repo.upkeep.gc import collect
 from dbx.repo.writer import Append
 
 MEMORY = "/dev/shm"

@@ -12,8 +12,8 @@ from dbx.errors import Failure
 from dbx.formats.envelope import Actor
 from dbx.repo import query
 from dbx.repo.check.domain import check_domain
-from dbx.repo.gc import collect
-from dbx.repo.undo import plan_undo, undo
+from dbx.repo.refs.undo import plan_undo, undo
+from dbx.repo.upkeep.gc import collect
 from tests.history import append, open_repository
 
 JANE = Actor("ops", "jane")

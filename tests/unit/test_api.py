@@ -412,7 +412,7 @@ def test_a_repository_of_another_user_is_opened_only_where_it_is_trusted(tmp_pat
 
 def test_a_repository_that_seals_is_opened_with_its_key(tmp_path: Path) -> None:
     from dbx.errors import Invalid, KeyFailure
-    from dbx.repo.keyring import set_dek
+    from dbx.repo.vault.keyring import set_dek
     from dbx.store.fs import Directory
 
     dbx.init(tmp_path).close()

@@ -11,7 +11,7 @@ from dbx.cli.session import session
 from dbx.cli.shapes import head_value
 
 if TYPE_CHECKING:
-    from dbx.repo.survey import Survey
+    from dbx.repo.upkeep.survey import Survey
 
 
 @define()

@@ -10,7 +10,7 @@ from dbx.errors import Corrupt, Invalid
 from dbx.formats import yamltext
 from dbx.formats.envelope import HASH
 from dbx.formats.schemaversion import decode_version
-from dbx.repo.published import MAX_BYTES, OBJECTS, REF, VERSIONS
+from dbx.repo.schema.published import MAX_BYTES, OBJECTS, REF, VERSIONS
 from dbx.store.fs import TEMPORARY
 
 if TYPE_CHECKING:

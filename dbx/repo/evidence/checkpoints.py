@@ -14,7 +14,7 @@ from dbx.formats.note import Note, Vkey, format_note
 from dbx.model.trust import sign_note
 from dbx.repo.evidence.committree import CommitTree
 from dbx.repo.evidence.heads import SIGNED, find_head, write_head
-from dbx.repo.keys import get_signing_key
+from dbx.repo.vault.keys import get_signing_key
 
 if TYPE_CHECKING:
     from dbx.repo.domain import Domain

@@ -26,13 +26,13 @@ from dbx.formats import canonical
 from dbx.formats.note import Vkey, format_vkey
 from dbx.formats.proof import encode_proof
 from dbx.model.time import format_time
+from dbx.repo.compare.rootfile import export_roots
 from dbx.repo.evidence.bag import Bag
 from dbx.repo.evidence.proofs import Prover
 from dbx.repo.evidence.report import MAX_REPORT_BYTES, fill_report, readme
 from dbx.repo.outfile import write_zip
-from dbx.repo.published import MAX_BYTES, OBJECTS, VERSIONS, read_object, read_version
 from dbx.repo.query import commit_range
-from dbx.repo.rootfile import export_roots
+from dbx.repo.schema.published import MAX_BYTES, OBJECTS, VERSIONS, read_object, read_version
 from dbx.store.fs import TEMPORARY, Directory
 from dbx.version import __version__
 

@@ -12,7 +12,7 @@ from dbx.errors import Conflict, Corrupt
 from dbx.formats.note import format_note
 from dbx.model.trust import cosign_note, grew_from, open_checkpoint
 from dbx.repo.evidence.heads import WITNESSED, find_head, write_head
-from dbx.repo.keys import get_witness_key
+from dbx.repo.vault.keys import get_witness_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -55,8 +55,8 @@ def _time(where: str, count: int) -> dict[str, object]:
     from dbx.model.proof import verify_proof
     from dbx.repo.evidence.checkpoints import sign_checkpoint
     from dbx.repo.evidence.proofs import Prover
-    from dbx.repo.keys import read_known_keys
     from dbx.repo.repository import Repository
+    from dbx.repo.vault.keys import read_known_keys
 
     repository = Repository(Repository.find(where), clock=lambda: time.time_ns() // 1000)
     domain = repository.domain()

@@ -64,8 +64,8 @@ def measure(bench: Bench) -> Iterator[Figure]:
 def _scan(repository: str, rounds: int) -> dict[str, list[float]]:
     """Processor seconds of each filter, and of reading and parsing the same states."""
     from dbx.model.filter import parse_aggregate_filter
+    from dbx.repo.reading.scan import Scan, iterate
     from dbx.repo.repository import Repository
-    from dbx.repo.scan import Scan, iterate
 
     domain = Repository(str(Path(repository) / ".dbx"), clock=lambda: time.time_ns() // 1000).domain()
     scans = {name: Scan(filter=parse_aggregate_filter(text)) for name, text in _FILTERS.items()}

@@ -20,11 +20,11 @@ from dbx.ops.push import push, push_aggregates
 from dbx.ops.remote import add_remote
 from dbx.ops.session import Session, Who
 from dbx.remotes.base import Means, Transport, connect
-from dbx.repo import offer as offers
 from dbx.repo.check.domain import check_domain
 from dbx.repo.domain import Domain
-from dbx.repo.histories import Wanted, list_roots
-from dbx.repo.quarantine import quarantined
+from dbx.repo.replica import offer as offers
+from dbx.repo.replica.histories import Wanted, list_roots
+from dbx.repo.replica.quarantine import quarantined
 from tests.history import append, open_repository
 
 ACCESS = Access(timeout_s=20.0)

@@ -14,10 +14,10 @@ from dbx.ops.fetch import pull
 from dbx.ops.push import push, push_aggregates
 from dbx.ops.remote import add_remote
 from dbx.ops.session import Session, Who
-from dbx.repo import offer as offers
-from dbx.repo.gc import collect
-from dbx.repo.keyring import set_dek
-from dbx.repo.recode import PLAIN, body_keys
+from dbx.repo.replica import offer as offers
+from dbx.repo.replica.recode import PLAIN, body_keys
+from dbx.repo.upkeep.gc import collect
+from dbx.repo.vault.keyring import set_dek
 from tests.history import append, fill, open_repository
 from tests.unit.remotes.bucket import bucket
 from tests.unit.remotes.contract import ACCESS, assert_sound, grow, opened

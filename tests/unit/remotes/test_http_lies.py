@@ -17,8 +17,8 @@ from dbx.ops.fetch import fetch, pull
 from dbx.ops.link import Access
 from dbx.ops.remote import set_url
 from dbx.ops.session import Session, Who
-from dbx.repo import offer as offers
 from dbx.repo.domain import Domain
+from dbx.repo.replica import offer as offers
 from tests.history import append, fill, open_repository
 from tests.unit.remotes.contract import assert_sound, grow
 from tests.unit.remotes.liar import drip, lying, raw_server

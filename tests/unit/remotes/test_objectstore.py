@@ -25,7 +25,7 @@ from dbx.ops.push import push, push_aggregates
 from dbx.ops.remote import add_remote, check_remote
 from dbx.ops.session import Session, Who
 from dbx.remotes.base import Means, connect
-from dbx.repo import offer as offers
+from dbx.repo.replica import offer as offers
 from tests.history import append, fill, open_repository
 from tests.unit.remotes.bucket import bucket
 from tests.unit.remotes.contract import ACCESS, Far, TransportContract, assert_sound

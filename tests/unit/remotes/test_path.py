@@ -11,7 +11,7 @@ from dbx.errors import RemoteFailure
 from dbx.ops.clone import clone
 from dbx.ops.fetch import pull
 from dbx.ops.session import Session
-from dbx.repo.gc import collect
+from dbx.repo.upkeep.gc import collect
 from tests.history import fill
 from tests.unit.remotes.contract import ACCESS, Far, TransportContract, assert_sound, grow
 

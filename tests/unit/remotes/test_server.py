@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from dbx.remotes.connection import DRAIN_BYTES, Limits
 from dbx.remotes.server import Server
 from dbx.remotes.service import anybody, make_application
-from dbx.repo import offer as offers
+from dbx.repo.replica import offer as offers
 from tests.history import append, fill
 from tests.unit.remotes.contract import opened
 

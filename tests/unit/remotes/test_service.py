@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from dbx.repo import offer as offers
 from dbx.repo.domain import Domain
+from dbx.repo.replica import offer as offers
 from tests.history import append, fill
 from tests.unit.remotes.contract import assert_sound, grow, head, opened
 from tests.unit.remotes.test_http_lies import BUNDLES

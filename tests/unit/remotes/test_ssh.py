@@ -18,7 +18,7 @@ from dbx.ops.link import Access
 from dbx.ops.remote import set_url
 from dbx.ops.session import Session
 from dbx.remotes.ssh import SshTransport, command_line
-from dbx.repo import offer as offers
+from dbx.repo.replica import offer as offers
 from tests.history import append, fill
 from tests.unit.remotes.contract import ACCESS, Far, TransportContract, assert_sound
 from tests.unit.remotes.sshd import MISSING, SSHD, Sshd, sshd_running

@@ -15,8 +15,8 @@ from dbx.ops.fetch import fetch, pull, pull_aggregates
 from dbx.ops.push import push, push_aggregates
 from dbx.ops.remote import check_remote, set_url
 from dbx.ops.session import Session
-from dbx.repo import offer as offers
-from dbx.repo.gc import collect
+from dbx.repo.replica import offer as offers
+from dbx.repo.upkeep.gc import collect
 from tests.history import append, fill
 from tests.unit.remotes.contract import ACCESS, Far, ReadContract, assert_sound, grow, head, opened
 from tests.unit.remotes.web import web_server

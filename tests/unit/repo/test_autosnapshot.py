@@ -10,12 +10,12 @@ import pytest
 from dbx.model.snapshot import Policy
 from dbx.repo import config
 from dbx.repo.autosnapshot import begin_here, take_due
-from dbx.repo.commit import commit_staged
+from dbx.repo.batch.commit import commit_staged
+from dbx.repo.batch.staging import stage
 from dbx.repo.domain import Domain
 from dbx.repo.query import get_aggregate
 from dbx.repo.repository import Repository
-from dbx.repo.snapshots import list_snapshots, prune_snapshots
-from dbx.repo.staging import stage
+from dbx.repo.upkeep.snapshots import list_snapshots, prune_snapshots
 from dbx.repo.writer import Append, Appender
 from tests.history import append, item, open_repository
 

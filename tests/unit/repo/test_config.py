@@ -9,9 +9,9 @@ import pytest
 from dbx.errors import Invalid
 from dbx.model import snowflake
 from dbx.repo import config
+from dbx.repo.batch.staging import stage
 from dbx.repo.domain import Domain
 from dbx.repo.repository import Repository
-from dbx.repo.staging import stage
 from dbx.repo.writer import Append, Appender
 
 NOW_US = 1_790_000_000_000_000

@@ -14,11 +14,11 @@ import pytest
 
 from dbx.errors import Corrupt, NotFound
 from dbx.repo import query
-from dbx.repo.commit import commit_staged
+from dbx.repo.batch.commit import commit_staged
+from dbx.repo.batch.staging import stage, staged_events
 from dbx.repo.domain import Domain
-from dbx.repo.gc import collect
 from dbx.repo.repository import Repository
-from dbx.repo.staging import stage, staged_events
+from dbx.repo.upkeep.gc import collect
 from dbx.repo.writer import Append, Appender
 from tests.history import START_US, append, item, open_repository
 from tests.oracle import agrees, at_once

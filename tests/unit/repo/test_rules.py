@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from dbx.errors import Invalid
-from dbx.repo import bulk, query
-from dbx.repo.commit import commit_staged
+from dbx.repo import query
+from dbx.repo.batch import bulk
+from dbx.repo.batch.commit import commit_staged
 from dbx.repo.domain import Domain
 from dbx.repo.enforcement import find_rules
 from dbx.repo.repository import Repository
-from dbx.repo.schemas import file_of
+from dbx.repo.schema.schemas import file_of
 from dbx.repo.writer import Append, Appender
 
 SCHEMA = """\

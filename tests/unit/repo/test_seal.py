@@ -13,7 +13,7 @@ import pytest
 from dbx.errors import Corrupt
 from dbx.repo import query
 from dbx.repo.domain import Domain
-from dbx.repo.gc import collect
+from dbx.repo.upkeep.gc import collect
 from dbx.repo.writer import Append, Appender, writing
 from dbx.store.journal import SEAL_BYTES
 from tests.history import append, item, open_repository

@@ -16,8 +16,8 @@ from dbx.errors import Conflict, Corrupt, DbxError, Invalid, NotFound
 from dbx.formats.envelope import Actor
 from dbx.repo import query
 from dbx.repo.domain import Domain
-from dbx.repo.gc import collect
 from dbx.repo.repository import Repository
+from dbx.repo.upkeep.gc import collect
 from dbx.repo.writer import Append, Appender
 from tests.history import START_US, append, item, open_repository
 from tests.oracle import agrees

@@ -48,7 +48,7 @@ def command(
     from dbx.errors import UsageError
     from dbx.model.names import check_domain_name
     from dbx.ops.token import generate_token
-    from dbx.repo.tokens import DEFAULT_TTL_S, Wanted, parse_start
+    from dbx.repo.security.tokens import DEFAULT_TTL_S, Wanted, parse_start
 
     wanted = Wanted(
         group,

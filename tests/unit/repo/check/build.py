@@ -15,13 +15,13 @@ from dbx.formats.commit import Commit, decode_commit, encode_commit
 from dbx.formats.envelope import Actor
 from dbx.formats.manifest import ManifestEntry, encode_manifest
 from dbx.formats.refs import Ref, decode_ref, encode_ref, encode_tag
+from dbx.repo.batch.commit import commit_staged
+from dbx.repo.batch.staging import stage
 from dbx.repo.check.domain import check_domain
 from dbx.repo.check.finding import Report
-from dbx.repo.commit import commit_staged
 from dbx.repo.domain import Domain
-from dbx.repo.gc import collect
 from dbx.repo.repository import Repository
-from dbx.repo.staging import stage
+from dbx.repo.upkeep.gc import collect
 from dbx.repo.writer import Append, Appender
 from dbx.store.fs import Directory
 

@@ -12,17 +12,17 @@ import pytest
 
 from dbx.repo.check import domain as checking
 from dbx.repo.check import frames
-from dbx.repo.gc import collect
+from dbx.repo.upkeep.gc import collect
 from dbx.store.fs import Directory
 from tests.meta.source import CHECKOUT
 from tests.unit.repo.check.build import append, check, fill, item, only, open_repository
 
 WRITER = """
 import sys, time
-from dbx.repo.commit import commit_staged
-from dbx.repo.gc import collect
+from dbx.repo.batch.commit import commit_staged
+from dbx.repo.upkeep.gc import collect
 from dbx.repo.repository import Repository
-from dbx.repo.staging import clear, stage
+from dbx.repo.batch.staging import clear, stage
 from dbx.repo.writer import Append, Appender
 from dbx.errors import Conflict
 

@@ -11,13 +11,13 @@ import pytest
 from dbx.crypto import merkle
 from dbx.formats import segment
 from dbx.repo import query
+from dbx.repo.batch.commit import commit_staged
+from dbx.repo.batch.staging import clear, stage
 from dbx.repo.check import parallel, part
 from dbx.repo.check.domain import check_domain
-from dbx.repo.commit import commit_staged
 from dbx.repo.domain import Domain
-from dbx.repo.fork import fork_domain
-from dbx.repo.gc import collect
-from dbx.repo.staging import clear, stage
+from dbx.repo.upkeep.fork import fork_domain
+from dbx.repo.upkeep.gc import collect
 from tests.unit.repo.check.build import (
     JANE,
     append,

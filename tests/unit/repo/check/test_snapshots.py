@@ -11,7 +11,7 @@ import pytest
 from dbx.repo.check.finding import Findings
 from dbx.repo.check.snapshots import check_snapshots
 from dbx.repo.domain import Domain
-from dbx.repo.snapshots import take_snapshot
+from dbx.repo.upkeep.snapshots import take_snapshot
 from tests.history import append, open_repository
 
 

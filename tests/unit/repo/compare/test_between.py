@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from dbx.repo.batch.staging import stage, staged_events
 from dbx.repo.compare.between import (
     Wanted,
     compare,
@@ -17,13 +18,12 @@ from dbx.repo.compare.between import (
     gather_staged,
 )
 from dbx.repo.compare.events import events_between
+from dbx.repo.compare.rootfile import export_roots_to, open_root_file
 from dbx.repo.compare.side import DomainSide
 from dbx.repo.compare.values import Difference
 from dbx.repo.domain import Domain
-from dbx.repo.fork import fork_domain
 from dbx.repo.query import get_aggregate, get_commit, iterate_events
-from dbx.repo.rootfile import export_roots_to, open_root_file
-from dbx.repo.staging import stage, staged_events
+from dbx.repo.upkeep.fork import fork_domain
 from tests.history import append, item, open_repository
 
 Hashes = dict[str, list[str]]
@@ -209,8 +209,8 @@ def test_what_is_staged(tmp_path: Path) -> None:
     append(domain, "a", "new")
     moved = domain.read(lambda working, _: compare_staged(working.index, gathered))
     assert told(moved) == {"a": ("diverged", 2, 2, 1), "b": ("ahead", 2, 4, 2), "new": ("diverged", 1, 1, 0)}
-    from dbx.repo.commit import commit_staged
-    from dbx.repo.staging import clear
+    from dbx.repo.batch.commit import commit_staged
+    from dbx.repo.batch.staging import clear
 
     clear(domain)
     stage(domain, [(1, item("b", n=1), None), (2, item("b", n=2), None)], issued_by=None)

@@ -10,7 +10,7 @@ from dbx.formats.checkpoint import Checkpoint
 from dbx.model.trust import open_checkpoint
 from dbx.repo.evidence.checkpoints import compare_with_domain, make_checkpoint, sign_checkpoint, signed_size
 from dbx.repo.evidence.heads import SIGNED, find_head
-from dbx.repo.keys import generate_key
+from dbx.repo.vault.keys import generate_key
 from tests.history import append, open_repository
 
 

@@ -18,8 +18,8 @@ from dbx.formats.note import Vkey, format_vkey
 from dbx.repo.domain import Domain
 from dbx.repo.evidence.checkpoints import sign_checkpoint
 from dbx.repo.evidence.package import AGGREGATE, RANGE, TYPE, Packed, Scope, export_evidence
-from dbx.repo.keys import generate_key
 from dbx.repo.repository import Repository
+from dbx.repo.vault.keys import generate_key
 from dbx.repo.writer import Append, Appender
 from tests.history import append, item, open_repository
 

@@ -20,8 +20,8 @@ from dbx.model.proof import Verdict, verify_proof
 from dbx.repo.domain import Domain
 from dbx.repo.evidence.checkpoints import sign_checkpoint
 from dbx.repo.evidence.proofs import Prover
-from dbx.repo.keys import generate_key
 from dbx.repo.repository import Repository
+from dbx.repo.vault.keys import generate_key
 from dbx.repo.writer import Append, Appender
 from tests.history import append, item, open_repository
 

@@ -13,8 +13,8 @@ from dbx.formats.note import parse_note
 from dbx.formats.tile import Tile, decode_bundle, tile_path
 from dbx.repo.evidence.checkpoints import sign_checkpoint
 from dbx.repo.evidence.tiles import export_tiles
-from dbx.repo.keys import generate_key
 from dbx.repo.repository import Repository
+from dbx.repo.vault.keys import generate_key
 from dbx.repo.writer import Append, Appender
 from tests.history import item, open_repository
 
