@@ -214,7 +214,7 @@ def _first_delivery(bench: Bench, endpoint: _Endpoint, where: str) -> float:
 
 def _rewind(where: str) -> None:
     """Let the plugin begin with the first event, as if it had been there before it."""
-    from dbx.repo import jobs
+    from dbx.repo.delivery import jobs
     from dbx.repo.repository import Repository
 
     repository = Repository(os.path.join(where, ".dbx"), clock=lambda: time.time_ns() // 1000)
