@@ -303,8 +303,8 @@ class HttpTransport:
             yield
         except ssl.SSLCertVerificationError as error:
             raise RemoteFailure(
-                f"'{self._url}' does not prove who it is: {error.verify_message}",
-                hint="its certificate must be valid for that name; dbx takes no other",
+                f"'{self._url}' does not prove who it is: {_said(error.verify_message)}",
+                hint="its certificate must be valid for that name, from an authority of this machine or of SSL_CERT_FILE",
             ) from None
         except (http.client.HTTPException, ConnectionError, TimeoutError, ssl.SSLError) as error:
             raise RemoteFailure(
@@ -332,8 +332,14 @@ def _foreign() -> Iterator[None]:
 
 def _reason(error: BaseException) -> str:
     said = str(error.strerror if isinstance(error, OSError) and error.strerror else error)
-    text = " ".join("".join(c if c.isprintable() else " " for c in said).split()) or type(error).__name__
-    return text[:1].lower() + text[1:_MAX_REASON]
+    return _said(said) or type(error).__name__
+
+
+def _said(said: str) -> str:
+    """What another library says, as a part of a sentence of ours."""
+    text = " ".join("".join(c if c.isprintable() else " " for c in said).split())
+    first = text if text[:2].isupper() else text[:1].lower() + text[1:]
+    return first[:_MAX_REASON].rstrip(".")
 
 
 def _whole(read: Callable[[int], bytes], max_bytes: int) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,8 +24,10 @@ class Web:
 
 
 @contextmanager
-def web_server(root: Path, spoil: Spoil = lambda path, data: data, *, ranges: bool = True) -> Iterator[Web]:
-    """Serve the files below a directory."""
+def web_server(
+    root: Path, spoil: Spoil = lambda path, data: data, *, ranges: bool = True, tls: ssl.SSLContext | None = None
+) -> Iterator[Web]:
+    """Serve the files below a directory, with `tls` over TLS."""
     asked: list[str] = []
 
     class Handler(SimpleHTTPRequestHandler):
@@ -53,10 +56,13 @@ def web_server(root: Path, spoil: Spoil = lambda path, data: data, *, ranges: bo
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
+    if tls is not None:
+        # The handshake is made by the thread of the connection: one that fails is in nobody's way.
+        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
-        yield Web(f"http://127.0.0.1:{server.server_address[1]}", asked)
+        yield Web(f"http{'s' if tls else ''}://127.0.0.1:{server.server_address[1]}", asked)
     finally:
         server.shutdown()
         server.server_close()
