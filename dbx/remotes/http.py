@@ -304,7 +304,7 @@ class HttpTransport:
         except ssl.SSLCertVerificationError as error:
             raise RemoteFailure(
                 f"'{self._url}' does not prove who it is: {_said(error.verify_message)}",
-                hint="its certificate must be valid for that name, from an authority of this machine or of SSL_CERT_FILE",
+                hint="its certificate must be valid for that name, and of a trusted authority (see SSL_CERT_FILE)",
             ) from None
         except (http.client.HTTPException, ConnectionError, TimeoutError, ssl.SSLError) as error:
             raise RemoteFailure(

@@ -125,7 +125,9 @@ def assert_refused(outcome: Outcome, url: str, why: str) -> None:
     assert error["message"].startswith(f"'{url}' does not prove who it is: ")
     assert why.lower() in error["message"].lower()
     assert not error["message"].endswith(".")
-    assert error["hint"] == "its certificate must be valid for that name, from an authority of this machine or of SSL_CERT_FILE"
+    assert (
+        error["hint"] == "its certificate must be valid for that name, and of a trusted authority (see SSL_CERT_FILE)"
+    )
     assert CANARY not in outcome.stderr
 
 
