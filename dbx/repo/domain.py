@@ -25,6 +25,7 @@ from dbx.store.index import IndexDamaged, IndexUnavailable, MovedIndex
 from dbx.store.journal import Journal, journal_name
 from dbx.store.lock import Lock
 from dbx.store.reflog import Reflog
+from dbx.store.stamp import is_still, stamp_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from dbx.repo.snapshotfile import SnapshotFile
     from dbx.store.fs import Directory
     from dbx.store.index import Index
+    from dbx.store.stamp import Stamp
 
 T = TypeVar("T")
 _TRIES = 64
@@ -83,7 +85,7 @@ class Domain:
         self._working: WorkingSet | None = None
         self._reader: LogReader | None = None
         self._seen: Replayed | None = None
-        self._seen_ref: tuple[int, int, int] | None = None
+        self._seen_ref: Stamp = None
         self._file: DomainFile | None = None
         self._id: str | None = None
         self.drawn: dict[str, tuple[int, int]] = {}
@@ -265,7 +267,7 @@ class Domain:
 
     def note_ref(self) -> None:
         """Remember how the ref and the journal look now, after this process moved them."""
-        self._seen_ref = self._stat_ref()
+        self._seen_ref = stamp_of(self._ref_path)
 
     def draw_from(self, index: Index, kind: str) -> tuple[int, int]:
         """(worker, last id drawn) for the next event ids; `kind` is "append" or "stage", each with its own worker."""
@@ -330,7 +332,7 @@ class Domain:
     def _load(self) -> WorkingSet:
         self.reset()
         # The index and the reflog follow the log, so they are looked at before it: a writer may be at work right now.
-        seen_ref, told = self._stat_ref(), self.reflog.last()
+        seen_ref, told = stamp_of(self._ref_path), self.reflog.last()
         working = self._working = WorkingSet(self.index())
         check_masks(working.index, self.vault)
         try:
@@ -371,16 +373,9 @@ class Domain:
         hint = "history was lost or cut off; compare with a copy, then 'dbx reindex --accept-loss'"
         raise Corrupt(text, hint=hint, details={"file": self.reflog.name})
 
-    def _stat_ref(self) -> tuple[int, int, int] | None:
-        try:
-            found = os.stat(self._ref_path)
-        except FileNotFoundError:
-            return None
-        return found.st_ino, found.st_mtime_ns, found.st_size
-
     def _is_current(self) -> bool:
         """Whether nobody else has written since the log was last looked at."""
-        if self._seen is None or self._stat_ref() != self._seen_ref:
+        if self._seen is None or not is_still(self._ref_path, self._seen_ref):
             return False
         if self.journal is not None:
             return self.journal.untouched()

@@ -5,12 +5,12 @@ Every append asks, so the answer is kept with the domain until a file that it ca
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from dbx.repo.identity import find_plain_id
 from dbx.store.index import IndexDamaged, IndexUnavailable
+from dbx.store.stamp import Stamp, is_still, stamp_of
 
 if TYPE_CHECKING:
     from dbx.repo.domain import Domain
@@ -27,7 +27,7 @@ class KnownRules(NamedTuple):
     """Rules, and how the files that they came from looked before they were read."""
 
     paths: tuple[str, ...]
-    stamp: tuple[tuple[int, int, int] | None, ...]
+    stamp: tuple[Stamp, ...]
     rules: Rules | None
 
 
@@ -37,12 +37,12 @@ def find_rules(domain: Domain) -> Rules | None:
     Raises Invalid for a schema file that is not named after a type, Corrupt where a published one is damaged.
     """
     known = domain.rules
-    if known is not None and all(map(_is_still, known.paths, known.stamp)):
+    if known is not None and all(map(is_still, known.paths, known.stamp)):
         return known.rules
     directory = domain.directory
     names = [*_WATCHED, *(f"{SCHEMAS}/{name}" for name in directory.names(SCHEMAS))]
     paths = tuple(map(directory.path_of, names))
-    stamp = tuple(map(_stat, paths))
+    stamp = tuple(map(stamp_of, paths))
     # No entry below schemas/ and no ref to a version: there are no schemas.
     rules = _load(domain, has_schemas=len(names) > len(_WATCHED) or stamp[-1] is not None)
     domain.rules = KnownRules(paths, stamp, rules)
@@ -74,16 +74,3 @@ def _load(domain: Domain, *, has_schemas: bool) -> Rules | None:
 
     rules = load_rules(domain, strict=restrict == "strict")
     return None if rules.is_empty else rules
-
-
-def _is_still(path: str, stamp: tuple[int, int, int] | None) -> bool:
-    """Whether a file looks as it did. Most are not there, and an exception costs more than all the rest."""
-    return not os.access(path, os.F_OK) if stamp is None else _stat(path) == stamp
-
-
-def _stat(path: str) -> tuple[int, int, int] | None:
-    try:
-        found = os.stat(path)
-    except FileNotFoundError:
-        return None
-    return found.st_ino, found.st_mtime_ns, found.st_size
