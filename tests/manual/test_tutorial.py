@@ -74,7 +74,7 @@ def run_all(commands: list[str], home: Path) -> list[tuple[list[str], int]]:
         stderr=subprocess.STDOUT,
         text=True,
         cwd=home,
-        env={"PATH": path, "HOME": str(home), "LANG": "C.UTF-8"},
+        env={"PATH": path, "HOME": str(home), "LANG": "C.UTF-8", "clone": str(CHECKOUT)},
         timeout=240,
         check=False,
     )
@@ -115,10 +115,10 @@ def test_installing_is_as_the_makefile_has_it() -> None:
     (block,) = [block for block in blocks(PAGE.lines) if not block[0].startswith("$ ")]
     target = block[0].removeprefix("make ")
     assert re.search(rf"^{target}:", (CHECKOUT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
-    assert block[1] == 'export PATH="$PWD/.venv/bin:$PATH"'
+    assert block[1:] == ['export PATH="$PWD/.venv/bin:$PATH"', "clone=$PWD"]
 
 
 def test_the_page_needs_no_more_than_it_says() -> None:
     programs = {step.lines[0].split()[0] for step in steps()}
-    assert programs <= {"dbx", "mkdir", "cd", "cat", "cp", "sed", "echo", "test"}
+    assert programs <= {"dbx", "mkdir", "cd", "cat", "cp", "sed", "echo", "test", "python3"}
     assert "git" in roff.unescape(PAGE.text)
