@@ -125,13 +125,15 @@ class _Duration(_ParamType[int]):
             raise UsageError(error.message, hint=error.hint) from None
 
 
-class _Seconds(_ParamType[float]):
-    name = "seconds"
+class _Number(_ParamType[float]):
+    def __init__(self, name: str, of: str) -> None:
+        self.name = name
+        self._of = of
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         if isinstance(value, str):
             if not value.isascii() or not value.replace(".", "", 1).isdigit() or len(value) > 12:
-                self.fail("it must be a number of seconds, as in 10 or 0.5", param, ctx)
+                self.fail(f"it must be a number of {self._of}, as in 10 or 0.5", param, ctx)
             value = float(value)
         return float(value)
 
@@ -181,7 +183,8 @@ EVENT_TYPE = _Name("event type", "check_event_type", None)
 REF = _Name("ref", None, complete.complete_ref)
 FIELD = _Field()
 DURATION = _Duration()
-SECONDS = _Seconds()
+SECONDS = _Number("seconds", "seconds")
+RATE = _Number("rate", "deliveries a second")
 SIZE = _Size()
 DIRECTORY = _Directory()
 SECRET = _Secret()

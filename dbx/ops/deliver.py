@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from contextlib import suppress
@@ -15,7 +14,7 @@ from dbx.plugins.base import Stopped, open_sink
 from dbx.repo import config
 from dbx.repo.delivery import jobs
 from dbx.repo.delivery.feed import Feed
-from dbx.repo.delivery.plugins import NAME as PLUGINS
+from dbx.repo.delivery.plugins import stamp_plugins
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -152,7 +151,7 @@ class _Runner:
 
     def _configure(self) -> None:
         """Begin and end workers as plugins.yaml says now."""
-        stamp = _stamp(self._session.repository.directory.path_of(PLUGINS))
+        stamp = stamp_plugins(self._session.repository)
         if stamp == self._stamp and self._stamp is not None:
             return
         try:
@@ -311,14 +310,6 @@ class _Worker(threading.Thread):
 
 def _draw(domain: Domain) -> float:
     return int.from_bytes(domain.entropy(2), "big") / 0xFFFF
-
-
-def _stamp(path: str) -> tuple[int, int, int]:
-    try:
-        found = os.stat(path)
-    except FileNotFoundError:
-        return (0, 0, 0)
-    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def _text(error: DbxError | OSError) -> str:

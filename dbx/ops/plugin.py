@@ -80,7 +80,7 @@ def configure(session: Session, name: str, config: Config, given: Given) -> Plug
         if before is not None and before.kind != kind_of(config):
             raise Conflict(f"plugin name '{before.name}' is already used by {before.kind}")
         plugin = replace(before or Plugin(name, config, format_time(repository.clock())), **changes)
-        _check_whole(plugin)
+        check_whole(plugin)
         if before is None:
             # Before it is there: what is committed once this has returned is for the plugin.
             for domain in repository.domain_names():
@@ -92,7 +92,8 @@ def configure(session: Session, name: str, config: Config, given: Given) -> Plug
     return plugin
 
 
-def _check_whole(plugin: Plugin) -> None:
+def check_whole(plugin: Plugin) -> None:
+    """Raises Invalid where its configuration and what it is to be sent do not go together."""
     config = plugin.config
     is_cloud = isinstance(config, HttpConfig) and config.format == "cloudevents"
     if is_cloud and plugin.payload_mode in ("state-only", "schema-only"):

@@ -76,3 +76,12 @@ def open_sink(plugin: Plugin, around: Surroundings) -> Sink:
     from dbx.plugins.process import ProcessSink
 
     return ProcessSink(plugin.name, config, around)
+
+
+def written(plugin: Plugin, delivery: Delivery) -> bytes:
+    """A delivery as one line of JSON: what the plugin is sent, without what a kind of its own puts around it."""
+    if plugin.kind == "process":
+        from dbx.plugins.process import line_of
+
+        return line_of(delivery)
+    return delivery.body + b"\n"

@@ -6,6 +6,7 @@
     X-DBX-Delivery: <delivery id>
     X-DBX-Attempt: 1
     X-DBX-Event: order_placed
+    X-DBX-Replay: true                             (in a replay only)
     X-DBX-Signature-256: sha256=<hex HMAC-SHA256 of the body>         (with an HMAC key)
 
     {"event":{…},"state":{…},"schema":{…}}
@@ -81,6 +82,8 @@ class HttpSink:
             ("X-DBX-Attempt", str(delivery.attempt)),
             ("X-DBX-Event", delivery.event_type),
         ]
+        if delivery.replay:
+            headers.append(("X-DBX-Replay", "true"))
         if self._config.hmac_key is not None:
             signature = hmac.digest(self._config.hmac_key.encode(), body, "sha256").hex()
             headers.append(("X-DBX-Signature-256", f"sha256={signature}"))

@@ -70,7 +70,7 @@ class ProcessSink:
         running = self._running
         deadline = Deadline(self._config.timeout_s, self._around.monotonic)
         try:
-            return running.ask(_line(delivery), delivery.id, deadline, self._around)
+            return running.ask(line_of(delivery), delivery.id, deadline, self._around)
         except TimeoutError:
             text = f"process plugin gave no acknowledgement within {self._config.timeout_s:g} s"
         except (OSError, EOFError):
@@ -223,7 +223,8 @@ class _Running:
                 del self._words[:-STDERR_BYTES]
 
 
-def _line(delivery: Delivery) -> bytes:
+def line_of(delivery: Delivery) -> bytes:
+    """What the program reads of a delivery, with the end of the line."""
     where = delivery.where
     value: dict[str, Any] = {
         "delivery_id": delivery.id,

@@ -24,6 +24,8 @@ from dbx.store.queuelayout import (
     Lane,
     QueueDamaged,
     QueueUnavailable,
+    pause_of,
+    replays_of,
 )
 
 if TYPE_CHECKING:
@@ -152,6 +154,9 @@ class Queue:
         """Remove everything about a plugin. Inside `write`."""
         for table in TABLES:
             self._run(f"DELETE FROM {table} WHERE plugin = ?", plugin)
+        self.drop_meta(pause_of(plugin))
+        for name in self.metas(replays_of(plugin)):
+            self.drop_meta(name)
 
     def lowest(self) -> int | None:
         """The lowest position that some plugin has not settled, dead letters included; None without plugins."""
@@ -319,6 +324,14 @@ class Queue:
     def set_meta(self, name: str, value: Any) -> None:
         """Inside or outside `write`."""
         self._run("INSERT OR REPLACE INTO meta VALUES (?, ?)", name, value)
+
+    def drop_meta(self, name: str) -> None:
+        """Forget a named value."""
+        self._run("DELETE FROM meta WHERE name = ?", name)
+
+    def metas(self, prefix: str) -> dict[str, Any]:
+        """The named values whose names begin so, by name."""
+        return dict(self._all("SELECT name, value FROM meta WHERE substr(name, 1, length(?1)) = ?1 ORDER BY 1", prefix))
 
 
 def _superfluous(positions: list[int], now: int) -> list[int]:

@@ -6,7 +6,7 @@
     done     stretches of positions that were delivered, for counting
     mark     the hashes of some events that the cursor has passed, to notice when history was taken back
     publish  what `--publish` said about an event, by the event's hash; written before the event is
-    meta     named values
+    meta     named values: how long a plugin asked to be left alone, and the bookmarks of replays
 
 Times are milliseconds since the Unix epoch.
 """
@@ -42,6 +42,16 @@ SCHEMA = (
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID",
 )
 TABLES = ("cursor", "lane", "job", "done", "mark")
+
+
+def pause_of(plugin: str) -> str:
+    """The name of the value that says until when nothing is sent to a plugin."""
+    return f"pause {plugin}"
+
+
+def replays_of(plugin: str) -> str:
+    """What the names of a plugin's bookmarks begin with."""
+    return f"replay {plugin} "
 
 
 class QueueDamaged(Corrupt):

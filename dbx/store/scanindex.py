@@ -98,6 +98,17 @@ def has_archived(index: Index) -> bool:
     return index.one("SELECT 1 FROM aggregate WHERE archived LIMIT 1") is not None
 
 
+def find_number(index: Index, aggregate_type: str, aggregate_id: str) -> tuple[int, bool] | None:
+    """The row number of an aggregate, and whether it is archived, without its state; None where there is none."""
+    found = index.one("SELECT n, archived FROM aggregate WHERE type = ? AND id = ?", aggregate_type, aggregate_id)
+    return None if found is None else (found[0], bool(found[1]))
+
+
+def count_events(index: Index, aggregate_type: str) -> int:
+    """How many events the aggregates of a type have."""
+    return int(index.one("SELECT coalesce(sum(version), 0) FROM aggregate WHERE type = ?", aggregate_type)[0])
+
+
 def read_active_types(index: Index) -> list[str]:
     """The types of which any aggregate is not archived, sorted."""
     return [found[0] for found in index.all("SELECT DISTINCT type FROM aggregate WHERE NOT archived ORDER BY type")]

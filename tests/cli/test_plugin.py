@@ -7,61 +7,23 @@ import hmac
 import json
 import signal
 import socket
-import threading
 import time
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.cli.conftest import Runner
+from tests.hook import Hook, wait_for
 
 NOWHERE = "http://127.0.0.1:9/"
-
-
-class Hook:
-    """A web server on loopback that keeps what it gets; `status` and `headers` are what it answers."""
-
-    def __init__(self) -> None:
-        self.got: list[tuple[dict[str, str], bytes, str]] = []
-        self.status: Callable[[bytes], int] = lambda _: 200
-        self.headers: dict[str, str] = {}
-        hook = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_HEAD(self) -> None:
-                self.send_response(hook.status(b""))
-                self.end_headers()
-
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
-                hook.got.append((dict(self.headers), body, self.path))
-                self.send_response(hook.status(body))
-                for name, value in {"Content-Length": "0", **hook.headers}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/hook"
-        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-
-    def bodies(self) -> list[Any]:
-        return [json.loads(body) for _, body, _ in self.got]
 
 
 @pytest.fixture
 def hook() -> Iterator[Hook]:
     made = Hook()
     yield made
-    made.server.shutdown()
-    made.server.server_close()
+    made.close()
 
 
 @pytest.fixture
@@ -541,13 +503,6 @@ def test_a_fork_begins_where_it_parts(shop: Runner, hook: Hook) -> None:
     assert [(b["event"]["aggregate_id"], b["event"]["version"]) for b in hook.bodies()] == [("o-9", 1), ("o-1", 2)]
     assert shop.ok("fsck").status == 0
     assert "queue.lock" not in shop.ok("fsck").stderr
-
-
-def wait_for(what: Callable[[], bool]) -> None:
-    began = time.monotonic()
-    while not what():
-        assert time.monotonic() - began < 20
-        time.sleep(0.02)
 
 
 def test_a_runner_follows_what_is_configured_and_retries_by_itself(shop: Runner, hook: Hook) -> None:

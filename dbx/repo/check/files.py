@@ -53,6 +53,7 @@ _KNOWN = frozenset(
         "queue.db-wal",
         "queue.db-shm",
         "queue.lock",
+        "replay.lock",
         "segments",
         "manifests",
         "refs",

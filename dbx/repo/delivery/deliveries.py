@@ -119,6 +119,11 @@ class DeliveryMaker:
             cloud,
         )
 
+    def hides(self, aggregate_type: str) -> bool:
+        """Whether the plugin gets no events of a type, because its schema hides it. Inside a query."""
+        facts = self._facts_of(aggregate_type)
+        return facts is not None and facts.hidden and not self._plugin.include_hidden
+
     def forget(self) -> None:
         """Drop what was folded: the history is another one now."""
         self._folded.clear()

@@ -10,7 +10,7 @@ from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from dbx.model.plugin import PRIORITIES, backoff_s
-from dbx.store.queuelayout import AHEAD, DEAD, PENDING, Job, Lane
+from dbx.store.queuelayout import AHEAD, DEAD, PENDING, Job, Lane, pause_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,7 +108,7 @@ class Ledger:
             marks = self.queue.marks(name)
             self.leaf = marks[0][1] if marks and marks[0][0] == self.cursor - 1 else None
         self.lanes = {(lane.type, lane.aggregate): lane for lane in self.queue.lanes(name)}
-        self.not_before = int(self.queue.get_meta(f"pause {name}") or 0)
+        self.not_before = int(self.queue.get_meta(pause_of(name)) or 0)
         return moved
 
     def stand_at(self, position: int) -> None:
@@ -249,7 +249,7 @@ class Ledger:
         with self.queue.write():
             if asked_s:
                 self.not_before = now + int(asked_s * 1000)
-                self.queue.set_meta(f"pause {self.plugin.name}", self.not_before)
+                self.queue.set_meta(pause_of(self.plugin.name), self.not_before)
             if ticket.job is not None:
                 self.queue.put_job(ticket.job._replace(status=status, attempts=attempts, next_at=next_at, error=error))
             elif dead and self.plugin.on_dead == "skip":

@@ -9,6 +9,7 @@ Where the workspace has a DEK, the members SECRET of a plugin are together in on
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +72,15 @@ def get_plugin(repository: Repository, name: str) -> Plugin:
     if found is None:
         raise unknown(name, plugins)
     return found
+
+
+def stamp_plugins(repository: Repository) -> tuple[int, int, int]:
+    """What is another one once plugins.yaml is another file."""
+    try:
+        found = os.stat(repository.directory.path_of(NAME))
+    except FileNotFoundError:
+        return (0, 0, 0)
+    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def unknown(name: str, plugins: Sequence[Plugin]) -> NotFound:

@@ -16,15 +16,22 @@ from dbx.cli.session import session
 @pass_invocation
 def command(invocation: Invocation, names: tuple[str, ...]) -> None:
     from dbx.ops.plugin import status
+    from dbx.ops.redeliver import unfinished
 
     with session(invocation) as opened:
         states, runner = status(opened, names)
-    values = [state_value(state, runner) for state in states]
+        replays = [
+            [{**one.asked._asdict(), "delivered": one.delivered} for one in unfinished(opened, state.plugin)]
+            for state in states
+        ]
+    values = [{**state_value(state, runner), "replays": cut} for state, cut in zip(states, replays, strict=True)]
     lines = []
     for value in values:
         shown = {key: value[key] for key in ("name", "kind", "enabled")}
         shown["state"] = value["runtime"]["state"]
         for key in ("lag_events", "lag_seconds", "rate", "done", "dead", "last_delivered_at", "last_error"):
             shown[key] = "-" if value[key] is None else value[key]
+        if value["replays"]:
+            shown["unfinished_replays"] = len(value["replays"])
         lines.append(pairs(shown))
     emit(invocation, values, lines or ["(no plugins configured)"])
