@@ -71,6 +71,13 @@ class FrameHeader(NamedTuple):
     crc: int
 
 
+class Packed(NamedTuple):
+    """What a frame stores, and how long the plain bytes are that it holds: compressed where they are longer."""
+
+    stored: bytes
+    raw: int
+
+
 class SegmentHeader(NamedTuple):
     """What an H frame says of the commits that follow: their domain, and what they continue."""
 
@@ -88,7 +95,7 @@ def encode_frame(kind: bytes, raw: bytes, offset: int, *, compress: bool) -> byt
     """
     if not 0 < len(raw) <= MAX_RAW_BYTES:
         raise Invalid(f"a frame cannot hold {len(raw)} bytes")
-    return join_frame(kind, raw, zlib.compress(raw, 1) if compress else raw, offset)
+    return encode_packed_frame(kind, pack(raw) if compress else Packed(raw, len(raw)), offset)
 
 
 def encode_plain_frames(envelope: bytes, body: bytes, commit: bytes, offset: int) -> tuple[bytes, bytes]:
@@ -114,12 +121,25 @@ def encode_plain_frames(envelope: bytes, body: bytes, commit: bytes, offset: int
     )
 
 
-def join_frame(kind: bytes, raw: bytes, squeezed: bytes, offset: int) -> bytes:
-    """`encode_frame` for bytes that were compressed elsewhere; `squeezed` may be `raw` itself."""
-    if not 0 < len(raw) <= MAX_RAW_BYTES:
-        raise Invalid(f"a frame cannot hold {len(raw)} bytes")
-    flags, stored = (ZLIB, squeezed) if len(squeezed) < len(raw) else (0, raw)
-    return _frame(kind, flags, raw, stored, offset)
+def pack(raw: bytes) -> Packed:
+    """Bytes as a frame stores them, wherever it will stand."""
+    squeezed = zlib.compress(raw, 1)
+    return Packed(squeezed if len(squeezed) < len(raw) else raw, len(raw))
+
+
+def unpack(packed: Packed, offset: int) -> bytes:
+    """The plain bytes of what stands at an offset. Raises Corrupt where that are not as many as it says."""
+    if len(packed.stored) == packed.raw:
+        return packed.stored
+    return inflate(packed.stored, packed.raw, offset)
+
+
+def encode_packed_frame(kind: bytes, packed: Packed, offset: int) -> bytes:
+    """`encode_frame` of bytes that were packed before. Raises Invalid likewise."""
+    if not 0 < packed.raw <= MAX_RAW_BYTES:
+        raise Invalid(f"a frame cannot hold {packed.raw} bytes")
+    flags = ZLIB if len(packed.stored) < packed.raw else 0
+    return encode_stored_frame(kind, flags, packed.raw, packed.stored, offset)
 
 
 def encode_sealed_frame(flags: int, raw: int, stored: bytes, offset: int) -> bytes:
@@ -147,10 +167,6 @@ def finish_sealed(flags: int, raw: int, opened: bytes, offset: int) -> bytes:
     return opened
 
 
-def _frame(kind: bytes, flags: int, raw: bytes, stored: bytes, offset: int) -> bytes:
-    return encode_stored_frame(kind, flags, len(raw), stored, offset)
-
-
 def encode_padded_frame(kind: bytes, raw: bytes, offset: int, size: int) -> bytes | None:
     """A frame of exactly `size` bytes, header included; None where none can be made. `raw` is at most 65,535 bytes.
 
@@ -164,7 +180,8 @@ def encode_padded_frame(kind: bytes, raw: bytes, offset: int, size: int) -> byte
     final = _LATE_FINAL if bytes_left > blocks else b"\x01"
     fill = b"".join(start + b"\x00\x00\xff\xff" for start in late[:blocks])
     plain = struct.pack("<HH", len(raw), len(raw) ^ 0xFFFF) + raw
-    return _frame(kind, ZLIB, raw, b"x\x01" + fill + final + plain + _pack_crc(zlib.adler32(raw)), offset)
+    stored = b"x\x01" + fill + final + plain + _pack_crc(zlib.adler32(raw))
+    return encode_stored_frame(kind, ZLIB, len(raw), stored, offset)
 
 
 def parse_header(buf: Readable, at: int) -> FrameHeader | None:

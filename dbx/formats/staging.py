@@ -5,9 +5,11 @@ r"""staging.jsonl: events that are complete but not yet history. JSON lines:
     {"block":{"bodies":b,"envelopes":e,"events":n}}    or many: n lines of envelopes, e bytes, then n of bodies, b bytes
     {"count":2,"sha256":"<hex>"}       a seal: of how many events before it, and the SHA-256 of all bytes since the last
 
-    {"block":{…,"sealed":true}}        the same in a workspace that seals: the bodies are one sealed text of b bytes
+    {"block":{…,"raw":[r,s]}}   packed: lines of r bytes, of bodies of s, each half a zlib stream where that is shorter,
+                                and a newline behind both
+    {"block":{…,"raw":[r,s],"sealed":true}}    the same in a workspace that seals: the bodies are one sealed text
 
-A block is what a segment will hold of its events: committing moves the bytes, and looks into none of them.
+A packed block is what a segment will hold of its events: committing moves the bytes, and looks into none of them.
 
 Every staging command adds one section of events and its seal. What stands behind the last seal is an interrupted write
 and counts for nothing. The batch id makes the commit happen once: a batch whose id is in history is dropped.
@@ -22,7 +24,9 @@ from dbx.errors import Corrupt
 from dbx.formats.envelope import HASH, UUID, is_hash, is_uuid
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable
+
+    from dbx.formats.segment import Packed
 
 FORMAT = 1
 MAX_LINE_BYTES = 3 * 1024 * 1024
@@ -81,35 +85,24 @@ def encode_lines(envelopes: Iterable[bytes], bodies: Iterable[bytes]) -> bytes:
     )
 
 
-def encode_block(
-    envelopes: Sequence[bytes],
-    bodies: Sequence[bytes],
-    most_bytes: int,
-    seal: Callable[[bytes, bytes], bytes] | None = None,
-) -> bytes:
-    """Events as blocks: as few as may be, none with more than `most_bytes` of envelopes or of bodies if it has two.
-
-    `seal` is given a block's envelopes and its bodies, and makes of the bodies what is stored.
-    """
-    first, second = b"\n".join(envelopes) + b"\n", b"\n".join(bodies) + b"\n"
-    count = len(envelopes)
-    if count > 1 and max(len(first), len(second)) > most_bytes:
-        cut = count // 2
-        begin = encode_block(envelopes[:cut], bodies[:cut], most_bytes, seal)
-        return begin + encode_block(envelopes[cut:], bodies[cut:], most_bytes, seal)
-    sealed = ""
-    if seal is not None:
-        second, sealed = seal(first, second), ',"sealed":true'
-    start = f'{{"block":{{"bodies":{len(second)},"envelopes":{len(first)},"events":{count}{sealed}}}}}\n'.encode()
-    return b"".join((start, first, second))
+def encode_block(events: int, envelopes: Packed, bodies: Packed, *, sealed: bool = False) -> bytes:
+    """Events as a packed block. Where they are sealed, `bodies` are so, their length being that of what is sealed."""
+    about = f'"events":{events},"raw":[{envelopes.raw},{bodies.raw}]'
+    more = ',"sealed":true' if sealed else ""
+    start = f'{{"block":{{"bodies":{len(bodies.stored)},"envelopes":{len(envelopes.stored)},{about}{more}}}}}\n'
+    return b"".join((start.encode(), envelopes.stored, bodies.stored, b"\n"))
 
 
 class BlockLine(NamedTuple):
-    """What follows a line: bytes of envelopes and of bodies, how many events, and whether the bodies are sealed."""
+    """What follows a line: how many bytes of envelopes and of bodies and behind them, how many events, how many bytes
+    of lines the two halves hold, and whether the bodies are sealed."""
 
     envelopes: int
     bodies: int
+    behind: int
     events: int
+    raw_envelopes: int
+    raw_bodies: int
     sealed: bool
 
 
@@ -117,15 +110,19 @@ def find_block(line: bytes) -> BlockLine | None:
     """What a line says that follows it; None if it says no such."""
     found = re.fullmatch(
         rb'{"block":{"bodies":([1-9]\d{0,6}),"envelopes":([1-9]\d{0,6}),"events":([1-9]\d{0,6})'
-        rb'(,"sealed":true)?}}\n?',
+        rb'(?:,"raw":\[([1-9]\d{0,6}),([1-9]\d{0,6})\](,"sealed":true)?)?}}\n?',
         line,
     )
     if found is None:
         return None
     bodies, envelopes, events = map(int, found.groups()[:3])
-    if envelopes > MAX_BLOCK_BYTES or bodies > MAX_BLOCK_BYTES + MAX_SEALED_BYTES:
+    is_packed, sealed = found[4] is not None, found[6] is not None
+    raw_envelopes, raw_bodies = (int(found[4]), int(found[5])) if is_packed else (envelopes, bodies)
+    if max(raw_envelopes, raw_bodies) > MAX_BLOCK_BYTES or envelopes > raw_envelopes:
         return None
-    return BlockLine(envelopes, bodies, events, found[4] is not None)
+    if bodies > raw_bodies + MAX_SEALED_BYTES * sealed:
+        return None
+    return BlockLine(envelopes, bodies, int(is_packed), events, raw_envelopes, raw_bodies, sealed)
 
 
 def split_line(line: bytes) -> tuple[bytes, bytes]:

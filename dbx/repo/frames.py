@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import zlib
 from typing import TYPE_CHECKING
 
 from dbx.formats import segment
-from dbx.store.segments import join_bodies
+from dbx.store.segments import encode_bodies
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -42,8 +41,8 @@ def encode_blocks(
         frames.append(segment.encode_frame(segment.E, raw, at, compress=len(raw) >= SQUEEZE_BYTES))
         at += len(frames[-1])
         raw = b"\n".join(bodies) + b"\n"
-        squeezed = zlib.compress(raw, 1) if len(raw) >= SQUEEZE_BYTES else raw
-        frames.append(join_bodies(vault, raw, squeezed, at, domain, position))
+        packed = segment.pack(raw) if len(raw) >= SQUEEZE_BYTES else segment.Packed(raw, len(raw))
+        frames.append(encode_bodies(vault, packed, at, domain, position))
         at += len(frames[-1])
         position += len(envelopes)
     raw = b"\n".join(lines) + b"\n"

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import errno
 import os
-from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from dbx.formats import staging
+from dbx.formats.segment import pack
 from dbx.store.fs import PAGE, read_at, sync_data, write_all
 from dbx.store.segments import BLOCK_BYTES, MOST_BYTES
 from dbx.store.staging import NAME, seal_bodies
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from dbx.crypto.vault import Vault
+    from dbx.formats.segment import Packed
     from dbx.store.fs import Directory, TemporaryFile
 
 _CHUNK = 1024 * 1024
@@ -29,17 +30,45 @@ def encode_events(envelopes: Sequence[bytes], bodies: Sequence[bytes], vault: Va
 
     Where the vault seals, always as blocks. Raises KeyFailure.
     """
-    count = len(envelopes)
-    seal = partial(seal_bodies, vault) if vault is not None and vault.seals else None
-    if count < _BLOCKS_FROM and seal is None:
+    if len(envelopes) < _BLOCKS_FROM and not (vault is not None and vault.seals):
         return staging.encode_lines(envelopes, bodies)
-    step = max(1, count * BLOCK_BYTES // max(sum(map(len, envelopes)), sum(map(len, bodies))))
     return b"".join(
         [
-            staging.encode_block(envelopes[at : at + step], bodies[at : at + step], MOST_BYTES, seal)
-            for at in range(0, count, step)
+            encode_block(stop - start, pack_lines(envelopes[start:stop]), pack_lines(bodies[start:stop]), vault)
+            for start, stop in cut_blocks(envelopes, bodies)
         ]
     )
+
+
+def encode_block(events: int, envelopes: Packed, bodies: Packed, vault: Vault | None) -> bytes:
+    """So many events as a block, sealed where the vault seals. Raises KeyFailure."""
+    if vault is None or not vault.seals:
+        return staging.encode_block(events, envelopes, bodies)
+    return staging.encode_block(events, envelopes, seal_bodies(vault, envelopes, bodies), sealed=True)
+
+
+def pack_lines(lines: Sequence[bytes]) -> Packed:
+    """Lines without their newlines as half of a block."""
+    return pack(b"\n".join(lines) + b"\n")
+
+
+def cut_blocks(envelopes: Sequence[bytes], bodies: Sequence[bytes]) -> Iterator[tuple[int, int]]:
+    """Where to cut events into blocks (from, to): BLOCK_BYTES or more as they come, MOST_BYTES only with one event."""
+    count = len(envelopes)
+    blocks = max(sum(map(len, envelopes)), sum(map(len, bodies))) // BLOCK_BYTES
+    step = -(-count // max(1, blocks))
+    for start in range(0, count, step):
+        yield from _halved(envelopes, bodies, start, min(start + step, count))
+
+
+def _halved(envelopes: Sequence[bytes], bodies: Sequence[bytes], start: int, stop: int) -> Iterator[tuple[int, int]]:
+    size = max(sum(map(len, lines[start:stop])) for lines in (envelopes, bodies)) + stop - start
+    if size <= MOST_BYTES or stop - start == 1:
+        yield start, stop
+    else:
+        middle = (start + stop) // 2
+        yield from _halved(envelopes, bodies, start, middle)
+        yield from _halved(envelopes, bodies, middle, stop)
 
 
 class Section:

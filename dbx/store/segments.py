@@ -6,7 +6,6 @@ What comes out are raw lines with the offset they came from; what they mean is f
 from __future__ import annotations
 
 import os
-import zlib
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,12 +20,14 @@ if TYPE_CHECKING:
     from dbx.crypto.vault import Vault
     from dbx.store.fs import TemporaryFile
 
+    Packing = segment.Packed | Future[segment.Packed]
+
 BLOCK_BYTES = 64 * 1024
 """A block is closed when its envelopes or its bodies reach this many raw bytes: what reading one event costs."""
 SEGMENTS = "segments"
 SUFFIX = ".seg"
 MOST_BYTES = 4 * BLOCK_BYTES
-_IN_FLIGHT = 8
+_IN_FLIGHT = 4
 _WINDOW = 256 * 1024
 
 
@@ -231,16 +232,15 @@ class FrameReader:
         return offset - self._at
 
 
-def join_bodies(vault: Vault | None, raw: bytes, squeezed: bytes, offset: int, domain: bytes, position: int) -> bytes:
-    """A B frame, sealed where a vault is given. `squeezed` is `raw` compressed, or `raw` itself.
+def encode_bodies(vault: Vault | None, packed: segment.Packed, offset: int, domain: bytes, position: int) -> bytes:
+    """A B frame, sealed where a vault is given.
 
     `domain` is the segment's uuid in 16 bytes, `position` that of the block's first event. Raises KeyFailure.
     """
     if vault is None:
-        return segment.join_frame(segment.B, raw, squeezed, offset)
-    is_shorter = len(squeezed) < len(raw)
-    stored = vault.seal_block(squeezed if is_shorter else raw, domain, position)
-    return segment.encode_sealed_frame(segment.ZLIB if is_shorter else 0, len(raw), stored, offset)
+        return segment.encode_packed_frame(segment.B, packed, offset)
+    flags = segment.ZLIB if len(packed.stored) < packed.raw else 0
+    return segment.encode_sealed_frame(flags, packed.raw, vault.seal_block(packed.stored, domain, position), offset)
 
 
 class SegmentWriter:
@@ -270,7 +270,7 @@ class SegmentWriter:
         self._position = position
         self._seq = seq
         self._pool = pool
-        self._waiting: list[tuple[bytes, int, Future[bytes] | bytes]] = []
+        self._waiting: list[tuple[int, Packing, Packing]] = []
         self._envelopes: list[bytes] = []
         self._bodies: list[bytes] = []
         self._held = (0, 0)
@@ -315,14 +315,17 @@ class SegmentWriter:
                 size = other = 0
         self._held = (size, other)
 
-    def add_block(self, count: int, envelopes: bytes, bodies: bytes) -> None:
-        """Events whose lines are joined already, each with its newline: a block as it is, unless it is a small one."""
-        if max(len(envelopes), len(bodies)) * 2 < BLOCK_BYTES:
-            self.add(envelopes.split(b"\n")[:-1], bodies.split(b"\n")[:-1])
+    def add_block(self, count: int, envelopes: segment.Packed, bodies: segment.Packed) -> None:
+        """Events whose lines were packed already, each with its newline: a block as it is, unless it is a small one.
+
+        Raises Corrupt where it is small and does not unpack.
+        """
+        if max(envelopes.raw, bodies.raw) * 2 < BLOCK_BYTES:
+            lines = [segment.unpack(packed, 0).split(b"\n")[:-1] for packed in (envelopes, bodies)]
+            self.add(*lines)
             return
         self._cut()
-        self._squeeze(envelopes, count)
-        self._squeeze(bodies, count)
+        self._waiting.append((count, envelopes, bodies))
         self._drain(_IN_FLIGHT)
 
     def add_sealed(self, envelopes: Sequence[bytes], sealed: SealedBodies) -> None:
@@ -353,29 +356,30 @@ class SegmentWriter:
     def _cut(self) -> None:
         if not self._envelopes:
             return
-        for lines in (self._envelopes, self._bodies):
-            self._squeeze(b"\n".join(lines) + b"\n", len(lines))
+        count = len(self._envelopes)
+        self._waiting.append((count, self._pack(self._envelopes), self._pack(self._bodies)))
         self._envelopes, self._bodies = [], []
         self._held = (0, 0)
         self._drain(_IN_FLIGHT)
 
-    def _squeeze(self, raw: bytes, count: int) -> None:
+    def _pack(self, lines: list[bytes]) -> Packing:
+        raw = b"\n".join(lines) + b"\n"
         # zlib gives up the interpreter while it works, so a thread is a second core.
-        stored = zlib.compress(raw, 1) if self._pool is None else self._pool.submit(zlib.compress, raw, 1)
-        self._waiting.append((raw, count, stored))
+        return segment.pack(raw) if self._pool is None else self._pool.submit(segment.pack, raw)
 
     def _drain(self, leave: int) -> None:
         while len(self._waiting) > leave:
-            envelopes, count, squeezed = self._waiting.pop(0)
-            bodies, _, other = self._waiting.pop(0)
+            count, envelopes, bodies = self._waiting.pop(0)
             self.blocks.append((self._position, self._size))
-            done = squeezed if isinstance(squeezed, bytes) else squeezed.result()
-            self._write(segment.join_frame(segment.E, envelopes, done, self._size))
-            done = other if isinstance(other, bytes) else other.result()
-            self._write(join_bodies(self._vault, bodies, done, self._size, self._domain, self._position))
+            self._write(segment.encode_packed_frame(segment.E, _packed(envelopes), self._size))
+            self._write(encode_bodies(self._vault, _packed(bodies), self._size, self._domain, self._position))
             self._position += count
 
     def _write(self, data: bytes) -> None:
         self.file.write(data)
         self._digest.update(data)
         self._size += len(data)
+
+
+def _packed(packing: Packing) -> segment.Packed:
+    return packing if isinstance(packing, segment.Packed) else packing.result()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from dbx.crypto.vault import NEED_KEY
 from dbx.errors import Corrupt, KeyFailure
 from dbx.formats import staging
+from dbx.formats.segment import Packed, unpack
 from dbx.store.fs import read_at
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ _CHUNK = 1024 * 1024
 _SEALED_FOR = b"dbx1G"
 _HEADER_BYTES = 256
 _SEAL_BYTES = 128  # more than a seal has
+_NONE = Packed(b"", 0)
 
 
 class StagingHeader(NamedTuple):
@@ -92,7 +94,8 @@ def _last_seal(data: bytes) -> str:
 
 
 class StagedBlock(NamedTuple):
-    """Some events in a row: their lines of envelopes and of bodies, each with its newline; or, in `lines`, both halves.
+    """Some events in a row: their lines of envelopes and of bodies, packed, each with its newline; or, in `lines`, both
+    halves of each.
 
     `offset` is where they begin in the file, `events` how many they say they are. `sealed` says that the bodies could
     not be opened: their key is missing.
@@ -100,10 +103,15 @@ class StagedBlock(NamedTuple):
 
     offset: int
     events: int
-    envelopes: bytes
-    bodies: bytes
+    envelopes: Packed
+    bodies: Packed
     lines: list[bytes]
     sealed: bool = False
+
+    @property
+    def size(self) -> int:
+        """How many bytes its lines have."""
+        return self.envelopes.raw + self.bodies.raw + sum(map(len, self.lines))
 
     def pairs(self) -> list[tuple[bytes, bytes]]:
         """(envelope, body) of each. Raises Corrupt naming the file, KeyFailure."""
@@ -111,25 +119,28 @@ class StagedBlock(NamedTuple):
             if self.lines:
                 return [staging.split_line(line) for line in self.lines]
             self.check()
-            return list(zip(self.envelopes.split(b"\n")[:-1], self.bodies.split(b"\n")[:-1], strict=True))
+            return list(zip(self._split(self.envelopes), self._split(self.bodies), strict=True))
         except Corrupt as error:
             raise _fault(self.offset, error.message) from None
 
     def located(self) -> Iterator[tuple[int, bytes, bytes]]:
-        """(offset of its line in the file, envelope, body) of each event. Raises Corrupt naming the file."""
+        """(offset of its line in the file, or of its block, envelope, body) of each event. Raises as `pairs`."""
         at = self.offset
         for envelope, body in self.pairs():
             yield at, envelope, body
-            at += len(envelope) + 1
             if self.lines:
-                at += len(body) + len('{"envelope":,"body":}')
+                at += len(envelope) + len(body) + len('{"envelope":,"body":}') + 1
 
     def check(self) -> None:
-        """Raise Corrupt unless there are as many lines as events, KeyFailure where the bodies are sealed."""
+        """Raise KeyFailure where the bodies are sealed."""
         if self.sealed:
             raise KeyFailure("what is staged is sealed, and the key (DEK) is missing", hint=NEED_KEY)
-        if (self.envelopes.count(b"\n"), self.bodies.count(b"\n")) != (self.events, self.events):
+
+    def _split(self, packed: Packed) -> list[bytes]:
+        lines = unpack(packed, self.offset).split(b"\n")
+        if lines.pop() or len(lines) != self.events:
             raise Corrupt("a block does not have as many lines as it says")
+        return lines
 
 
 def read_events(
@@ -178,9 +189,9 @@ def read_blocks(
         os.close(fd)
 
 
-def seal_bodies(vault: Vault, envelopes: bytes, bodies: bytes) -> bytes:
-    """The bodies of a block sealed for its envelopes. Raises KeyFailure."""
-    return vault.seal_text(bodies, _SEALED_FOR + sha256(envelopes).digest())
+def seal_bodies(vault: Vault, envelopes: Packed, bodies: Packed) -> Packed:
+    """The bodies of a block sealed for its envelopes, both as they are stored. Raises KeyFailure."""
+    return bodies._replace(stored=vault.seal_text(bodies.stored, _SEALED_FOR + sha256(envelopes.stored).digest()))
 
 
 def open_bodies(block: StagedBlock, vault: Vault | None) -> StagedBlock:
@@ -188,10 +199,10 @@ def open_bodies(block: StagedBlock, vault: Vault | None) -> StagedBlock:
     if vault is None or vault.is_locked:
         return block
     try:
-        bodies = vault.open_text(block.bodies, _SEALED_FOR + sha256(block.envelopes).digest())
+        stored = vault.open_text(block.bodies.stored, _SEALED_FOR + sha256(block.envelopes.stored).digest())
     except Corrupt as error:
         raise _fault(block.offset, error.message) from None
-    return block._replace(bodies=bodies, sealed=False)
+    return block._replace(bodies=block.bodies._replace(stored=stored), sealed=False)
 
 
 def sealed_size(directory: Directory) -> int:
@@ -279,7 +290,7 @@ def _sections(fd: int, end: int) -> Iterator[tuple[StagedBlock | None, int, str]
         block = staging.find_block(line) if line.startswith(staging.BLOCK_START) else None
         is_seal = line.startswith(staging.SEAL_START)
         if lines and (block or is_seal or size >= _CHUNK):
-            yield StagedBlock(window.offset - len(line) - size, len(lines), b"", b"", lines), 0, ""
+            yield StagedBlock(window.offset - len(line) - size, len(lines), _NONE, _NONE, lines), 0, ""
             lines, size = [], 0
         if is_seal:
             _check_seal(line, count, digest.hexdigest(), window.offset)
@@ -287,14 +298,15 @@ def _sections(fd: int, end: int) -> Iterator[tuple[StagedBlock | None, int, str]
             digest, count = sha256(), 0
             continue
         digest.update(line)
-        if block and window.fits(block.envelopes + block.bodies):
-            found = StagedBlock(
-                window.offset, block.events, window.take(block.envelopes), window.take(block.bodies), [], block.sealed
-            )
-            digest.update(found.envelopes)
-            digest.update(found.bodies)
-            count += found.events
-            yield found, 0, ""
+        if block and window.fits(block.envelopes + block.bodies + block.behind):
+            offset = window.offset
+            envelopes = Packed(window.take(block.envelopes), block.raw_envelopes)
+            bodies = Packed(window.take(block.bodies), block.raw_bodies)
+            behind = window.take(block.behind)
+            for data in (envelopes.stored, bodies.stored, behind):
+                digest.update(data)
+            count += block.events
+            yield StagedBlock(offset, block.events, envelopes, bodies, [], block.sealed), 0, ""
         else:
             lines.append(line.removesuffix(b"\n"))
             count += 1

@@ -1,13 +1,13 @@
 """Committing what is staged: one commit, all or nothing, exactly once.
 
-The bytes were made when the events were staged. Here they are hashed once more for the commit's root, cut into blocks
-and written; the index adopts what staging prepared.
+The bytes were made, cut into blocks and compressed when the events were staged. Here they are compared with the seals
+of the file and written as they are; the index adopts what staging prepared.
 """
 
 from __future__ import annotations
 
-import os
 from contextlib import nullcontext, suppress
+from itertools import accumulate
 from typing import TYPE_CHECKING, TypeVar
 
 from dbx.crypto import merkle
@@ -30,7 +30,6 @@ from dbx.store.staging import NAME, EditedSeals, read_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from concurrent.futures import Executor
 
     from dbx.formats.envelope import Actor
     from dbx.repo.domain import Domain
@@ -44,7 +43,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _LISTED = 20
 _LOOSE_PAGES = 1000
-_MANY = 4 * 1024 * 1024
 
 
 def commit_staged(
@@ -128,6 +126,14 @@ def _count(domain: Domain, batch: Batch) -> int:
 
 def _blocks(domain: Domain, batch: Batch) -> Iterator[StagedBlock]:
     return read_blocks(domain.directory, batch.size, batch=batch.id, seals=batch.seals, vault=domain.vault)
+
+
+def _is_large(domain: Domain, batch: Batch) -> bool:
+    """Whether the lines of all events have LARGE_BYTES. Packed, they have a part of that in the file."""
+    if batch.size >= LARGE_BYTES:
+        return True
+    sizes = accumulate(block.size for block in read_blocks(domain.directory, batch.size, batch=batch.id))
+    return any(size >= LARGE_BYTES for size in sizes)
 
 
 def _check_access(domain: Domain, batch: Batch) -> None:
@@ -221,7 +227,7 @@ def _commit(
         )
         return commit, encode_commit(commit)
 
-    if batch.size >= LARGE_BYTES:
+    if _is_large(domain, batch):
         commit, commit_id = _write_segment(domain, working, batch, close, progress)
     else:
         pairs = [pair for block in _blocks(domain, batch) for pair in block.pairs()]
@@ -271,14 +277,5 @@ def _write_segment(
         done.append((commit, merkle.leaf_hash(line)))
         return commit.seq, done[0][1]
 
-    pool: Executor | None = None
-    if batch.size >= _MANY and (os.cpu_count() or 1) > 1:
-        from concurrent.futures import ThreadPoolExecutor
-
-        pool = ThreadPoolExecutor(1)
-    try:
-        seal(domain, working, working.head, feed, pool=pool)
-    finally:
-        if pool is not None:
-            pool.shutdown(cancel_futures=True)
+    seal(domain, working, working.head, feed)
     return done[0]

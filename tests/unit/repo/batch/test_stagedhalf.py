@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from random import Random
+from string import ascii_lowercase
 from typing import Any
 
 import pytest
@@ -39,19 +42,19 @@ def put(domain: Domain, *items: dict[str, Any]) -> None:
 
 def edited(file: Path, edit: Callable[[list[dict[str, Any]]], list[dict[str, Any]]], *, section: int = 0) -> None:
     """Change the events of a section, each body's hash put right, and seal it anew."""
-    header, *lines = file.read_bytes().splitlines(keepends=True)
     sections: list[list[bytes]] = [[]]
-    while lines:
-        line = lines.pop(0)
-        if line.startswith(b'{"count"'):
-            sections.append([])
-        elif line.startswith(b'{"block"'):
-            count = json.loads(line)["block"]["events"]
-            block, lines = lines[: 2 * count], lines[2 * count :]
-            pairs = zip(block[:count], block[count:], strict=True)
-            sections[-1] += [b'{"envelope":%b,"body":%b}\n' % (one.strip(), other.strip()) for one, other in pairs]
-        else:
-            sections[-1].append(line)
+    with file.open("rb") as source:
+        header = source.readline()
+        while line := source.readline():
+            if line.startswith(b'{"count"'):
+                sections.append([])
+            elif line.startswith(b'{"block"'):
+                block = json.loads(line)["block"]
+                halves = [zlib.decompress(source.read(block[half])).splitlines() for half in ("envelopes", "bodies")]
+                assert source.read(1) == b"\n"
+                sections[-1] += [b'{"envelope":%b,"body":%b}\n' % pair for pair in zip(*halves, strict=True)]
+            else:
+                sections[-1].append(line)
     sections.pop()
     data = header
     for number, section_lines in enumerate(sections):
@@ -72,10 +75,13 @@ def canonical(value: Any) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def renamed(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    for event in events:
-        event["envelope"]["event_type"] = "placid"
-    return events
+def renamed(kind: str) -> Callable[[list[dict[str, Any]]], list[dict[str, Any]]]:
+    def edit(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        for event in events:
+            event["envelope"]["event_type"] = kind
+        return events
+
+    return edit
 
 
 def versioned(version: int) -> Callable[[list[dict[str, Any]]], list[dict[str, Any]]]:
@@ -104,15 +110,22 @@ def test_what_was_edited_and_fits_is_committed_as_it_is_now(
     append(domain, "o-1")
     for n in range(2):
         put(domain, *[item("o-1", a="x" * (size // 100), n=n) for _ in range(200)])
-    before = file.stat().st_size
-    edited(file, renamed, section=section)
-    assert file.stat().st_size == before
+    before = file.read_bytes()
+    # One that packs to the same size: neither that nor the last seal, if it is not in there, shall tell of the edit.
+    draw = Random(1)
+    for _ in range(3000):
+        kind = "".join(draw.choices(ascii_lowercase, k=6))
+        file.write_bytes(before)
+        edited(file, renamed(kind), section=section)
+        if file.stat().st_size == len(before):
+            break
+    assert file.stat().st_size == len(before)
     assert check_staged(domain) == 400
     assert commit_staged(domain, actor=None)
     log = agrees(domain)
     kinds = [envelope["event_type"] for envelope, _ in log.events][1:]
-    assert kinds.count("placid") == 200
-    assert kinds[200 * section] == "placid"
+    assert kinds.count(kind) == 200
+    assert kinds[200 * section] == kind
 
 
 @pytest.mark.parametrize(
