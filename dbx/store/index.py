@@ -9,17 +9,15 @@ Positions, versions and seqs count as format.md has them; hashes are 32 raw byte
 
 from __future__ import annotations
 
-import errno
-import sqlite3
 import struct
 from contextlib import contextmanager
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from dbx.store.database import Database
 from dbx.store.indexlayout import (
     COLUMNS,
     LAYOUT,
-    SCHEMA,
     TABLES,
     Head,
     IndexDamaged,
@@ -40,74 +38,17 @@ if TYPE_CHECKING:
 __all__ = ["Head", "Index", "IndexDamaged", "IndexUnavailable", "MovedIndex", "Row"]
 
 
-class Index:
-    """A connection to index.db. Every sqlite3 error comes out as IndexDamaged, but for a full or unwritable disk."""
+class Index(Database):
+    """A connection to index.db. Raises IndexDamaged, or IndexUnavailable for a full or unwritable disk."""
 
     def __init__(self, path: str, vault: Vault | None = None, *, timeout_s: float = 60.0) -> None:
-        self.path = path
+        super().__init__(path, LAYOUT, timeout_s=timeout_s)
         self.vault = vault
         self._stands: tuple[int, Head] | None = None
-        with self._guard():
-            self._db = sqlite3.connect(path, timeout=timeout_s, isolation_level=None, check_same_thread=False)
-            try:
-                self._prepare()
-            except BaseException:
-                self._db.close()
-                raise
 
-    def close(self) -> None:
-        """Close the connection."""
-        self._db.close()
-
-    def _prepare(self) -> None:
-        execute = self._db.execute
-        layout = execute("PRAGMA user_version").fetchone()[0]
-        if layout == 0:  # in a file that is not empty it has no effect, and writes to it at each open
-            execute("PRAGMA auto_vacuum=INCREMENTAL").close()
-        if self.path != ":memory:" and execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-            execute("PRAGMA journal_mode=WAL").close()
-        execute("PRAGMA synchronous=NORMAL").close()
-        execute("PRAGMA cache_size=-32000").close()
-        if layout == 0:
-            execute("BEGIN IMMEDIATE")
-            try:
-                if execute("PRAGMA user_version").fetchone()[0] == 0:
-                    for statement in SCHEMA.split(";\n")[:-1]:
-                        execute(statement)
-                    execute(f"PRAGMA user_version={LAYOUT}")
-                execute("COMMIT")
-            except BaseException:
-                execute("ROLLBACK")
-                raise
-        elif layout != LAYOUT:
-            raise IndexDamaged(f"'{self.path}' has the layout {layout} of another version of dbx")
-
-    @contextmanager
-    def _guard(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.OperationalError as error:
-            text = str(error)
-            if any(word in text for word in ("locked", "full", "readonly", "unable to open", "disk I/O")):
-                raise IndexUnavailable(errno.EIO, f"SQLite says: {text}", self.path) from error
-            raise IndexDamaged(f"'{self.path}' cannot be read: {text}") from error
-        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
-            raise IndexDamaged(f"'{self.path}' cannot be read: {error}") from error
-
-    def all(self, sql: str, *values: Any) -> list[Any]:
-        """Every row of a query."""
-        with self._guard():
-            return self._db.execute(sql, values).fetchall()
-
-    def one(self, sql: str, *values: Any) -> Any:
-        """The first row of a query, None for none."""
-        with self._guard():
-            return self._db.execute(sql, values).fetchone()
-
-    def many(self, sql: str, values: Iterable[Sequence[Any]]) -> None:
-        """A statement for each of the values, inside `write`."""
-        with self._guard():
-            self._db.executemany(sql, values)
+    def _check_layout(self, number: int) -> None:
+        if number != LAYOUT.number:  # newer or older: it is made anew
+            raise IndexDamaged(f"'{self.path}' has the layout {number} of another version of dbx")
 
     # -- head ------------------------------------------------------------------------------------------------------
 
@@ -127,10 +68,6 @@ class Index:
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise IndexDamaged(f"'{self.path}' does not say how far it goes") from error
 
-    def stamp(self) -> int:
-        """A number that changes whenever another connection has written to the index."""
-        return int(self.one("PRAGMA data_version")[0])
-
     @contextmanager
     def snapshot(self, base: Head) -> Iterator[None]:
         """What is read inside is the index as it stands at `base`; raises MovedIndex if it is elsewhere."""
@@ -148,26 +85,14 @@ class Index:
                 if self._db.in_transaction:
                     self._db.execute("COMMIT")
 
-    def get_meta(self, name: str) -> Any:
-        """A named value, None when it was never set."""
-        found = self.one("SELECT value FROM meta WHERE name = ?", name)
-        return None if found is None else found[0]
-
     @contextmanager
     def write(self, base: Head | None) -> Iterator[Index]:
         """A write transaction on top of `base`; raises MovedIndex if the index is elsewhere. All or nothing."""
         self._stands = None
-        with self._guard():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                if base is not None and self.head() != base:
-                    raise MovedIndex("the index was brought forward by another process")
-                yield self
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
+        with self.transaction():
+            if base is not None and self.head() != base:
+                raise MovedIndex("the index was brought forward by another process")
+            yield self
 
     def set_head(self, head: Head) -> None:
         """Inside `write`."""
@@ -186,11 +111,6 @@ class Index:
             "INSERT OR REPLACE INTO meta VALUES (?, ?)",
             (("head", text), ("edge", head.edge), ("head.sum", head_checksum(text, head.edge))),
         )
-
-    def set_meta(self, name: str, value: Any) -> None:
-        """Inside or outside `write`."""
-        with self._guard():
-            self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
 
     # -- aggregates ------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dbx.errors import Corrupt, DbxError
+from dbx.store.database import Layout
 from dbx.store.sealedrows import open_row
 
 if TYPE_CHECKING:
@@ -15,9 +16,9 @@ if TYPE_CHECKING:
 
     from dbx.crypto.vault import Vault
 
-LAYOUT = 2
+NUMBER = 2
 TABLES = ("meta", "aggregate", "chain", "page", "run", "log", "block", "commits", "staged", "staged_run")
-SCHEMA = """
+_SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE aggregate (n INTEGER PRIMARY KEY, type TEXT NOT NULL, id TEXT NOT NULL, key BLOB NOT NULL,
   version INTEGER NOT NULL, root BLOB NOT NULL, edge BLOB NOT NULL, state BLOB NOT NULL, extensions BLOB NOT NULL,
@@ -54,6 +55,16 @@ class MovedIndex(DbxError):
 
 class IndexDamaged(Corrupt):
     """index.db does not add up. It is derived: rebuild it."""
+
+
+LAYOUT = Layout(
+    NUMBER,
+    tuple(_SCHEMA.split(";\n")[:-1]),
+    ("synchronous=NORMAL", "cache_size=-32000"),
+    shrinks=True,
+    damaged=IndexDamaged,
+    unavailable=IndexUnavailable,
+)
 
 
 class Row(NamedTuple):

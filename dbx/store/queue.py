@@ -9,139 +9,58 @@ WAL and synchronous=NORMAL: a power cut may take the last transactions, in which
 
 from __future__ import annotations
 
-import errno
-import sqlite3
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from dbx.store.queuelayout import (
-    LAYOUT,
-    NAME,
-    SCHEMA,
-    TABLES,
-    Cursor,
-    Job,
-    Lane,
-    QueueDamaged,
-    QueueUnavailable,
-    pause_of,
-    replays_of,
-)
+from dbx.store.database import Database
+from dbx.store.queuelayout import DURABLE, RELAXED, TABLES, Cursor, Job, Lane, pause_of, replays_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
 
-class Queue:
-    """A connection to queue.db. Every sqlite3 error comes out as one of the two above."""
+class Queue(Database):
+    """A connection to queue.db. Raises QueueDamaged or QueueUnavailable."""
 
     def __init__(self, path: str, *, timeout_s: float = 10.0, durable: bool = False) -> None:
         """`durable`: what is written is on disk when a transaction ends."""
-        self.path = path
-        with self._guard():
-            self._db = sqlite3.connect(path, timeout=timeout_s, isolation_level=None, check_same_thread=False)
-            try:
-                self._prepare(durable=durable)
-            except BaseException:
-                self._db.close()
-                raise
-        self._version = -1
+        super().__init__(path, DURABLE if durable else RELAXED, timeout_s=timeout_s)
+        self._stamp = -1
 
-    def close(self) -> None:
-        """Close the connection."""
-        self._db.close()
-
-    def _prepare(self, *, durable: bool) -> None:
-        execute = self._db.execute
-        if execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-            execute("PRAGMA journal_mode=WAL").close()
-        execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}").close()
-        execute("PRAGMA secure_delete=ON").close()
-        layout = execute("PRAGMA user_version").fetchone()[0]
-        if layout == 0:
-            execute("BEGIN IMMEDIATE")
-            try:
-                if execute("PRAGMA user_version").fetchone()[0] == 0:
-                    for statement in SCHEMA:
-                        execute(statement)
-                    execute(f"PRAGMA user_version={LAYOUT}")
-                execute("COMMIT")
-            except BaseException:
-                execute("ROLLBACK")
-                raise
-        elif layout != LAYOUT:
-            raise QueueDamaged(f"'{self.path}' was written by a newer dbx", hint="upgrade dbx")
-
-    @contextmanager
-    def _guard(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.OperationalError as error:
-            text = str(error)
-            if any(word in text for word in ("locked", "full", "readonly", "unable to open", "disk I/O")):
-                raise QueueUnavailable(errno.EIO, f"SQLite says: {text}", self.path) from error
-            raise self._damaged(text) from error
-        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
-            raise self._damaged(str(error)) from error
-
-    def _damaged(self, why: str) -> QueueDamaged:
-        return QueueDamaged(
-            f"'{self.path}' cannot be read: {why}",
-            hint="remove the file: plugins then get everything since they were configured once more",
-            details={"file": NAME},
-        )
-
-    def _all(self, sql: str, *values: Any) -> list[Any]:
-        with self._guard():
-            return self._db.execute(sql, values).fetchall()
-
-    def _run(self, sql: str, *values: Any) -> int:
-        with self._guard():
-            return self._db.execute(sql, values).rowcount
-
-    @contextmanager
-    def write(self) -> Iterator[None]:
+    def write(self) -> AbstractContextManager[None]:
         """A write transaction: all or nothing."""
-        with self._guard():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
+        return self.transaction()
 
     def changed(self) -> bool:
         """Whether another connection has written since this was last asked; True the first time."""
-        before, self._version = self._version, self._all("PRAGMA data_version")[0][0]
-        return self._version != before
+        before, self._stamp = self._stamp, self.stamp()
+        return self._stamp != before
 
     # -- how far -------------------------------------------------------------------------------------------------------
 
     def find_cursor(self, plugin: str) -> Cursor | None:
         """How far a plugin is, None before it was first looked at here."""
-        found = self._all("SELECT * FROM cursor WHERE plugin = ?", plugin)
+        found = self.all("SELECT * FROM cursor WHERE plugin = ?", plugin)
         return Cursor(*found[0]) if found else None
 
     def set_cursor(self, plugin: str, position: int) -> None:
         """Where a plugin goes on."""
-        self._run(
+        self.run(
             "INSERT INTO cursor (plugin, position) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET position = ?2",
             plugin, position,
         )  # fmt: skip
 
     def note_delivered(self, plugin: str, at: int) -> None:
         """When something was last delivered."""
-        self._run("UPDATE cursor SET delivered_at = ? WHERE plugin = ?", at, plugin)
+        self.run("UPDATE cursor SET delivered_at = ? WHERE plugin = ?", at, plugin)
 
     def note_error(self, plugin: str, error: str, at: int) -> None:
         """The last thing that went wrong, for `status`."""
-        self._run("UPDATE cursor SET error = ?, error_at = ? WHERE plugin = ?", error, at, plugin)
+        self.run("UPDATE cursor SET error = ?, error_at = ? WHERE plugin = ?", error, at, plugin)
 
     def note_life(self, plugin: str, processing: int | None, rate: float | None, at: int) -> None:
         """What the runner is at: the position in flight, and deliveries a second."""
-        self._run(
+        self.run(
             "UPDATE cursor SET processing = ?, rate = ?, seen_at = ? WHERE plugin = ?", processing, rate, at, plugin
         )
 
@@ -153,14 +72,14 @@ class Queue:
     def forget(self, plugin: str) -> None:
         """Remove everything about a plugin. Inside `write`."""
         for table in TABLES:
-            self._run(f"DELETE FROM {table} WHERE plugin = ?", plugin)
+            self.run(f"DELETE FROM {table} WHERE plugin = ?", plugin)
         self.drop_meta(pause_of(plugin))
         for name in self.metas(replays_of(plugin)):
             self.drop_meta(name)
 
     def lowest(self) -> int | None:
         """The lowest position that some plugin has not settled, dead letters included; None without plugins."""
-        found: int | None = self._all(
+        found: int | None = self.all(
             "SELECT min(position) FROM (SELECT position FROM cursor UNION ALL SELECT position FROM lane"
             " UNION ALL SELECT position FROM job)"
         )[0][0]
@@ -170,22 +89,22 @@ class Queue:
 
     def lanes(self, plugin: str | None = None) -> list[Lane]:
         """Aggregates beside the cursor, by position."""
-        found = self._all("SELECT * FROM lane WHERE ?1 IS NULL OR plugin = ?1 ORDER BY position, plugin", plugin)
+        found = self.all("SELECT * FROM lane WHERE ?1 IS NULL OR plugin = ?1 ORDER BY position, plugin", plugin)
         return [Lane(*row) for row in found]
 
     def put_lane(self, lane: Lane) -> None:
         """Add or replace the lane of an aggregate."""
-        self._run("INSERT OR REPLACE INTO lane VALUES (?,?,?,?,?,?,?,?,?,?,?)", *lane)
+        self.run("INSERT OR REPLACE INTO lane VALUES (?,?,?,?,?,?,?,?,?,?,?)", *lane)
 
     def drop_lane(self, lane: Lane) -> None:
         """The aggregate follows the cursor again."""
-        self._run(
+        self.run(
             "DELETE FROM lane WHERE plugin = ? AND type = ? AND aggregate = ?", lane.plugin, lane.type, lane.aggregate
         )
 
     def jobs(self, plugin: str | None = None, status: str | None = None) -> list[Job]:
         """Single events beside the cursor, by position."""
-        found = self._all(
+        found = self.all(
             "SELECT * FROM job WHERE (?1 IS NULL OR plugin = ?1) AND (?2 IS NULL OR status = ?2)"
             " ORDER BY position, plugin",
             plugin, status,
@@ -194,90 +113,90 @@ class Queue:
 
     def count_jobs(self, plugin: str, status: str) -> int:
         """How many there are."""
-        return int(self._all("SELECT count(*) FROM job WHERE plugin = ? AND status = ?", plugin, status)[0][0])
+        return int(self.all("SELECT count(*) FROM job WHERE plugin = ? AND status = ?", plugin, status)[0][0])
 
     def due_jobs(self, plugin: str, now: int) -> list[Job]:
         """Some of those that are to be tried by now."""
         sql = "SELECT * FROM job WHERE plugin = ? AND status = 'pending' AND next_at <= ? ORDER BY position LIMIT 64"
-        return [Job(*row) for row in self._all(sql, plugin, now)]
+        return [Job(*row) for row in self.all(sql, plugin, now)]
 
     def next_job_at(self, plugin: str) -> int | None:
         """When the next one is to be tried."""
-        found = self._all("SELECT min(next_at) FROM job WHERE plugin = ? AND status = 'pending'", plugin)[0][0]
+        found = self.all("SELECT min(next_at) FROM job WHERE plugin = ? AND status = 'pending'", plugin)[0][0]
         return None if found is None else int(found)
 
     def put_job(self, job: Job) -> None:
         """Add or replace a job."""
-        self._run("INSERT OR REPLACE INTO job VALUES (?,?,?,?,?,?,?,?,?,?)", *job)
+        self.run("INSERT OR REPLACE INTO job VALUES (?,?,?,?,?,?,?,?,?,?)", *job)
 
     def drop_job(self, plugin: str, position: int) -> None:
         """It was delivered, or given up."""
-        self._run("DELETE FROM job WHERE plugin = ? AND position = ?", plugin, position)
+        self.run("DELETE FROM job WHERE plugin = ? AND position = ?", plugin, position)
 
     # -- what is done --------------------------------------------------------------------------------------------------
 
     def add_done(self, plugin: str, first: int, last: int, count: int, at: int) -> None:
         """Note deliveries between two positions."""
-        self._run("INSERT INTO done VALUES (?, ?, ?, ?, ?)", plugin, first, last, count, at)
+        self.run("INSERT INTO done VALUES (?, ?, ?, ?, ?)", plugin, first, last, count, at)
 
     def count_done(self, plugin: str) -> int:
         """How many deliveries are noted."""
-        return int(self._all("SELECT coalesce(sum(count), 0) FROM done WHERE plugin = ?", plugin)[0][0])
+        return int(self.all("SELECT coalesce(sum(count), 0) FROM done WHERE plugin = ?", plugin)[0][0])
 
     def count_done_before(self, at: int) -> int:
         """How many deliveries are noted that were made before a time."""
-        return int(self._all("SELECT coalesce(sum(count), 0) FROM done WHERE at < ?", at)[0][0])
+        return int(self.all("SELECT coalesce(sum(count), 0) FROM done WHERE at < ?", at)[0][0])
 
     def clear_done(self, before: int) -> int:
         """Forget deliveries that were made before a time; how many. Inside `write`."""
         count = self.count_done_before(before)
-        self._run("DELETE FROM done WHERE at < ?", before)
+        self.run("DELETE FROM done WHERE at < ?", before)
         return count
 
     def trim_done(self, most: int) -> int:
         """Forget the oldest deliveries, so that at most so many stay; how many. Inside `write`."""
         kept = removed = 0
-        for rowid, count in self._all("SELECT rowid, count FROM done ORDER BY at DESC, rowid DESC"):
+        for rowid, count in self.all("SELECT rowid, count FROM done ORDER BY at DESC, rowid DESC"):
             left = max(0, min(count, most - kept))
             kept += left
             removed += count - left
             if left == 0:
-                self._run("DELETE FROM done WHERE rowid = ?", rowid)
+                self.run("DELETE FROM done WHERE rowid = ?", rowid)
             elif left < count:
-                self._run("UPDATE done SET count = ? WHERE rowid = ?", left, rowid)
+                self.run("UPDATE done SET count = ? WHERE rowid = ?", left, rowid)
         return removed
 
     # -- history that was taken back -----------------------------------------------------------------------------------
 
     def marks(self, plugin: str) -> list[tuple[int, bytes]]:
         """(position, hash of the event there) of some events that were passed, the last first."""
-        return self._all("SELECT position, hash FROM mark WHERE plugin = ? ORDER BY position DESC", plugin)
+        return self.all("SELECT position, hash FROM mark WHERE plugin = ? ORDER BY position DESC", plugin)
 
     def put_mark(self, plugin: str, position: int, event_hash: bytes) -> None:
         """Remember an event that was passed; of older ones fewer and fewer are kept."""
-        positions = [found[0] for found in self._all("SELECT position FROM mark WHERE plugin = ? ORDER BY 1", plugin)]
+        positions = [found[0] for found in self.all("SELECT position FROM mark WHERE plugin = ? ORDER BY 1", plugin)]
         for gone in _superfluous(positions, position):
-            self._run("DELETE FROM mark WHERE plugin = ? AND position = ?", plugin, gone)
-        self._run("INSERT OR REPLACE INTO mark VALUES (?, ?, ?)", plugin, position, event_hash)
+            self.run("DELETE FROM mark WHERE plugin = ? AND position = ?", plugin, gone)
+        self.run("INSERT OR REPLACE INTO mark VALUES (?, ?, ?)", plugin, position, event_hash)
 
     def rewind(self, plugin: str, position: int) -> None:
         """Go back to a position: what was known of later ones is of a history that was taken back. Inside `write`."""
         self.set_cursor(plugin, position)
         for table in ("lane", "job", "mark"):
-            self._run(f"DELETE FROM {table} WHERE plugin = ? AND position >= ?", plugin, position)
-        self._run("UPDATE lane SET position = min(position, ?) WHERE plugin = ?", position, plugin)
+            self.run(f"DELETE FROM {table} WHERE plugin = ? AND position >= ?", plugin, position)
+        self.run("UPDATE lane SET position = min(position, ?) WHERE plugin = ?", position, plugin)
 
     # -- what --publish said -------------------------------------------------------------------------------------------
 
     def put_publish(self, event_hash: bytes, event_id: int, position: int, targets: str, urgent: int, at: int) -> None:
         """What was said about an event that is about to be committed."""
-        self._run(
+        self.run(
             "INSERT OR REPLACE INTO publish VALUES (?,?,?,?,?,?)", event_hash, event_id, position, targets, urgent, at
         )
 
     def has_publish(self) -> bool:
         """Whether anything was said at all."""
-        return bool(self._all("SELECT 1 FROM publish LIMIT 1"))
+        return bool(self.all("SELECT 1 FROM publish LIMIT 1"))
 
     def find_publish(self, hashes: Sequence[bytes]) -> dict[bytes, str]:
         """What was said about some events, by their hashes."""
@@ -285,12 +204,12 @@ class Queue:
         for at in range(0, len(hashes), 500):
             part = hashes[at : at + 500]
             sql = f"SELECT hash, targets FROM publish WHERE hash IN ({','.join('?' * len(part))})"
-            found.update(self._all(sql, *part))
+            found.update(self.all(sql, *part))
         return found
 
     def urgent(self, position: int) -> list[tuple[bytes, int, str]]:
         """(hash, event id, targets) of events with high priority, from a position on."""
-        return self._all(
+        return self.all(
             "SELECT hash, event_id, targets FROM publish WHERE urgent = 1 AND position >= ?"
             " ORDER BY position LIMIT 256",
             position,
@@ -298,40 +217,31 @@ class Queue:
 
     def old_publish(self, before: int) -> list[tuple[bytes, int]]:
         """(hash, event id) of what was said before a time."""
-        return self._all("SELECT hash, event_id FROM publish WHERE at < ? LIMIT 10000", before)
+        return self.all("SELECT hash, event_id FROM publish WHERE at < ? LIMIT 10000", before)
 
     def drop_publish(self, hashes: Sequence[bytes]) -> None:
         """Forget what was said about some events."""
         for event_hash in hashes:
-            self._run("DELETE FROM publish WHERE hash = ?", event_hash)
+            self.run("DELETE FROM publish WHERE hash = ?", event_hash)
 
     def rewrite_errors(self, rewrite: Callable[[str], str]) -> None:
         """Put another text in the place of each error, and leave nothing of the old one behind."""
         with self.write():
             for table in ("cursor", "lane", "job"):
-                for (text,) in self._all(f"SELECT DISTINCT error FROM {table} WHERE error IS NOT NULL"):
-                    self._run(f"UPDATE {table} SET error = ? WHERE error = ?", rewrite(text), text)
+                for (text,) in self.all(f"SELECT DISTINCT error FROM {table} WHERE error IS NOT NULL"):
+                    self.run(f"UPDATE {table} SET error = ? WHERE error = ?", rewrite(text), text)
         with self._guard():
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
 
     # -- other values --------------------------------------------------------------------------------------------------
 
-    def get_meta(self, name: str) -> Any:
-        """A named value, None when it was never set."""
-        found = self._all("SELECT value FROM meta WHERE name = ?", name)
-        return found[0][0] if found else None
-
-    def set_meta(self, name: str, value: Any) -> None:
-        """Inside or outside `write`."""
-        self._run("INSERT OR REPLACE INTO meta VALUES (?, ?)", name, value)
-
     def drop_meta(self, name: str) -> None:
         """Forget a named value."""
-        self._run("DELETE FROM meta WHERE name = ?", name)
+        self.run("DELETE FROM meta WHERE name = ?", name)
 
     def metas(self, prefix: str) -> dict[str, Any]:
         """The named values whose names begin so, by name."""
-        return dict(self._all("SELECT name, value FROM meta WHERE substr(name, 1, length(?1)) = ?1 ORDER BY 1", prefix))
+        return dict(self.all("SELECT name, value FROM meta WHERE substr(name, 1, length(?1)) = ?1 ORDER BY 1", prefix))
 
 
 def _superfluous(positions: list[int], now: int) -> list[int]:

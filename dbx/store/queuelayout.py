@@ -16,13 +16,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from dbx.errors import Corrupt
+from dbx.store.database import Layout
 
 NAME = "queue.db"
-LAYOUT = 1
+_NUMBER = 1
 PENDING = "pending"
 DEAD = "dead"
 AHEAD = "ahead"
-SCHEMA = (
+_SCHEMA = (
     "CREATE TABLE cursor (plugin TEXT PRIMARY KEY, position INTEGER NOT NULL, delivered_at INTEGER, error TEXT,"
     " error_at INTEGER, processing INTEGER, rate REAL, seen_at INTEGER) WITHOUT ROWID",
     "CREATE TABLE lane (plugin TEXT NOT NULL, type TEXT NOT NULL, aggregate TEXT NOT NULL, position INTEGER NOT NULL,"
@@ -60,6 +61,21 @@ class QueueDamaged(Corrupt):
 
 class QueueUnavailable(OSError):
     """queue.db cannot be opened or written: no permission, a full disk, another process for too long."""
+
+
+# A power cut may take the last transactions.
+RELAXED = Layout(
+    _NUMBER,
+    _SCHEMA,
+    ("synchronous=NORMAL", "secure_delete=ON"),
+    shrinks=False,
+    damaged=QueueDamaged,
+    unavailable=QueueUnavailable,
+    hint="remove the file: plugins then get everything since they were configured once more",
+    file=NAME,
+)
+# What was written is on disk when a transaction ends.
+DURABLE = RELAXED._replace(pragmas=("synchronous=FULL", "secure_delete=ON"))
 
 
 class Cursor(NamedTuple):

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from dbx.store.indexlayout import COLUMNS, LAYOUT, IndexDamaged
+from dbx.store.indexlayout import COLUMNS, NUMBER, IndexDamaged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,10 +52,10 @@ class IndexSnapshot:
                     self.is_unmade = True
                     return
                 self._db.execute("SELECT count(*) FROM meta").fetchone()
-                if 0 < layout < LAYOUT:
+                if 0 < layout < NUMBER:
                     self.is_old = True
-                elif layout != LAYOUT:
-                    self.damage = f"it has the layout {layout}, not {LAYOUT}"
+                elif layout != NUMBER:
+                    self.damage = f"it has the layout {layout}, not {NUMBER}"
                 return
             except sqlite3.OperationalError as error:
                 self.damage = str(error)

@@ -7,21 +7,19 @@ hashes are raw.
 
 from __future__ import annotations
 
-import errno
-import sqlite3
-from contextlib import contextmanager
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dbx.errors import Corrupt
+from dbx.store.database import Database, Layout
 from dbx.store.sealedrows import EXTENSIONS, STATE, open_text, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from dbx.crypto.vault import Vault
 
-LAYOUT = 1
 _SCHEMA = (
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID",
     "CREATE TABLE snapshot (id INTEGER PRIMARY KEY, type TEXT NOT NULL, aggregate TEXT NOT NULL,"
@@ -39,8 +37,6 @@ _COLUMNS = (
 )
 _SIZE = "length(state) + length(extensions) + length(edge) + length(coalesce(comment, '')) + 256"
 _DELETED_AT_ONCE = 500
-# With rw the last one to close leaves no files behind; a read-only disk allows ro, or the file alone.
-_READING = ("mode=rw", "mode=ro", "immutable=1")
 
 
 class SnapshotsDamaged(Corrupt):
@@ -49,6 +45,18 @@ class SnapshotsDamaged(Corrupt):
 
 class SnapshotsUnavailable(OSError):
     """snapshots.db cannot be opened or written: no permission, a full disk, another process for too long."""
+
+
+_LAYOUT = Layout(
+    1,
+    _SCHEMA,
+    ("synchronous=FULL", "secure_delete=ON"),
+    shrinks=True,
+    damaged=SnapshotsDamaged,
+    unavailable=SnapshotsUnavailable,
+    hint="snapshots are copies of what the log holds: remove the file, and take them again",
+    file="snapshots.db",
+)
 
 
 class SnapshotRow(NamedTuple):
@@ -83,8 +91,8 @@ class SnapshotRow(NamedTuple):
         return len(self.state) + len(self.extensions) + len(self.edge) + len(self.comment or "") + 256
 
 
-class Snapshots:
-    """A connection to snapshots.db. Every sqlite3 error comes out as one of the two above.
+class Snapshots(Database):
+    """A connection to snapshots.db. Raises SnapshotsDamaged or SnapshotsUnavailable.
 
     With `read_only` the file must be there and is not changed, whatever is in it.
     """
@@ -92,100 +100,12 @@ class Snapshots:
     def __init__(
         self, path: str, vault: Vault | None = None, *, timeout_s: float = 10.0, read_only: bool = False
     ) -> None:
-        self.path = path
+        super().__init__(path, _LAYOUT, timeout_s=timeout_s, read_only=read_only)
         self._vault = vault
-        with self._guard():
-            if read_only:
-                self._db = _open_reading(path, timeout_s)
-            else:
-                self._db = sqlite3.connect(path, timeout=timeout_s, isolation_level=None, check_same_thread=False)
-            try:
-                if read_only:
-                    self._check_layout(self._db.execute("PRAGMA user_version").fetchone()[0])
-                else:
-                    self._prepare()
-            except BaseException:
-                self._db.close()
-                raise
 
-    def close(self) -> None:
-        """Close the connection."""
-        self._db.close()
-
-    def _prepare(self) -> None:
-        execute = self._db.execute
-        layout = execute("PRAGMA user_version").fetchone()[0]
-        if layout == 0:  # as for the index: in a file that is not empty it is of no effect, and writes
-            execute("PRAGMA auto_vacuum=INCREMENTAL").close()
-        if execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-            execute("PRAGMA journal_mode=WAL").close()
-        execute("PRAGMA synchronous=FULL").close()
-        execute("PRAGMA secure_delete=ON").close()
-        if layout == 0:
-            execute("BEGIN IMMEDIATE")
-            try:
-                if execute("PRAGMA user_version").fetchone()[0] == 0:
-                    for statement in _SCHEMA:
-                        execute(statement)
-                    execute(f"PRAGMA user_version={LAYOUT}")
-                execute("COMMIT")
-            except BaseException:
-                execute("ROLLBACK")
-                raise
-        else:
-            self._check_layout(layout)
-
-    def _check_layout(self, layout: int) -> None:
-        if layout > LAYOUT:
-            raise SnapshotsDamaged(f"'{self.path}' was written by a newer dbx", hint="upgrade dbx")
-        if layout < LAYOUT:
-            raise self._damaged("it has no tables")
-
-    @contextmanager
-    def _guard(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.OperationalError as error:
-            text = str(error)
-            if any(word in text for word in ("locked", "full", "readonly", "unable to open", "disk I/O")):
-                raise SnapshotsUnavailable(errno.EIO, f"SQLite says: {text}", self.path) from error
-            raise self._damaged(text) from error
-        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
-            raise self._damaged(str(error)) from error
-
-    def _damaged(self, why: str) -> SnapshotsDamaged:
-        return SnapshotsDamaged(
-            f"'{self.path}' cannot be read: {why}",
-            hint="snapshots are copies of what the log holds: remove the file, and take them again",
-            details={"file": "snapshots.db"},
-        )
-
-    def _all(self, sql: str, *values: Any) -> list[Any]:
-        with self._guard():
-            return self._db.execute(sql, values).fetchall()
-
-    @contextmanager
-    def write(self) -> Iterator[None]:
+    def write(self) -> AbstractContextManager[None]:
         """A write transaction: all or nothing, durable when it ends."""
-        with self._guard():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
-
-    def get_meta(self, name: str) -> Any:
-        """A named value, None when it was never set."""
-        found = self._all("SELECT value FROM meta WHERE name = ?", name)
-        return found[0][0] if found else None
-
-    def set_meta(self, name: str, value: Any) -> None:
-        """Inside or outside `write`."""
-        with self._guard():
-            self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
+        return self.transaction()
 
     def put(self, row: SnapshotRow) -> None:
         """Add a snapshot, sealed where the vault seals, or put it in the place of the one with its id.
@@ -204,11 +124,11 @@ class Snapshots:
     def has_automatic(self, aggregate_type: str, aggregate: str, version: int, leaf: bytes) -> bool:
         """Whether there is an automatic snapshot of a version whose last event is this one."""
         sql = "SELECT leaf FROM snapshot WHERE automatic = 1 AND type = ? AND aggregate = ? AND version = ?"
-        return (leaf,) in self._all(sql, aggregate_type, aggregate, version)
+        return (leaf,) in self.all(sql, aggregate_type, aggregate, version)
 
     def find(self, snapshot_id: int) -> SnapshotRow | None:
         """One snapshot. Raises SnapshotsDamaged when its checksum does not fit."""
-        found = self._all(f"SELECT {_COLUMNS}, checksum FROM snapshot WHERE id = ?", snapshot_id)
+        found = self.all(f"SELECT {_COLUMNS}, checksum FROM snapshot WHERE id = ?", snapshot_id)
         return checked_snapshot(found[0], self._vault) if found else None
 
     def rows(
@@ -230,11 +150,11 @@ class Snapshots:
             f"SELECT {_COLUMNS}, checksum FROM snapshot WHERE {' AND '.join(where)}"
             " ORDER BY type, aggregate, version, id LIMIT ?"
         )
-        return [checked_snapshot(found, self._vault) for found in self._all(sql, *values, take)]
+        return [checked_snapshot(found, self._vault) for found in self.all(sql, *values, take)]
 
     def nearest(self, aggregate_type: str, aggregate: str, version: int, take: int) -> list[tuple[Any, ...]]:
         """The last few snapshots of an aggregate that are not above a version, unchecked, the highest version first."""
-        return self._all(
+        return self.all(
             f"SELECT {_COLUMNS}, checksum FROM snapshot WHERE type = ? AND aggregate = ? AND version <= ?"
             " AND emptied = 0"
             " ORDER BY version DESC, id DESC LIMIT ?",
@@ -243,7 +163,7 @@ class Snapshots:
 
     def outlines(self, aggregate_type: str | None = None, aggregate: str | None = None) -> list[tuple[Any, ...]]:
         """(id, type, aggregate, version, taken_at, bytes) of snapshots: all, of a type, or of one aggregate."""
-        return self._all(
+        return self.all(
             f"SELECT id, type, aggregate, version, taken_at, {_SIZE} FROM snapshot"
             " WHERE (?1 IS NULL OR type = ?1) AND (?2 IS NULL OR aggregate = ?2)",
             aggregate_type, aggregate,
@@ -260,7 +180,7 @@ class Snapshots:
 
     def emptied(self, take: int) -> list[tuple[int, str, str, int, str, str | None, int]]:
         """(id, type, aggregate, version, taken_at, comment, automatic) of snapshots that are to be made anew."""
-        return self._all(
+        return self.all(
             "SELECT id, type, aggregate, version, taken_at, comment, automatic FROM snapshot WHERE emptied = 1 LIMIT ?",
             take,
         )
@@ -274,12 +194,12 @@ class Snapshots:
 
     def complaints(self) -> list[str]:
         """What SQLite's own check finds, nothing when all is well."""
-        return [found[0] for found in self._all("PRAGMA integrity_check(20)") if found[0] != "ok"]
+        return [found[0] for found in self.all("PRAGMA integrity_check(20)") if found[0] != "ok"]
 
     def stored(self) -> Iterator[tuple[Any, ...]]:
         """Every snapshot that was not emptied, unchecked, in pages."""
         last = -1
-        while page := self._all(
+        while page := self.all(
             f"SELECT {_COLUMNS}, checksum FROM snapshot WHERE emptied = 0 AND id > ? ORDER BY id LIMIT 100", last
         ):
             yield from page
@@ -303,27 +223,6 @@ class Snapshots:
         with self._guard():
             self._db.executescript("PRAGMA incremental_vacuum").close()
             return not self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-
-
-def _open_reading(path: str, timeout_s: float) -> sqlite3.Connection:
-    """A connection that writes nothing. Raises what sqlite3 raises."""
-    from urllib.parse import quote
-
-    for mode in _READING:
-        database = sqlite3.connect(f"file:{quote(path)}?{mode}", uri=True, isolation_level=None, timeout=timeout_s)
-        try:
-            database.execute("PRAGMA query_only=ON").close()
-            database.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        except sqlite3.OperationalError:
-            database.close()
-            if mode == _READING[-1]:
-                raise
-        except BaseException:
-            database.close()
-            raise
-        else:
-            return database
-    raise ValueError(f"no way to open '{path}'")  # pragma: no cover - the last one raises
 
 
 def checked_snapshot(values: Sequence[Any], vault: Vault | None = None) -> SnapshotRow:

@@ -11,7 +11,7 @@ import pytest
 
 from dbx.crypto.indextree import key_of
 from dbx.store.index import Head, Index, IndexDamaged, IndexUnavailable, MovedIndex, Row
-from dbx.store.indexlayout import LAYOUT
+from dbx.store.indexlayout import NUMBER
 from dbx.store.indexsurvey import find_seq_at
 
 
@@ -251,9 +251,9 @@ def test_an_index_of_another_layout_is_not_touched(tmp_path: Path) -> None:
     path = tmp_path / "index.db"
     Index(str(path)).close()
     with sqlite3.connect(path) as db:
-        db.execute(f"PRAGMA user_version={LAYOUT + 1}")
+        db.execute(f"PRAGMA user_version={NUMBER + 1}")
     db.close()
-    with pytest.raises(IndexDamaged, match=f"layout {LAYOUT + 1} of another version"):
+    with pytest.raises(IndexDamaged, match=f"layout {NUMBER + 1} of another version"):
         Index(str(path))
 
 

@@ -120,7 +120,7 @@ def test_a_file_that_is_none(tmp_path: Path, data: bytes) -> None:
 
 
 def test_a_newer_one(tmp_path: Path, queue: Queue) -> None:
-    queue._run("PRAGMA user_version=99")
+    queue.run("PRAGMA user_version=99")
     with pytest.raises(Corrupt, match="newer dbx"):
         Queue(str(tmp_path / "queue.db"))
 

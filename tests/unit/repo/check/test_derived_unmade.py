@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dbx.store.indexlayout import LAYOUT
+from dbx.store.indexlayout import NUMBER
 from tests.unit.repo.check.build import check, fill
 
 
@@ -34,7 +34,7 @@ def test_an_index_that_lost_a_table_is_damage(tmp_path: Path) -> None:
     assert not check(path).clean
 
 
-@pytest.mark.parametrize(("layout", "clean"), [(LAYOUT - 1, True), (LAYOUT + 1, False), (0, False)])
+@pytest.mark.parametrize(("layout", "clean"), [(NUMBER - 1, True), (NUMBER + 1, False), (0, False)])
 def test_an_index_of_an_earlier_version_is_made_anew(tmp_path: Path, layout: int, clean: bool) -> None:
     path = fill(tmp_path)
     with closing(sqlite3.connect(path / "index.db")) as index:
