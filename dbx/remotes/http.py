@@ -66,6 +66,9 @@ class _Unknown(RemoteFailure):
 class HttpTransport:
     """One connection, kept open between requests."""
 
+    _hint_failed = "nothing was changed; try again, and see whether the server runs"
+    _hint_unreached = "see whether the server runs, and the address is right"
+
     def __init__(self, address: Address, domain: str | None, means: Means) -> None:
         parts = urlsplit(address.location)
         self._url = address.text
@@ -309,14 +312,14 @@ class HttpTransport:
         except (http.client.HTTPException, ConnectionError, TimeoutError, ssl.SSLError) as error:
             raise RemoteFailure(
                 f"the connection to '{self._url}' failed: {_reason(error)}",
-                hint="nothing was changed; try again, and see whether the server runs",
+                hint=self._hint_failed,
             ) from None
         except OSError as error:
             if error.filename is not None or error.errno is None or error.errno in _LOCAL:
                 raise
             raise RemoteFailure(
                 f"cannot reach '{self._url}': {_reason(error)}",
-                hint="see whether the server runs, and the address is right",
+                hint=self._hint_unreached,
             ) from None
 
 

@@ -5,19 +5,25 @@ that of two pushes at once one wins and the other is told. A store that honours 
 `dbx remote check` proves that it does, and a push does not begin before it is known.
 
 Credentials, region and endpoint are those of the environment: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY,
-AWS_SESSION_TOKEN, AWS_REGION, AWS_ENDPOINT_URL, and what the machine's role gives.
+AWS_SESSION_TOKEN, AWS_REGION, AWS_ENDPOINT_URL, and what the machine's role gives. obstore finds them and signs
+addresses with them; the requests are our own (dbx.remotes.signed), because its client follows redirects to other hosts,
+with the session token, and cannot be told not to.
 """
 
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from base64 import b64encode
+from contextlib import contextmanager, suppress
 from datetime import timedelta
+from hashlib import md5
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from dbx.errors import Corrupt, Denied, Invalid, RemoteFailure
+from dbx.errors import Corrupt, DbxError, Denied, Invalid, RemoteFailure
 from dbx.remotes.files import FilesTransport
+from dbx.remotes.signed import HINT, RETRIES, SignedClient
+from dbx.remotes.static import bounded
 from dbx.repo.places import places
 from dbx.repo.replica.gather import Gone
 from dbx.repo.replica.histories import split, take
@@ -31,17 +37,22 @@ if TYPE_CHECKING:
     from dbx.formats.bundle import Point
     from dbx.model.address import Address
     from dbx.remotes.base import Means
+    from dbx.remotes.signed import Reply
     from dbx.repo.replica.gather import Standing
     from dbx.repo.replica.offer import Offer
     from dbx.repo.replica.quarantine import Arrived, Directory
 
 EXTRA = "dbx[object-store]"
-REQUEST_S = 300.0
-RETRIES = 2
-SINGLE_BYTES = 64 * 1024 * 1024
-"""Up to so many bytes an object is put in one request, which can bear a condition."""
+HELD_BYTES = 64 * 1024 * 1024
+"""Up to so many bytes an object is held in memory, so that it can be put again where the store was busy."""
+SINGLE_BYTES = 4 << 30
+"""Up to so many bytes an object is put in one request, which can bear a condition; S3 takes 5 GiB."""
+SIGNED_FOR_S = 900.0
+"""How long a signed address works; a request has to begin within that time."""
 _PROBE = ".dbx-check"
 _AT_ONCE = 256 * 1024
+_ABSENT = {"If-None-Match": "*"}
+_REFUSED = frozenset({409, 412, 501})
 
 
 def connect(address: Address, domain: str | None, means: Means) -> ObjectTransport:
@@ -71,19 +82,19 @@ class ObjectShelf:
             ) from None
         self._obstore: Any = obstore
         self._errors: Any = exceptions
-        # Whoever sets an endpoint that begins with http:// means it; without one it is https://.
-        options = {
-            "allow_http": True,
-            "connect_timeout": timedelta(seconds=means.timeout_s),
-            "timeout": timedelta(seconds=max(REQUEST_S, means.timeout_s)),
-        }
+        patience = timedelta(seconds=means.timeout_s)
         with self._blaming():
+            # Its own client asks where the credentials come from, and puts what is too long for one request.
             self._store: Any = store.S3Store(
                 parts.hostname or "",
-                client_options=options,
-                retry_config={"max_retries": RETRIES, "retry_timeout": timedelta(seconds=means.timeout_s)},
-                conditional_put="etag",
+                client_options={"allow_http": True, "connect_timeout": patience},
+                retry_config={"max_retries": RETRIES, "retry_timeout": patience},
             )
+            self._client = SignedClient(address.text, self._sign, means)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -97,45 +108,46 @@ class ObjectShelf:
 
     def pieces(self, name: str, size: int) -> Iterator[bytes]:
         """An object in pieces. Raises Gone."""
-        with self._blaming():
-            found = self._get(f"{self._place}/{name}")
-            if found is None:
+        with self._got(f"{self._place}/{name}") as reply:
+            if reply is None:
                 raise Gone
-            if found.meta["size"] != size:
+            if reply.response.length != size:
                 raise Corrupt(f"'{name}' does not have the size that the manifest says", details={"received": True})
-            for data in found.stream(min_chunk_size=_AT_ONCE):
-                yield bytes(data)
+            yield from bounded(reply.response, size)
 
     def tail(self, name: str, size: int, count: int) -> bytes:
         """The last bytes of an object. Raises Gone."""
-        with self._blaming():
-            try:
-                data = self._obstore.get_range(
-                    self._store, f"{self._place}/{name}".lstrip("/"), start=max(0, size - count), end=size
-                )
-            except FileNotFoundError:
-                raise Gone from None
+        part = {} if count >= size else {"Range": f"bytes={size - count}-{size - 1}"}
+        data = b""
+        with self._got(f"{self._place}/{name}", part) as reply:
+            if reply is None:
+                raise Gone
+            for piece in bounded(reply.response, count if reply.status == 206 else size):
+                data = (data + piece)[-count:]
         if len(data) != min(count, size):
             raise Corrupt(f"'{name}' is shorter than the manifest says", details={"received": True})
-        return bytes(data)
+        return data
 
     def _read(self, path: str, max_bytes: int) -> bytes | None:
-        with self._blaming():
-            found = self._get(path)
-            if found is None:
+        with self._got(path) as reply:
+            if reply is None:
+                self._tags.pop(path, None)
                 return None
-            if found.meta["size"] > max_bytes:
-                raise Corrupt("an object is longer than it may be", details={"received": True})
-            data = bytes(found.bytes())
-            self._tags[path] = found.meta.get("e_tag")
+            data = b"".join(bounded(reply.response, max_bytes))
+            self._tags[path] = reply.tag
             return data
 
-    def _get(self, path: str) -> Any:
-        try:
-            return self._obstore.get(self._store, path.lstrip("/"))
-        except FileNotFoundError:
-            self._tags.pop(path, None)
-            return None
+    @contextmanager
+    def _got(self, path: str, headers: dict[str, str] | None = None) -> Iterator[Reply | None]:
+        """The answer that brings an object; None where there is none. Raises RemoteFailure, Denied."""
+        with self._blaming(), self._client.asked("GET", path.lstrip("/"), headers) as reply:
+            if reply.status == 404:
+                reply.response.read(_AT_ONCE)  # so that the connection can be kept
+                yield None
+            elif reply.status in (200, 206):
+                yield reply
+            else:
+                raise self._client.refusal(reply.response)
 
     # -- changing --------------------------------------------------------------------------------------------------
 
@@ -153,51 +165,41 @@ class ObjectShelf:
 
     def keep(self, name: str, data: bytes) -> None:
         """Put a small object that is named by its hash, unless it is there."""
-        with self._blaming():
-            self._create(f"{self._place}/{name}", data)
+        self._put(f"{self._place}/{name}", data, _ABSENT)
 
     def keep_pieces(self, name: str, pieces: Iterator[bytes], size: int) -> None:
         """Put a segment that comes in pieces, unless it is there."""
         path = f"{self._place}/{name}"
-        with self._blaming():
-            if size <= SINGLE_BYTES:
-                self._create(path, b"".join(pieces))
+        if size <= HELD_BYTES:
+            self._put(path, b"".join(pieces), _ABSENT)
+            return
+        with self._blaming(), self._client.asked("HEAD", path.lstrip("/")) as reply:
+            if reply.status not in (200, 404):
+                raise self._client.refusal(reply.response)
+            if reply.status == 200 and reply.response.getheader("Content-Length") == str(size):
                 return
-            # In parts no condition is honoured everywhere; what is there under its hash is left alone all the same.
-            try:
-                found = self._obstore.head(self._store, path.lstrip("/"))
-            except FileNotFoundError:
-                found = None
-            if found is None or found["size"] != size:
-                self._obstore.put(self._store, path.lstrip("/"), pieces)
+        if size <= SINGLE_BYTES:
+            self._stream(path, pieces, size)
+            return
+        with self._blaming():
+            # In parts, without a condition: what is there under its hash was left alone above.
+            self._obstore.put(self._store, path.lstrip("/"), pieces)
 
     def swap(self, name: str, data: bytes) -> bool:
         """Replace the object that was read last under this name, or make one where there was none; False where somebody
         else has changed it since."""
         path = f"{self._place}/{name}"
-        with self._blaming():
-            if path not in self._tags:
-                return self._create(path, data)
-            try:
-                done = self._obstore.put(
-                    self._store, path.lstrip("/"), data, mode={"e_tag": self._tags[path]}, use_multipart=False
-                )
-            except (self._errors.PreconditionError, FileNotFoundError):
-                return False
-            self._tags[path] = done.get("e_tag")
-            return True
+        condition = _ABSENT if path not in self._tags else {"If-Match": self._known_tag(path)}
+        return self._put(path, data, condition)
 
     def check(self) -> None:
         """Prove that the store honours both conditions. Raises RemoteFailure."""
         self.settle()
-        path = f"{self._place}/{_PROBE}-{os.urandom(8).hex()}".lstrip("/")
-        with self._blaming():
-            try:
-                broken = self._find_broken(path)
-            except self._errors.NotSupportedError:
-                broken = "If-Match"
-            finally:
-                self._remove(path)
+        path = f"{self._place}/{_PROBE}-{os.urandom(8).hex()}"
+        try:
+            broken = self._find_broken(path)
+        finally:
+            self._remove(path)
         if broken is not None:
             raise RemoteFailure(
                 f"'{self._url}' does not honour '{broken}', so two pushes at once could lose one",
@@ -207,53 +209,70 @@ class ObjectShelf:
 
     def _find_broken(self, path: str) -> str | None:
         """The condition that the store does not honour, tried with an object of our own."""
-        put, store = self._obstore.put, self._store
-        first = put(store, path, b"1", mode="create", use_multipart=False)["e_tag"]
-        if self._create(path, b"2") or bytes(self._obstore.get(store, path).bytes()) != b"1":
+        if not self._put(path, b"1", _ABSENT):
             return "If-None-Match"
-        put(store, path, b"3", mode={"e_tag": first}, use_multipart=False)
-        try:
-            put(store, path, b"4", mode={"e_tag": first}, use_multipart=False)
-        except self._errors.PreconditionError:
-            return None if bytes(self._obstore.get(store, path).bytes()) == b"3" else "If-Match"
-        return "If-Match"
+        first = {"If-Match": self._known_tag(path)}
+        if self._put(path, b"2", _ABSENT) or self._read(path, 1) != b"1":
+            return "If-None-Match"
+        if not self._put(path, b"3", first) or self._put(path, b"4", first) or self._read(path, 1) != b"3":
+            return "If-Match"
+        return None
 
-    def _create(self, path: str, data: bytes) -> bool:
-        try:
-            done = self._obstore.put(self._store, path.lstrip("/"), data, mode="create", use_multipart=False)
-        except self._errors.AlreadyExistsError:
-            return False
-        except self._errors.PreconditionError:
-            return False
-        self._tags[path] = done.get("e_tag")
-        return True
+    def _known_tag(self, path: str) -> str:
+        tag = self._tags.get(path)
+        if tag is None:
+            raise RemoteFailure(
+                f"'{self._url}' gives its objects no ETag, so two pushes at once could lose one",
+                hint="nothing is pushed to such a store; read from it, or use one that does",
+                details={"condition": "If-Match"},
+            )
+        return tag
+
+    def _put(self, path: str, data: bytes, condition: dict[str, str]) -> bool:
+        """Put an object under a condition; False where that does not hold, or the store knows none such."""
+        digest = b64encode(md5(data, usedforsecurity=False).digest()).decode()
+        with (
+            self._blaming(),
+            self._client.asked("PUT", path.lstrip("/"), {**condition, "Content-MD5": digest}, data) as reply,
+        ):
+            if reply.status in (200, 201, 204):
+                self._tags[path] = reply.tag
+                return True
+            if reply.status not in _REFUSED and not (reply.status == 404 and "If-Match" in condition):
+                raise self._client.refusal(reply.response)
+        # Of two attempts the first may have been done, though nobody heard of it.
+        return reply.again and self._read(path, len(data)) == data
+
+    def _stream(self, path: str, pieces: Iterator[bytes], size: int) -> None:
+        headers = {**_ABSENT, "Content-Length": str(size)}
+        with self._blaming(), self._client.asked("PUT", path.lstrip("/"), headers, pieces) as reply:
+            if reply.status not in (200, 201, 204, *_REFUSED):
+                raise self._client.refusal(reply.response)
 
     def _remove(self, path: str) -> None:
-        try:
-            self._obstore.delete(self._store, path)
-        except (self._errors.BaseError, OSError):
-            return  # who may not delete leaves a few bytes behind
+        # Who may not delete leaves a few bytes behind.
+        with suppress(DbxError, OSError), self._client.asked("DELETE", path.lstrip("/")):
+            return
+
+    def _sign(self, method: str, key: str) -> str:
+        url: str = self._obstore.sign(self._store, method, key, expires_in=timedelta(seconds=SIGNED_FOR_S))
+        return url
 
     @contextmanager
     def _blaming(self) -> Iterator[None]:
-        """What the store says instead of an answer. It may quote what was sent, so only its first words are shown."""
+        """What obstore says goes wrong. It may quote what was sent, so only its first words are shown."""
         try:
             yield
         except (self._errors.PermissionDeniedError, self._errors.UnauthenticatedError):
             raise Denied(
                 f"'{self._url}' does not allow it", hint="credentials come from AWS_ACCESS_KEY_ID and its like"
             ) from None
-        except self._errors.BaseError as error:
-            raise self._failure(error) from None
-        except (FileNotFoundError, TimeoutError, ConnectionError) as error:
-            raise self._failure(error) from None
-
-    def _failure(self, error: BaseException) -> RemoteFailure:
-        words = " ".join(str(error).split("<", 1)[0].split())[:200]
-        return RemoteFailure(
-            f"cannot reach '{self._url}': {words[:1].lower()}{words[1:]}",
-            hint="see AWS_ENDPOINT_URL, AWS_REGION, the bucket's name, and whether the store runs",
-        )
+        except (self._errors.BaseError, FileNotFoundError) as error:
+            words = " ".join(str(error).split("<", 1)[0].split())[:200]
+            raise RemoteFailure(
+                f"cannot reach '{self._url}': {words[:1].lower()}{words[1:]}",
+                hint=HINT,
+            ) from None
 
 
 class ObjectTransport(FilesTransport):
@@ -262,6 +281,7 @@ class ObjectTransport(FilesTransport):
     def __init__(self, shelf: ObjectShelf, url: str, means: Means) -> None:
         super().__init__(shelf, url, means)
         self._objects = shelf
+        self._stack.callback(shelf.close)
         self._is_proven = False
 
     def check(self) -> None:

@@ -66,7 +66,7 @@ class WebShelf(HttpTransport):
         with self._get(f"{self._place}/{name}") as response:
             if response is None:
                 raise Gone
-            yield from _bounded(response, size)
+            yield from bounded(response, size)
 
     def tail(self, name: str, size: int, count: int) -> bytes:
         """The last bytes of a file; all of it is read where the server cannot give a part. Raises Gone."""
@@ -75,10 +75,10 @@ class WebShelf(HttpTransport):
             if response is None:
                 raise Gone
             if response.status == 206:
-                data = b"".join(_bounded(response, count))
+                data = b"".join(bounded(response, count))
             else:
                 data = b""
-                for piece in _bounded(response, size):
+                for piece in bounded(response, size):
                     data = (data + piece)[-count:]
         if len(data) != min(count, size):
             raise Corrupt(f"'{name}' is shorter than the manifest says", details={"received": True})
@@ -86,7 +86,7 @@ class WebShelf(HttpTransport):
 
     def _read(self, path: str, max_bytes: int) -> bytes | None:
         with self._get(path, {"Cache-Control": "no-cache"}) as response:
-            return None if response is None else b"".join(_bounded(response, max_bytes))
+            return None if response is None else b"".join(bounded(response, max_bytes))
 
     @contextmanager
     def _get(self, path: str, headers: dict[str, str] | None = None) -> Iterator[http.client.HTTPResponse | None]:
@@ -118,7 +118,8 @@ class WebShelf(HttpTransport):
         return RemoteFailure(f"'{self._url}' answers with the status {response.status}", hint="try again later")
 
 
-def _bounded(response: http.client.HTTPResponse, size: int) -> Iterator[bytes]:
+def bounded(response: http.client.HTTPResponse, size: int) -> Iterator[bytes]:
+    """The body of an answer in pieces, at most `size` bytes of it. Raises Corrupt for a longer or a shorter one."""
     left = size
     while data := response.read1(_AT_ONCE):
         left -= len(data)

@@ -21,6 +21,9 @@ class _Bucket(ThreadingHTTPServer):
     root: Path
     spoil: Spoil
     before_put: Callable[[str], int | None]
+    after_put: Callable[[str], int | None]
+    before_get: Callable[[str], object]
+    redirect: tuple[int, str] | None
     if_none_match: bool
     if_match: bool
     daemon_threads = True
@@ -40,6 +43,15 @@ class _Handler(BaseHTTPRequestHandler):
         assert ".." not in key.split("/")
         return key, self.server.root / key
 
+    def _turns_away(self) -> bool:
+        """Every request is answered with a redirect, if there is one."""
+        if self.server.redirect is None:
+            return False
+        status, there = self.server.redirect
+        self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        self._answer(status, Location=f"{there}{self.path}")
+        return True
+
     def _answer(self, status: int, data: bytes = b"", **headers: str) -> None:
         self.send_response(status)
         for name, text in headers.items():
@@ -50,7 +62,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(data)
 
     def do_GET(self) -> None:
+        if self._turns_away():
+            return
         key, path = self._path()
+        self.server.before_get(key)
         with self.server.lock:
             data = path.read_bytes() if path.is_file() else None
         data = None if data is None else self.server.spoil(key, data)
@@ -69,6 +84,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.do_GET()
 
     def do_PUT(self) -> None:
+        if self._turns_away():
+            return
         key, path = self._path()
         data = self.rfile.read(int(self.headers["Content-Length"]))
         failure = self.server.before_put(key)
@@ -84,14 +101,16 @@ class _Handler(BaseHTTPRequestHandler):
                 return
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
+        failure = self.server.after_put(key)
+        if failure is not None:
+            self._answer(failure)
+            return
         self._answer(200, ETag=_tag(data))
 
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        assert self.path.endswith("?delete")
-        for key in re.findall("<Key>([^<]*)</Key>", body):
-            (self.server.root / key).unlink(missing_ok=True)
-        self._answer(200, b"<DeleteResult></DeleteResult>")
+    def do_DELETE(self) -> None:
+        _, path = self._path()
+        path.unlink(missing_ok=True)
+        self._answer(204)
 
     def log_message(self, *args: object) -> None:
         pass
@@ -105,11 +124,16 @@ def bucket(
     if_match: bool = True,
     spoil: Spoil = lambda key, data: data,
     before_put: Callable[[str], int | None] = lambda key: None,
+    after_put: Callable[[str], int | None] = lambda key: None,
+    before_get: Callable[[str], object] = lambda key: None,
+    redirect: tuple[int, str] | None = None,
 ) -> Iterator[str]:
     """Serve the bucket `events` from the files below a directory; the endpoint's URL. `before_put` is called with each
-    key that is about to be put, and gives the status to fail with, or None."""
+    key that is about to be put, and gives the status to fail with, or None; `after_put` the same once it is there, and
+    `before_get` with each that is read. `redirect` is (status, beginning of a URL) for every answer."""
     server = _Bucket(("127.0.0.1", 0), _Handler)
-    server.root, server.spoil, server.before_put = root, spoil, before_put
+    server.root, server.spoil, server.before_put, server.after_put = root, spoil, before_put, after_put
+    server.before_get, server.redirect = before_get, redirect
     server.if_none_match, server.if_match = if_none_match, if_match
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()

@@ -19,7 +19,7 @@ import pytest
 from dbx.errors import Conflict, DbxError, Invalid, RemoteFailure
 from dbx.model.address import parse_address
 from dbx.ops.clone import clone
-from dbx.ops.fetch import pull
+from dbx.ops.fetch import fetch, pull
 from dbx.ops.link import Access
 from dbx.ops.push import push, push_aggregates
 from dbx.ops.remote import add_remote, check_remote
@@ -29,7 +29,7 @@ from dbx.repo.replica import offer as offers
 from tests.history import append, fill, open_repository
 from tests.unit.remotes.bucket import bucket
 from tests.unit.remotes.contract import ACCESS, Far, TransportContract, assert_sound
-from tests.unit.remotes.liar import raw_server
+from tests.unit.remotes.liar import drip, raw_server
 
 pytest.importorskip("obstore", reason="without obstore, object stores are NOT TESTED: pip install 'dbx[dev]'")
 
@@ -253,28 +253,133 @@ def test_a_store_that_is_not_there(near: Session, monkeypatch: pytest.MonkeyPatc
     set_endpoint(monkeypatch, f"http://127.0.0.1:{port}")
     add(near)
     for act in (pull, push, check_remote):
-        with pytest.raises(RemoteFailure, match="cannot reach 's3://events/a/orders'"):
+        with pytest.raises(RemoteFailure, match="'s3://events/a/orders' failed: connection refused"):
             act(near, None, Access(timeout_s=0.5))
 
 
-def test_no_credentials_go_with_a_redirect(near: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("place", ["another host", "another port", "the same", "a file"])
+def test_no_redirect_is_followed(
+    near: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int, place: str
+) -> None:
+    """Not for the session's token, which is no Authorization header, nor for what would be believed there."""
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "canary-session")
+    asked: list[str] = []
+    with bucket(tmp_path / "store", before_get=asked.append) as elsewhere:
+        there = {
+            "another host": elsewhere.replace("127.0.0.1", "localhost"),
+            "another port": elsewhere,
+            "the same": "",
+            "a file": "file://",
+        }[place]
+        redirecting = {"redirect": (status, there)}
+        with bucket(tmp_path / "store", **redirecting) as url:
+            set_endpoint(monkeypatch, url)
+            add(near)
+            before = offers.describe(near.domain)
+            for act in (pull, push, fetch, check_remote):
+                with pytest.raises(RemoteFailure, match="redirects to another address") as refused:
+                    act(near, None, Access(timeout_s=1))
+                assert "canary" not in f"{refused.value} {refused.value.hint} {refused.value.details}"
+        assert asked == []
+        assert not (tmp_path / "store").exists()
+    assert offers.describe(near.domain) == before
+    assert_sound(Path(near.repository.path).parent)
+
+
+def test_credentials_are_in_no_request(near: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An address is signed with them; what is stored of a token for our own servers stays here too."""
     heads: list[bytes] = []
 
     def answer(connection: socket.socket, request: bytes) -> None:
         heads.append(request)
-        there = b"http://127.0.0.1:%d/events/x" % port if request.startswith(b"GET /events") else b"file:///etc/passwd"
-        connection.sendall(b"HTTP/1.1 302 Found\r\nLocation: %b\r\nContent-Length: 0\r\n\r\n" % there)
+        connection.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
 
-    elsewhere: list[bytes] = []
-    with raw_server(lambda connection, request: elsewhere.append(request)) as other_url, raw_server(answer) as url:
-        port = int(other_url.split(":")[2].split("/")[0])
+    with raw_server(answer) as url:
+        set_endpoint(monkeypatch, url.removesuffix("/default"))
+        add_remote(near, "origin", "s3://events/a/orders", domain=None, token="canary-token", start=".")
+        with pytest.raises(RemoteFailure):
+            push(near, None, Access(timeout_s=1))
+    assert any(head.startswith(b"PUT /events/a/orders/") for head in heads)
+    for head in heads:
+        assert b"X-Amz-Signature=" in head.split(b" ")[1]
+        assert b"canary" not in head
+
+
+SLOW: dict[str, Callable[[socket.socket, bytes], None]] = {
+    "hangs up": lambda connection, head: None,
+    "silent": lambda connection, head: time.sleep(3),
+    "dripping": lambda connection, head: drip(connection, head, for_s=10),
+    "endless": lambda connection, head: connection.sendall(
+        b"HTTP/1.1 200 OK\r\nETag: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        + (b"10000\r\n" + bytes(65536) + b"\r\n") * 500
+    ),
+    "said to be huge": lambda connection, head: connection.sendall(
+        b"HTTP/1.1 200 OK\r\nETag: x\r\nContent-Length: 1000000000000\r\n\r\n" + bytes(1 << 20)
+    ),
+    "cut short": lambda connection, head: connection.sendall(
+        b"HTTP/1.1 200 OK\r\nETag: x\r\nContent-Length: 500\r\n\r\nid: 7"
+    ),
+    "not HTTP": lambda connection, head: connection.sendall(b"SSH-2.0-OpenSSH_9.6\r\n"),
+    "an error that quotes": lambda connection, head: connection.sendall(
+        b"HTTP/1.1 400 Bad\r\nContent-Length: 62\r\n\r\n<Error><Code>Odd</Code><Message>canary-secret</Message></Error>"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SLOW)
+def test_a_store_that_does_not_play_along(near: Session, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    before = offers.describe(near.domain)
+    with raw_server(SLOW[name]) as url:
         set_endpoint(monkeypatch, url.removesuffix("/default"))
         add(near)
-        with pytest.raises(RemoteFailure):
-            pull(near, None, Access(timeout_s=0.5))
-    assert heads
-    assert b"authorization" in heads[0].lower()
-    assert not [head for head in elsewhere if b"authorization" in head.lower() or b"canary" in head]
+        for act in (pull, push):
+            began = time.monotonic()
+            with pytest.raises(RemoteFailure) as refused:
+                act(near, None, Access(timeout_s=0.3))
+            assert time.monotonic() - began < 20
+            assert refused.value.hint is not None
+            assert "canary" not in f"{refused.value} {refused.value.hint} {refused.value.details}"
+    assert offers.describe(near.domain) == before
+    assert_sound(Path(near.repository.path).parent)
+
+
+def test_a_store_that_is_busy_is_asked_again(near: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    busy = {"manifests/": [503, 500], "refs/heads/main": [503]}
+
+    def before_put(key: str) -> int | None:
+        return next((left.pop() for part, left in busy.items() if part in key and left), None)
+
+    with bucket(tmp_path / "store", before_put=before_put) as url:
+        set_endpoint(monkeypatch, url)
+        add(near)
+        assert push(near, None, ACCESS).commits == 3
+        assert not any(busy.values())
+
+
+def test_an_answer_that_was_lost_is_no_lost_race(
+    near: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store did what it was asked, and said that it failed: the second attempt finds our own bytes there."""
+    lost = ["refs/heads/main", "refs/heads/main", "domain.yaml"]
+
+    def after_put(key: str) -> int | None:
+        found = next((one for one in lost if key.endswith(one)), None)
+        if found is None:
+            return None
+        lost.remove(found)
+        return 500
+
+    with bucket(tmp_path / "store", after_put=after_put) as url:
+        set_endpoint(monkeypatch, url)
+        add(near)
+        assert push(near, None, ACCESS).commits == 3
+        append(near.domain, "o-9")
+        assert push(near, None, ACCESS).commits == 1
+        assert lost == []
+        joe = other(tmp_path, "s3://events/a/orders")
+        assert offers.describe(joe.domain).head == offers.describe(near.domain).head
+        joe.repository.close()
 
 
 @pytest.mark.parametrize("url", ["s3://events/../x", "s3://events/a%00b", "s3://events/a/%2e%2e/b"])
