@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from dbx.model.plugin import Plugin
     from dbx.model.schema import Schema
 
 DAY_US = 86_400_000_000
@@ -69,7 +70,8 @@ class EventFacts:
 class TypeFacts:
     """An aggregate type: how many aggregates, the longest of them (id and version), its events, its schema.
 
-    `threshold` is its snapshot threshold, None for none.
+    `threshold` is its snapshot threshold, None for none. `event_bytes` is the size of all events that were looked at,
+    `state_bytes` the mean size of the states.
     """
 
     name: str
@@ -79,6 +81,13 @@ class TypeFacts:
     events: dict[str, EventFacts] = field(default_factory=dict)
     schema: Schema | None = None
     threshold: int | None = None
+    event_bytes: int = 0
+    state_bytes: int = 0
+
+    @property
+    def examined(self) -> int:
+        """How many events were looked at."""
+        return sum(event.count for event in self.events.values())
 
 
 class RemoteFacts(NamedTuple):
@@ -120,6 +129,7 @@ class Facts:
     examined: int = 0
     total: int = 0
     tokens: Sequence[TokenFacts] = ()
+    plugins: Sequence[Plugin] = ()
 
 
 def kind_of(value: Any) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from dbx.model.lint import RULES as EVENT_RULES
 from dbx.model.lint import STALE_DAYS, Finding
 from dbx.model.lintfacts import DAY_US
+from dbx.model.lintplugins import RULES as PLUGIN_RULES
 from dbx.model.linttokens import RULES as TOKEN_RULES
 from dbx.model.schemalint import lint_schema
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 def lint(facts: Facts) -> list[Finding]:
     """Every finding of every rule."""
-    return [finding for rule in (*EVENT_RULES, *RULES, *TOKEN_RULES) for finding in rule(facts)]
+    return [finding for rule in (*EVENT_RULES, *RULES, *TOKEN_RULES, *PLUGIN_RULES) for finding in rule(facts)]
 
 
 def no_allow_lists(facts: Facts) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from dbx.model.lintschema import lint
-from dbx.repo.upkeep.lint import gather, gather_tokens
+from dbx.repo.upkeep.lint import gather, gather_plugins, gather_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +25,9 @@ class Report(NamedTuple):
 
 
 def lint_domain(session: Session, *, progress: Callable[[int], None] | None = None) -> Report:
-    """Look at a domain. Raises Invalid for a schema with faults."""
+    """Look at a domain. Raises Invalid for a schema or a plugin with faults."""
     facts = gather(session.domain, progress=progress)
-    facts = replace(facts, tokens=gather_tokens(session.repository, session.domain))
+    facts = replace(
+        facts, tokens=gather_tokens(session.repository, session.domain), plugins=gather_plugins(session.repository)
+    )
     return Report(facts.domain, lint(facts), facts.examined, facts.total)

@@ -105,3 +105,32 @@ def test_a_token_that_expired_is_told_until_it_is_revoked(run: Runner) -> None:
     assert "expired at 2026-11-01T00:01:00" in finding["what"]
     run.ok(*finding["command"].split()[1:])
     assert told("2026-11-02T00:00:00Z") == []
+
+
+def test_a_plugin_that_is_sent_too_much(shop: Runner) -> None:
+    shop.ok("plugin", "config", "http", "--name", "hook", "--endpoint", "https://example.org/")
+    assert shop.ok("lint", "--strict").stdout == "no findings\n"
+    note = "x" * 6000
+    shop.ok("aggregate", "apply", "order", "o-1", "described", "--field", f"note={note}")
+    for n in range(40):
+        shop.ok("aggregate", "apply", "order", "o-1", "counted", "--field", f"total:={n}", "--stage")
+    shop.ok("commit")
+    (found,) = shop.ok("lint", "--json").json["findings"]
+    assert (found["rule"], found["where"]) == ("payload-mode", "hook")
+    assert found["command"] == "dbx plugin config http --name hook … --payload event-only"
+    shop.ok(
+        "plugin", "config", "http", "--name", "hook", "--endpoint", "https://example.org/", "--payload", "event-only"
+    )
+    assert shop.ok("lint", "--strict").stdout == "no findings\n"
+
+
+def test_plugins_that_cannot_be_read(shop: Runner) -> None:
+    dek = shop.ok("key", "generate", "--dek").stdout.strip()
+    shop.ok("config", "--dek", "-", "--no-store", stdin=dek)
+    shop.ok(
+        "plugin", "config", "http", "--name", "hook", "--endpoint", "https://example.org/", "--header", "A=secret",
+        env={"DBX_DEK": dek},
+    )  # fmt: skip
+    assert shop.ok("lint").stdout == "no findings\n"  # it is sealed, and the DEK is not there
+    (shop.cwd / ".dbx" / "plugins.yaml").chmod(0o644)
+    assert shop("lint").status == 6

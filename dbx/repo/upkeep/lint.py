@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from dbx.errors import DbxError, Invalid
+from dbx.errors import DbxError, Invalid, KeyFailure
 from dbx.formats import canonical
 from dbx.model.event import RESERVED
 from dbx.model.lintfacts import EventFacts, Facts, RemoteFacts, TokenFacts, TypeFacts
 from dbx.model.time import parse_time
 from dbx.repo.batch.staging import find_batch, staged_since
 from dbx.repo.config import get_domain_value
+from dbx.repo.delivery.plugins import read_plugins
 from dbx.repo.replica.remoteconfig import list_remotes
 from dbx.repo.schema import published, schemas
 from dbx.repo.security.tokens import list_tokens
@@ -21,6 +22,7 @@ from dbx.store.indexsurvey import longest_histories
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from dbx.model.plugin import Plugin
     from dbx.repo.domain import Domain
     from dbx.repo.log import LogReader, Stored
     from dbx.repo.repository import Repository
@@ -80,6 +82,14 @@ def gather_tokens(repository: Repository, domain: Domain) -> list[TokenFacts]:
     ]
 
 
+def gather_plugins(repository: Repository) -> list[Plugin]:
+    """The plugins of the workspace; none where they are sealed and the DEK is not there. Raises Invalid, Denied."""
+    try:
+        return read_plugins(repository)
+    except KeyFailure:
+        return []
+
+
 def runs(total: int) -> Iterator[range]:
     """Positions to look at: all of them, or runs that lie evenly."""
     if total <= SAMPLE:
@@ -92,12 +102,12 @@ def runs(total: int) -> Iterator[range]:
 
 
 def _count(domain: Domain, types: dict[str, TypeFacts]) -> None:
-    def query(working: WorkingSet, _: LogReader) -> list[tuple[str, int, str, int]]:
+    def query(working: WorkingSet, _: LogReader) -> list[tuple[str, int, str, int, int]]:
         return longest_histories(working.index)
 
-    for name, count, longest_id, longest in domain.read(query):
+    for name, count, longest_id, longest, state_bytes in domain.read(query):
         one = types.setdefault(name, TypeFacts(name))
-        one.aggregates, one.longest_id, one.longest = count, longest_id, longest
+        one.aggregates, one.longest_id, one.longest, one.state_bytes = count, longest_id, longest, state_bytes
 
 
 def _look(domain: Domain, positions: range, types: dict[str, TypeFacts]) -> None:
@@ -111,6 +121,7 @@ def _look(domain: Domain, positions: range, types: dict[str, TypeFacts]) -> None
             continue
         one = types.setdefault(aggregate_type, TypeFacts(aggregate_type))
         one.events.setdefault(event_type, EventFacts()).add(_payload(stored))
+        one.event_bytes += len(stored.envelope) + len(stored.body or b"")
 
 
 def _payload(stored: Stored) -> dict[str, Any] | None:
