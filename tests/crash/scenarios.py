@@ -212,6 +212,12 @@ def _to_recommit(where: Path) -> None:
     append(where, [item(n, "o-mine") for n in range(8, 10)])
 
 
+def _pulled_not_pushed(before: State, after: State, found: State) -> bool:
+    """A watcher's cycle is a pull and then a push: between the two everything is ours, and theirs as it was."""
+    mine, theirs = found.domains["default"], found.domains["other"]
+    return (mine.shape, theirs.shape) == (after.domains["default"].shape, before.domains["other"].shape)
+
+
 def _bundled(where: Path) -> None:
     from contextlib import closing
 
@@ -309,6 +315,7 @@ SCENARIOS = (
     Scenario("pull", ("pull",), _to_pull, **SOME),
     Scenario("pull-recommit", ("pull",), _to_recommit, reorders=True, **SOME),
     Scenario("push", ("push",), _to_push, **SOME),
+    Scenario("watch", ("watch", "--run-once"), _to_recommit, reorders=True, between=_pulled_not_pushed, **SOME),
     Scenario("merge", ("merge", "--from", "other"), _to_merge, **SOME),
     Scenario("config-dek", ("config", "--dek", b64encode(DEK).decode()), _some_staged, **SOME),
     Scenario("apply-sealed", _apply(), _sealed, repeats=True, **SOME),
