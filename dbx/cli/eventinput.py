@@ -39,10 +39,34 @@ def publish_option(function: F) -> F:
     )(function)
 
 
-def check_publish(publish: tuple[str, ...], *, stage: bool) -> None:
-    """Staged events go to all plugins once they are committed. Raises UsageError."""
-    if publish and stage:
+def write_options(what_stage_does: str) -> Callable[[F], F]:
+    """Decorator: `expected_version`, `publish`, `stage`, `message`, `dry_run`, of commands that write one."""
+
+    def decorate(function: F) -> F:
+        for option in (
+            click.option("--dry-run", is_flag=True, help="Check everything, and write nothing."),
+            click.option("--message", "-m", metavar="TEXT", help="The message of the commit (without --stage)."),
+            click.option("--stage", is_flag=True, help=what_stage_does),
+            publish_option,
+            expect_option,
+        ):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def check_write(publish: tuple[str, ...], message: str | None, *, stage: bool) -> None:
+    """What a staged event cannot have: plugins of its own, since all get it once committed, and a message.
+
+    Raises UsageError.
+    """
+    if not stage:
+        return
+    if publish:
         raise UsageError("--publish cannot be used with --stage", hint="all plugins get what is committed later")
+    if message is not None:
+        raise UsageError("a staged event has no message of its own", hint="give it to the commit: dbx commit -m TEXT")
 
 
 def about_options(function: F) -> F:

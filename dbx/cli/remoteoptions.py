@@ -81,6 +81,16 @@ def aggregate_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+def transfer_options(what_dry_run_says: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Decorator: what `pull` and `push` take: a remote, some aggregates of it, a trial, and how to reach it."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        function = click.option("--dry-run", is_flag=True, help=what_dry_run_says)(reach_options(function))
+        return remote_argument(aggregate_options(function))
+
+    return decorate
+
+
 def check_aggregate(aggregate_type: str | None, aggregate_id: str | None) -> None:
     """An id needs its type."""
     if aggregate_id is not None and aggregate_type is None:

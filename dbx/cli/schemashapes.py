@@ -8,6 +8,7 @@ import click
 
 from dbx.cli import complete, params
 from dbx.cli.subject import refuse_rest, take_word
+from dbx.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -83,6 +84,22 @@ def take_aggregate(words: Sequence[str], aggregate: str | None) -> tuple[str, li
 
     rest = list(words)
     return check_type(take_word(rest, aggregate, "aggregate type")), rest
+
+
+def field_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorator: `words` and the options `aggregate` and `field`, for `take_field`."""
+    function = click.option("--field", metavar="FIELD", help="The field, instead of the argument.")(function)
+    return aggregate_words("TYPE [FIELD]")(function)
+
+
+def take_field(words: Sequence[str], aggregate: str | None, field: str | None) -> tuple[str, str | None, str]:
+    """(aggregate type, field or None for all of it, both as they are told). Raises UsageError, Invalid."""
+    kind, rest = take_aggregate(words, aggregate)
+    name = field if field is not None else rest.pop(0) if rest else None
+    refuse_rest(rest)
+    if name is not None and not name.strip():
+        raise UsageError("the field is empty")
+    return kind, name, f"aggregate={kind}" if name is None else f"aggregate={kind} field={name}"
 
 
 def take_last(rest: list[str], given: str | None, what: str) -> str:

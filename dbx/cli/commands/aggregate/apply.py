@@ -15,7 +15,7 @@ import click
 from dbx.cli import params
 from dbx.cli.appended import show_event
 from dbx.cli.context import Invocation, pass_invocation
-from dbx.cli.eventinput import check_publish, event_options, expect_option, make_item, publish_option
+from dbx.cli.eventinput import check_write, event_options, make_item, write_options
 from dbx.cli.frame import define
 from dbx.cli.render import emit
 from dbx.cli.session import session
@@ -34,11 +34,8 @@ _MAX_ERRORS = 100
 @subject_options("TYPE ID EVENT")
 @click.option("--event", "event_type", metavar="EVENT", help="The event's type, instead of the argument.")
 @event_options
-@expect_option
-@publish_option
+@write_options("Stage the event for 'dbx commit'.")
 @click.option("--create", is_flag=True, help="Create the aggregate if it does not exist.")
-@click.option("--stage", is_flag=True, help="Stage the event for 'dbx commit'.")
-@click.option("--message", "-m", metavar="TEXT", help="The message of the commit (without --stage).")
 @click.option("--from", "source", metavar="FILE|-", help="With --stage: many events, one JSON object a line; or gzip.")
 @click.option(
     "--max-errors",
@@ -47,7 +44,6 @@ _MAX_ERRORS = 100
     default=_MAX_ERRORS,
     help="With --from: stop after N bad lines (default 100).",
 )
-@click.option("--dry-run", is_flag=True, help="Check everything, and write nothing.")
 @pass_invocation
 def command(
     invocation: Invocation, /, words: tuple[str, ...], source: str | None, max_errors: int, **given: Any
@@ -78,9 +74,7 @@ def _apply_one(
     publish: tuple[str, ...],
     **content: Any,
 ) -> None:
-    check_publish(publish, stage=stage)
-    if stage and message is not None:
-        raise UsageError("a staged event has no message of its own", hint="give it to the commit: dbx commit -m TEXT")
+    check_write(publish, message, stage=stage)
     kind, name, rest = take_subject(words, aggregate_type, aggregate_id)
     event = take_word(rest, event_type, "event type")
     refuse_rest(rest)

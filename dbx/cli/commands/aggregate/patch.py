@@ -12,15 +12,13 @@ from dbx.cli.context import Invocation, pass_invocation
 from dbx.cli.eventinput import (
     MAX_JSON_BYTES,
     about_options,
-    check_publish,
-    expect_option,
+    check_write,
     make_item,
-    publish_option,
+    write_options,
 )
 from dbx.cli.frame import define
 from dbx.cli.session import session
 from dbx.cli.subject import refuse_rest, subject_options, take_subject, take_word
-from dbx.errors import UsageError
 
 
 @define()
@@ -34,11 +32,7 @@ from dbx.errors import UsageError
     help="The operations, a JSON array; '-' reads standard input.",
 )
 @about_options
-@expect_option
-@publish_option
-@click.option("--stage", is_flag=True, help="Patch what will be once staged events are committed, and stage the event.")
-@click.option("--message", "-m", metavar="TEXT", help="The message of the commit (without --stage).")
-@click.option("--dry-run", is_flag=True, help="Check everything, and write nothing.")
+@write_options("Patch what will be once staged events are committed, and stage the event.")
 @pass_invocation
 def command(
     invocation: Invocation,
@@ -58,9 +52,7 @@ def command(
 ) -> None:
     from dbx.ops.change import Manner, patch_aggregate
 
-    check_publish(publish, stage=stage)
-    if stage and message is not None:
-        raise UsageError("a staged event has no message of its own", hint="give it to the commit: dbx commit -m TEXT")
+    check_write(publish, message, stage=stage)
     kind, name, rest = take_subject(words, aggregate_type, aggregate_id)
     event = take_word(rest, event_type, "event type")
     refuse_rest(rest)

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import click
-
 from dbx.cli.context import Invocation, pass_invocation
 from dbx.cli.frame import define
 from dbx.cli.progress import progress
-from dbx.cli.remoteoptions import access, aggregate_options, check_aggregate, reach_options, remote_argument
+from dbx.cli.remoteoptions import access, check_aggregate, transfer_options
 from dbx.cli.render import emit
 from dbx.cli.session import session
 from dbx.cli.transfers import fetched_lines, fetched_value, pulled_aggregates_lines
 
 
 @define()
-@remote_argument
-@aggregate_options
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
-@reach_options
+@transfer_options("Say what would be done, and do nothing.")
 @pass_invocation
 def command(
     invocation: Invocation,

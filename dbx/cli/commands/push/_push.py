@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import click
-
 from dbx.cli.context import Invocation, pass_invocation
 from dbx.cli.frame import define
 from dbx.cli.progress import progress
-from dbx.cli.remoteoptions import access, aggregate_options, check_aggregate, reach_options, remote_argument
+from dbx.cli.remoteoptions import access, check_aggregate, transfer_options
 from dbx.cli.render import emit
 from dbx.cli.session import session
 from dbx.cli.transfers import pushed_aggregates_lines, pushed_lines, pushed_value
 
 
 @define()
-@remote_argument
-@aggregate_options
-@click.option("--dry-run", is_flag=True, help="Say what would be pushed, and push nothing.")
-@reach_options
+@transfer_options("Say what would be pushed, and push nothing.")
 @pass_invocation
 def command(
     invocation: Invocation,
