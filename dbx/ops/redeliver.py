@@ -269,8 +269,10 @@ class _Player:
                 for step in steps:
                     self._do(step)
                     self._watcher.advance(1)
-        finally:
+        except BaseException:
             self._save()
+            raise
+        # Not saved before: whoever dies here leaves a bookmark that is not at the end, so nothing is ever left out.
         self._place.forget()
         plugin, begin, count = self._place.plugin, self._begin, self._count
         return Replayed(plugin, count.events, count.aggregates, begin.delivered, self._failed, self._failures)
