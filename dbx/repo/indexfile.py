@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from dbx.errors import Locked, NotFound
+from dbx.store.database import place
 from dbx.store.index import Index, IndexDamaged
 
 if TYPE_CHECKING:
@@ -96,10 +97,7 @@ class IndexFile:
             return Index(":memory:")
 
     def _open_file(self) -> Index:
-        # Made here, so that it is 0600 and no link: SQLite follows its mode for the files it puts beside it.
-        fd = self._directory.open_write(INDEX, create=True)
-        self._inode = os.fstat(fd).st_ino
-        os.close(fd)
+        self._inode = place(self._directory, INDEX)
         return Index(self._directory.path_of(INDEX), self._vault)
 
     def _find_inode(self) -> int:

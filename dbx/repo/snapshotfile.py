@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from dbx.crypto import merkle
@@ -12,6 +11,7 @@ from dbx.model.event import Aggregate
 from dbx.model.snapshot import Snapshot
 from dbx.repo.folding import Folding
 from dbx.repo.record import parse
+from dbx.store.database import place
 from dbx.store.snapshots import SnapshotRow, Snapshots
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class SnapshotFile:
     def find(self) -> Snapshots | None:
         """The database; None when no snapshot was ever taken here."""
         try:
-            inode = os.stat(self._directory.path_of(NAME), follow_symlinks=False).st_ino
+            inode = self._directory.stat(NAME).st_ino
         except FileNotFoundError:
             self.close()
             return None
@@ -52,13 +52,7 @@ class SnapshotFile:
 
     def make(self) -> Snapshots:
         """The database, made if need be."""
-        # Made here, so that it is 0600 and no link: SQLite follows its mode for the files it puts beside it.
-        fd = self._directory.open_write(NAME, create=True)
-        try:
-            inode = os.fstat(fd).st_ino
-        finally:
-            os.close(fd)
-        return self._open(inode)
+        return self._open(place(self._directory, NAME))
 
     def close(self) -> None:
         """Close it."""
@@ -69,7 +63,6 @@ class SnapshotFile:
     def _open(self, inode: int) -> Snapshots:
         if self._db is None or self._inode != inode:
             self.close()
-            os.close(self._directory.open_read(NAME))  # refuses a link
             self._db = Snapshots(self._directory.path_of(NAME), self._vault)
             self._inode = inode
         return self._db

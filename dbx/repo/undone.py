@@ -52,7 +52,7 @@ def read_undone(directory: Directory, since: int | None = None) -> set[str]:
 def reflog_size(directory: Directory) -> int:
     """How long the branch's reflog is, in bytes; 0 where there is none, or no file."""
     try:
-        return directory.size(Reflog(directory, MAIN).name)
+        return directory.stat(Reflog(directory, MAIN).name).st_size
     except (FileNotFoundError, Corrupt):
         return 0
 

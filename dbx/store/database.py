@@ -9,13 +9,14 @@ from __future__ import annotations
 import errno
 import sqlite3
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from dbx.errors import Corrupt
+    from dbx.store.fs import Directory
 
 # With rw the last one to close leaves no files behind; a read-only disk allows ro, or the file alone.
 READING = ("mode=rw", "mode=ro", "immutable=1")
@@ -40,6 +41,21 @@ class Layout(NamedTuple):
     unavailable: type[OSError]
     hint: str | None = None
     file: str | None = None
+
+
+def place(directory: Directory, name: str) -> int:
+    """Make the file of a database where there is none, 0600 and no link; its inode.
+
+    SQLite gives the files that it puts beside it the same mode. One that is there is never opened but by SQLite: who
+    closes a descriptor of a file takes away all POSIX locks that his process has on it, so that another process might
+    remove the write-ahead log under a connection. Raises Corrupt for links and special files.
+    """
+    while True:
+        try:
+            return directory.stat(name).st_ino
+        except FileNotFoundError:
+            with suppress(FileExistsError):
+                directory.make_file(name)
 
 
 class Database:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _DIR = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _NOFOLLOW = os.O_NOFOLLOW | os.O_CLOEXEC
 TEMPORARY = ".tmp-"
+_NO_LINKS = "a repository holds no links; see 'dbx help fsck'"
 PAGE = 4096
 """Bytes that a disk writes whole or not at all. Pages that were not synced reach it in any order, or never."""
 
@@ -45,17 +46,12 @@ def sync_data(fd: int) -> None:
 def read_at(fd: int, size: int, offset: int) -> bytes:
     """Up to `size` bytes from an offset; fewer only at the end of the file."""
     data = os.pread(fd, size, offset)
-    if len(data) in (size, 0):
-        return data
-    parts = [data]
-    have = len(data)
-    while have < size:
-        more = os.pread(fd, size - have, offset + have)
+    while data and len(data) < size:
+        more = os.pread(fd, size - len(data), offset + len(data))
         if not more:
             break
-        parts.append(more)
-        have += len(more)
-    return b"".join(parts)
+        data += more
+    return data
 
 
 class Directory:
@@ -117,13 +113,18 @@ class Directory:
         finally:
             os.close(fd)
 
-    def size(self, name: str) -> int:
-        """The size in bytes of a regular file."""
-        fd = self.open_read(name)
+    def stat(self, name: str) -> os.stat_result:
+        """How a regular file looks; it is not opened. Raises FileNotFoundError, or Corrupt for links and the like."""
+        parent, base = self._split(name)
+        fd = self.open_fd(parent)
         try:
-            return os.fstat(fd).st_size
+            found = os.stat(base, dir_fd=fd, follow_symlinks=False)
         finally:
             os.close(fd)
+        if not stat.S_ISREG(found.st_mode):
+            what = "a symbolic link" if stat.S_ISLNK(found.st_mode) else "not a regular file"
+            raise Corrupt(f"'{self.path_of(name)}' is {what}", hint=_NO_LINKS)
+        return found
 
     def open_read(self, name: str) -> int:
         """A descriptor for reading a regular file. Raises FileNotFoundError, or Corrupt for links and special files."""
@@ -198,6 +199,10 @@ class Directory:
     def open_write(self, name: str, *, create: bool = False) -> int:
         """A descriptor for reading and writing a regular file in place; made 0600 where asked."""
         return self._open(name, os.O_RDWR | os.O_NONBLOCK | (os.O_CREAT if create else 0))
+
+    def make_file(self, name: str) -> None:
+        """Make an empty file, 0600. Raises FileExistsError."""
+        os.close(self._open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL))
 
     def write(self, name: str, data: bytes, mode: int = 0o600) -> None:
         """Replace a file: after a crash it has its old or its new bytes; durable on return."""
@@ -317,7 +322,7 @@ class Directory:
             if error.errno in (errno.ELOOP, errno.ENOTDIR):
                 raise Corrupt(
                     f"'{part}' in '{self.path}' is a symbolic link or not of the kind it should be",
-                    hint="a repository holds no links; see 'dbx help fsck'",
+                    hint=_NO_LINKS,
                 ) from None
             if error.errno == errno.ENXIO:
                 raise Corrupt(f"'{part}' in '{self.path}' is not a regular file") from None

@@ -151,7 +151,7 @@ class Reflog:
         if self._fd >= 0:
             return os.fstat(self._fd).st_size
         try:
-            return self._directory.size(self.name)
+            return self._directory.stat(self.name).st_size
         except FileNotFoundError:
             return 0
 

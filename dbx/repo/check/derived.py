@@ -55,7 +55,7 @@ class IndexHead:
 def open_snapshot(directory: Directory, findings: Findings) -> tuple[IndexSnapshot | None, IndexHead | None]:
     """The index as it is now, and its head; None where there is none that can be read."""
     try:
-        if not directory.size(FILE):
+        if not directory.stat(FILE).st_size:
             findings.note("index.missing", "it is empty; it is made from the log when it is next needed", FILE)
             return None, None
     except FileNotFoundError:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def check_snapshots(directory: Directory, findings: Findings, vault: Vault | None = None, *, quick: bool) -> None:
     """All of them; with `quick` only the file as such."""
     try:
-        if not directory.size(NAME):
+        if not directory.stat(NAME).st_size:
             findings.note("snapshots.empty", "it is empty: it was never finished", NAME)
             return
     except FileNotFoundError:

@@ -5,16 +5,15 @@ The log is the queue: what waits is what lies between a plugin's cursor and the 
 
 from __future__ import annotations
 
-import os
-import stat
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from dbx.crypto.merkle import leaf_hash
-from dbx.errors import Corrupt, KeyFailure
+from dbx.errors import KeyFailure
 from dbx.model.time import parse_time
 from dbx.repo.query import commit_range
 from dbx.repo.vault.secrets import seal_text, unseal_text
+from dbx.store.database import place
 from dbx.store.lock import Lock, find_holder
 from dbx.store.queue import Queue as Queue
 from dbx.store.queuelayout import AHEAD, DEAD, NAME, PENDING, Job, Lane
@@ -89,18 +88,11 @@ def opened_queue(domain: Domain, *, durable: bool = True) -> Iterator[Queue]:
 
 def open_queue(domain: Domain, *, durable: bool) -> Queue:
     """A connection to queue.db. `durable`: what is written is on disk when a transaction ends."""
+    is_new = not domain.directory.exists(NAME)
+    place(domain.directory, NAME)
+    if is_new and durable:
+        domain.directory.sync()
     path = domain.directory.path_of(NAME)
-    try:
-        mode = os.lstat(path).st_mode
-    except FileNotFoundError:
-        # Made here, so that it is 0600 and no link: SQLite follows its mode for the files it puts beside it. One that
-        # is there is never opened but by SQLite: to close it would take the locks of all its connections away.
-        os.close(domain.directory.open_write(NAME, create=True))
-        if durable:
-            domain.directory.sync()
-    else:
-        if not stat.S_ISREG(mode):
-            raise Corrupt(f"'{path}' is not a regular file", details={"file": NAME})
     return Queue(path, timeout_s=max(domain.wait_s, 1.0), durable=durable)
 
 

@@ -69,7 +69,7 @@ def find_schema_words(domain: Domain, kind: str, prefix: str, aggregate: str | N
 def _open(domain: Domain) -> Index | None:
     """The index where there is one. Making or mending it is not for a key press."""
     try:
-        if not domain.directory.size(INDEX):
+        if not domain.directory.stat(INDEX).st_size:
             return None
     except FileNotFoundError:
         return None

@@ -14,6 +14,7 @@ from dbx.repo.replica.quarantine import unpack
 from dbx.repo.replica.vet import Vetting
 from dbx.repo.schema import schemachain
 from dbx.repo.working import WorkingSet
+from dbx.store.database import place
 from dbx.store.fs import Directory
 from dbx.store.index import Head, Index
 from dbx.store.sealedrows import MASKED
@@ -68,7 +69,7 @@ def verify_bundle(path: str, *, progress: Callable[[int], None] | None = None) -
         directory = Directory(folder)
         directory.make("segments")
         arrived = unpack(directory, read)
-        os.close(directory.open_write("index.db", create=True))
+        place(directory, "index.db")
         index = Index(directory.path_of("index.db"))
         try:
             index.set_meta(MASKED, 1)  # of sealed bodies only the hashes can be checked, so that states do not matter

@@ -263,7 +263,7 @@ def _source(shelf: Shelf, standing: Standing, entry: ManifestEntry, scratch: Dir
     name = segment_name(entry.sha256)
     if entry is standing.unsealed:
         return [standing.journal]
-    if scratch.exists(name) and scratch.size(name) == entry.size:  # another size: it was sealed here
+    if scratch.exists(name) and scratch.stat(name).st_size == entry.size:  # another size: it was sealed here
         return _read(scratch.open_read(name))
     return shelf.pieces(name, entry.size)
 

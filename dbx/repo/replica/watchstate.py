@@ -125,7 +125,7 @@ def find_birth(pid: int) -> int | None:
 
 def open_log(domain: Domain) -> int:
     """A descriptor that appends to the watcher's log; a log that has grown long is put aside first."""
-    if domain.directory.exists(LOG) and domain.directory.size(LOG) > MAX_LOG_BYTES:
+    if domain.directory.exists(LOG) and domain.directory.stat(LOG).st_size > MAX_LOG_BYTES:
         domain.directory.rename(LOG, OLD_LOG)
     fd = domain.directory.open_write(LOG, create=True)
     os.lseek(fd, 0, os.SEEK_END)

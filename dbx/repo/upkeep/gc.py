@@ -185,7 +185,7 @@ def garbage_of(domain: Domain, ref: Ref | None) -> list[tuple[str, int]]:
         if base.startswith(TEMPORARY) and not _alive(base):
             garbage.append(name)
     garbage += stale_journals(directory, ref)
-    return [(name, directory.size(name)) for name in garbage]
+    return [(name, directory.stat(name).st_size) for name in garbage]
 
 
 def named_refs(directory: Directory) -> Iterator[str]:

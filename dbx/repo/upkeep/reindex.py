@@ -13,6 +13,7 @@ from dbx.repo.masks import SealedAway
 from dbx.repo.replay import replay
 from dbx.repo.undone import read_undone
 from dbx.repo.working import WorkingSet
+from dbx.store.database import place
 from dbx.store.fs import TEMPORARY
 from dbx.store.index import Index, IndexDamaged
 from dbx.store.indexsurvey import count_aggregates, find_version, iterate_versions
@@ -99,7 +100,7 @@ def reindex(
 
 
 def _build(domain: Domain, name: str, progress: Callable[[int], None] | None) -> tuple[Head, int, Loss | None]:
-    os.close(domain.directory.open_write(name, create=True))
+    place(domain.directory, name)
     index = Index(domain.directory.path_of(name), domain.vault)
     try:
         index.set_meta("domain", domain.id)

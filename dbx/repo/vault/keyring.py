@@ -134,7 +134,7 @@ class KeyringVault(Vault):
 
     def _uses(self, key_id: bytes) -> int:
         try:
-            return self._directory.size(_uses_name(key_id)) * COUNT_STEP
+            return self._directory.stat(_uses_name(key_id)).st_size * COUNT_STEP
         except FileNotFoundError:
             return 0
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 from threading import Barrier, Thread
 
 import pytest
 
 from dbx.errors import Corrupt
-from dbx.store.database import MEMORY, Database, Layout
+from dbx.store.database import MEMORY, Database, Layout, place
+from dbx.store.fs import Directory
 
 
 class Damaged(Corrupt):
@@ -149,3 +152,59 @@ def test_reading_makes_no_file_and_changes_none(path: str) -> None:
     with pytest.raises(UnavailableError, match="readonly"):
         reader.set_meta("a", 1)
     reader.close()
+
+
+HOLDER = """
+import sys
+from dbx.store.database import Database, place
+from dbx.store.fs import Directory
+from tests.unit.store.test_database import LAYOUT
+
+directory = Directory(sys.argv[1])
+place(directory, "x.db")
+ours = Database(directory.path_of("x.db"), LAYOUT)
+ours.set_meta("a", 1)
+for _ in range(2):  # as others in this process do, who are done with it sooner
+    place(directory, "x.db")
+    directory.stat("x.db")
+    Database(directory.path_of("x.db"), LAYOUT).close()
+print("ready", flush=True)
+sys.stdin.readline()
+ours.set_meta("b", 2)
+print("written", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_placing_it_again_takes_no_locks_away(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdin is not None
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "ready\n"
+        other = Database(str(tmp_path / "x.db"), LAYOUT)
+        assert other.get_meta("a") == 1
+        other.close()  # the last one to close removes the log of writes: it must not believe that it is the last
+        assert (tmp_path / "x.db-wal").exists()
+        holder.stdin.write("\n")
+        holder.stdin.flush()
+        assert holder.stdout.readline() == "written\n"
+        again = Database(str(tmp_path / "x.db"), LAYOUT)
+        assert again.get_meta("b") == 2
+        again.close()
+        holder.stdin.write("\n")
+    assert holder.returncode == 0
+
+
+def test_a_file_is_placed_for_its_owner_alone_and_no_link_is_followed(tmp_path: Path) -> None:
+    directory = Directory(str(tmp_path))
+    inode = place(directory, "x.db")
+    assert (tmp_path / "x.db").stat().st_ino == inode == place(directory, "x.db")
+    assert (tmp_path / "x.db").stat().st_mode & 0o777 == 0o600
+    (tmp_path / "link.db").symlink_to("x.db")
+    (tmp_path / "dangling.db").symlink_to("nothing")
+    for name in ("link.db", "dangling.db"):
+        with pytest.raises(Corrupt, match="is a symbolic link"):
+            place(directory, name)
+    assert not (tmp_path / "nothing").exists()

@@ -62,7 +62,7 @@ def test_a_temporary_file_is_seen_only_when_it_is_published(root: Directory, tmp
 def test_reading(root: Directory, tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"12345")
     assert root.read("a", 5) == root.find("a", 5) == b"12345"
-    assert root.size("a") == 5
+    assert root.stat("a").st_size == 5
     with pytest.raises(Corrupt, match="has 5 bytes, more than the 4 it may have"):
         root.read("a", 4)
     assert root.find("b", 1) is None

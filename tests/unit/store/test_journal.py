@@ -118,7 +118,7 @@ def test_damage_in_the_middle_is_told_with_its_place(tmp_path: Path, journal: Jo
 def test_a_kind_of_a_newer_dbx_is_no_torn_write(tmp_path: Path, journal: Journal) -> None:
     journal.append(*frames(journal.end, 0))
     with (tmp_path / NAME).open("ab") as file:
-        file.write(segment._frame(b"X", 0, b"new", b"new", journal.end))
+        file.write(segment.encode_stored_frame(b"X", 0, 3, b"new", journal.end))
     with pytest.raises(Corrupt, match="newer dbx"):
         tail(tmp_path / NAME)
 
