@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Existence = Literal["any", "new", "known"]
 
 DRAIN = 2048
-_HELD_BYTES = 4 * 1024 * 1024
+_HELD_BYTES = 2 * 1024 * 1024
 _SEQUENCE_BITS = 12
 _SEQUENCE = (1 << _SEQUENCE_BITS) - 1
 _NEXT_MS = (1 << 22) - _SEQUENCE
@@ -159,7 +159,7 @@ class Builder(Intake):
         if offset > run_start:
             self.runs.append((event_id - (offset - run_start), offset - run_start, run_start))
         self._hold(leaves)
-        self._settle()
+        self.settle()
         self._id, self._free, self.count = event_id, free, offset
 
     def refuse(self) -> None:
@@ -196,7 +196,10 @@ class Builder(Intake):
         return runs
 
     def take(self, records: Sequence[Record], leaves: bytes) -> None:
-        """Events that another process built: for each its aggregate and, joined, its leaf. All else is in place."""
+        """Events that another process built: for each its aggregate and, joined, its leaf. All else is in place.
+
+        After the last of them, `settle` must be called.
+        """
         offset = self.count
         for record in records:
             record.version += 1
@@ -204,14 +207,15 @@ class Builder(Intake):
             offset += 1
         self.count = offset
         self._held += leaves
-        self._settle()
+        if len(self._held) >= _HELD_BYTES:
+            self.settle()
 
     def _hold(self, leaves: list[bytes]) -> None:
         self._held += b"".join(leaves)
         if len(self._held) >= _HELD_BYTES:
-            self._settle()
+            self.settle()
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
         """Grow the trees of the aggregates by the leaves that were held back.
 
         Aggregate by aggregate, because their trees are scattered in memory: that is a third of the time of growing them

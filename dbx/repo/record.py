@@ -126,11 +126,15 @@ class Record:
         """The root of the aggregate's tree."""
         return merkle.edge_root(self.edge)
 
-    def row(self) -> Row:
-        """The row of the index that holds this record."""
-        # What was folded is kept as the text that it is in the row.
+    def settle(self) -> tuple[bytes, bytes]:
+        """The texts of state and extensions as the index holds them, which is what is kept of both from now on."""
         state = self._state = _whole(self._state, self.payloads)
         extensions = self._extensions = _whole(self._extensions, self.metadata)
+        return state, extensions
+
+    def row(self) -> Row:
+        """The row of the index that holds this record."""
+        state, extensions = self.settle()
         return Row(
             self.n,
             self.type,

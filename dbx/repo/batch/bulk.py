@@ -38,10 +38,8 @@ if TYPE_CHECKING:
 
 LARGE_BYTES = 8 * 1024 * 1024
 """From here on a second process is worth its start."""
-_OWN_SHARE = 0.4
-"""Of the bytes: this process also writes the index at the end."""
-_AT_ONCE = 256 * 1024
-_LEAF_BYTES = 32
+_OWN_SHARE = 0.45
+"""Of the bytes: this process finishes its events as it reads them, the other one only when it knows the versions."""
 
 
 def stage_lines(
@@ -176,7 +174,7 @@ class SecondHalf:
             self.stop()
 
     def _join(self, builder: Builder, section: Section, tree: Tree) -> tuple[bytes, bytes] | None:
-        names, first, last, numbers_, unlike_first = half.receive(self._reading, 5)
+        names, first, last, numbers_, unlike_first, noted = half.receive(self._reading, 6)
         numbers = array("I", numbers_)
         try:
             records = builder.meet(name.partition(" ") for name in names.decode().split("\n"))
@@ -196,12 +194,28 @@ class SecondHalf:
             record.created_at = record.created_at or created_at
             record.updated_at = updated_at
         self._lay(records)
-        size, leaves_at, envelope, body, trees = self._receive(5)
-        section.take(int(size), len(numbers))
-        tree.graft(half.decode_trees(trees))
-        self._grow(builder, records, numbers, int(leaves_at))
+        for record in records:
+            record.settle()  # here and not at the end, because the other process is still at work
+        return self._follow(builder, section, tree, [records[number] for number in numbers], int(noted))
+
+    def _follow(
+        self, builder: Builder, section: Section, tree: Tree, records: list[Record], leaves_at: int
+    ) -> tuple[bytes, bytes]:
+        """Take over the events, each of one of `records`, while they are written; the last one."""
+        assert self._notes is not None  # noqa: S101 - stopped only afterwards
+        done = 0
+        while done < len(records):
+            size, count, trees = self._receive(3)
+            events = int(count)
+            section.take(int(size), events)
+            tree.graft(half.decode_trees(trees))
+            leaves = read_at(self._notes.fd, half.LEAF_BYTES * events, leaves_at + half.LEAF_BYTES * done)
+            builder.take(records[done : done + events], leaves)
+            done += events
+        builder.settle()
         if self._progress is not None:
             self._progress(self._end - self._start)
+        envelope, body = self._receive(2)
         return envelope, body
 
     def _lay(self, records: list[Record]) -> None:
@@ -224,13 +238,6 @@ class SecondHalf:
         if half.read_exactly(self._reading, 1) != half.SAYS:
             raise EOFError
         return half.receive(self._reading, count)
-
-    def _grow(self, builder: Builder, records: list[Record], numbers: array[int], at: int) -> None:
-        assert self._notes is not None  # noqa: S101 - stopped only afterwards
-        for start in range(0, len(numbers), _AT_ONCE):
-            some = numbers[start : start + _AT_ONCE]
-            leaves = read_at(self._notes.fd, _LEAF_BYTES * len(some), at + _LEAF_BYTES * start)
-            builder.take([records[number] for number in some], leaves)
 
     def _died(self) -> Failure:
         pid, self._pid = self._pid, 0

@@ -14,16 +14,16 @@ import json
 import os
 import signal
 from array import array
-from hashlib import sha256
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-from dbx.crypto.merkle import subtrees
+from dbx.crypto.merkle import leaf_hash, subtrees
 from dbx.errors import Invalid
+from dbx.formats.segment import Packed
 from dbx.repo.intake import Intake, Undecided, parse_lines
 from dbx.repo.lines import read_lines
 from dbx.store.fs import read_at, write_all
-from dbx.store.section import encode_events
+from dbx.store.section import cut_blocks, encode_block, pack_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -38,6 +38,7 @@ AT_ONCE = 2048
 PIECE = 4096
 GIVES_UP = b"U"
 SAYS = b"M"
+LEAF_BYTES = 32
 _WORD = 8
 _NOTES = b"dbx1H"
 
@@ -144,6 +145,16 @@ def _close_all_but(*kept: int) -> None:
         before = fd
 
 
+class _Note(NamedTuple):
+    """A block as it is noted: how many events, how many bytes of templates of envelopes and of packed bodies, and how
+    many bytes the bodies' lines have."""
+
+    events: int
+    templates: int
+    bodies: int
+    raw: int
+
+
 class _Half(Intake):
     """Knows nothing of any aggregate: versions count from 0, and `n` numbers the aggregates in the order they came."""
 
@@ -160,9 +171,11 @@ class _Half(Intake):
         self._parent = os.getppid()
         self._order: list[Record] = []
         self._numbers = array("I")
-        self._sizes: list[int] = []
+        self._notes: list[_Note] = []
+        self._noted = 0
         self._templates: list[bytes] = []
         self._bodies: list[bytes] = []
+        self._last = b""
 
     def run(self) -> None:
         work = self._work
@@ -170,25 +183,23 @@ class _Half(Intake):
         order = self._order
         if not order:
             raise Undecided
-        about = (
+        send(
+            work.writing,
             "\n".join([f"{record.type} {record.id}" for record in order]).encode(),
             "\n".join([record.created_at for record in order]).encode(),
             "\n".join([record.updated_at for record in order]).encode(),
             self._numbers.tobytes(),
             bytes((record.type, record.id) in self._unlike_first for record in order),
+            str(self._noted).encode(),
         )
-        pieces = list(self._pieces())
-        send(work.writing, *about)
         if read_exactly(work.reading, 1) != SAYS:
             raise EOFError
         versions, runs, at = receive(work.reading, 3)
-        for piece in pieces:
+        for piece in self._pieces():
             send(work.writing, *piece)
-        del about, pieces
         target, first = map(int, at.split())
         ids = chain.from_iterable([range(first, first + count) for first, count, _ in json.loads(runs)])
-        size, last, trees = self._finish(array("Q", versions), ids, target, first)
-        send(work.writing, str(size).encode(), str(sum(self._sizes)).encode(), *last, trees)
+        self._finish(array("Q", versions), ids, target, first)
 
     def _pieces(self) -> Iterator[tuple[bytes, bytes, bytes]]:
         """Shapes that are new, layers of payloads, layers of metadata, PIECE aggregates at a time, which it forgets.
@@ -240,16 +251,18 @@ class _Half(Intake):
             self._note()
 
     def _note(self) -> None:
-        if os.getppid() != self._parent:
-            raise EOFError
-        seals = self._work.vault.seals
-        for lines in (self._templates, self._bodies):
-            data = b"\n".join(lines)
-            if seals and lines is self._bodies:
-                data = self._work.vault.seal_text(data, _NOTES)
-            write_all(self._work.notes, data)
-            self._sizes.append(len(data))
-            lines.clear()
+        self._check_parent()
+        vault = self._work.vault
+        for start, stop in cut_blocks(self._templates, self._bodies):
+            templates = b"\n".join(self._templates[start:stop])
+            bodies = pack_lines(self._bodies[start:stop])
+            stored = vault.seal_text(bodies.stored, _NOTES) if vault.seals else bodies.stored
+            write_all(self._work.notes, templates + stored)
+            self._notes.append(_Note(stop - start, len(templates), len(stored), bodies.raw))
+            self._noted += len(templates) + len(stored)
+        self._last = self._bodies[-1]
+        self._templates.clear()
+        self._bodies.clear()
 
     def _keep_rules(self, record: Record, event_type: str, payload: dict[str, Any]) -> dict[str, Any]:
         """As for an aggregate that exists. Where its first event here could not be the very first, that is noted."""
@@ -269,36 +282,42 @@ class _Half(Intake):
         """The first process says what is wrong, and in which line."""
         raise Undecided
 
-    def _finish(
-        self, versions: array[int], ids: Iterable[int], at: int, staged: int
-    ) -> tuple[int, tuple[bytes, bytes], bytes]:
-        """Write the events from `at` on, the leaves behind the notes.
+    def _finish(self, versions: array[int], ids: Iterable[int], at: int, staged: int) -> None:
+        """Write the events from `at` on, behind `staged` others, and the leaves behind the notes.
 
-        The size of what was written, the last event, and the subtrees that the leaves make behind `staged` others.
+        It tells of some at a time: how many bytes and events were written, and the subtrees that their leaves make; and
+        at the end what the last event is.
         """
-        digest, notes, start = sha256, self._work.notes, at
-        trees: list[tuple[int, bytes]] = []
+        work = self._work
         numbers, event_ids = iter(self._numbers), iter(ids)
-        read, leaves_at = 0, sum(self._sizes)
+        read, leaves_at = 0, self._noted
+        leaves: list[bytes] = []
         envelopes: list[bytes] = []
-        bodies: list[bytes] = []
-        for templates_size, bodies_size in zip(self._sizes[::2], self._sizes[1::2], strict=True):
-            if os.getppid() != self._parent:
-                raise EOFError
-            templates = read_at(notes, templates_size, read).split(b"\n")
-            noted = read_at(notes, bodies_size, read + templates_size)
-            bodies = self._work.vault.open_text(noted, _NOTES).split(b"\n")
-            read += templates_size + bodies_size
+        written = 0
+        for note in self._notes:
+            templates = read_at(work.notes, note.templates, read).split(b"\n")
+            bodies = work.vault.open_text(read_at(work.notes, note.bodies, read + note.templates), _NOTES)
+            read += note.templates + note.bodies
             envelopes = []
             for template, number, event_id in zip(templates, numbers, event_ids, strict=False):
                 versions[number] = version = versions[number] + 1
                 envelopes.append(template % (event_id, version))
-            leaves = [digest(b"\x00" + envelope).digest() for envelope in envelopes]
-            write_all(notes, b"".join(leaves), leaves_at)
-            leaves_at += 32 * len(leaves)
-            trees += subtrees(staged, leaves)
-            staged += len(leaves)
-            lines = encode_events(envelopes, bodies, self._work.vault)
-            write_all(self._work.target, lines, at)
-            at += len(lines)
-        return at - start, (envelopes[-1], bodies[-1]), b"".join([bytes((height,)) + tree for height, tree in trees])
+            leaves += map(leaf_hash, envelopes)
+            block = encode_block(note.events, pack_lines(envelopes), Packed(bodies, note.raw), work.vault)
+            write_all(work.target, block, at + written)
+            written += len(block)
+            if len(leaves) >= AT_ONCE or note is self._notes[-1]:
+                write_all(work.notes, b"".join(leaves), leaves_at)
+                trees = b"".join([bytes((height,)) + tree for height, tree in subtrees(staged, leaves)])
+                self._check_parent()
+                send(work.writing, str(written).encode(), str(len(leaves)).encode(), trees)
+                leaves_at += LEAF_BYTES * len(leaves)
+                staged += len(leaves)
+                at += written
+                written = 0
+                leaves.clear()
+        send(work.writing, envelopes[-1], self._last)
+
+    def _check_parent(self) -> None:
+        if os.getppid() != self._parent:
+            raise EOFError

@@ -25,10 +25,12 @@ from dbx.repo.batch.commit import commit_staged
 from dbx.repo.batch.staging import StagedResult, Tree, find_batch, stage, staged_events
 from dbx.repo.build import Builder
 from dbx.repo.domain import Domain
-from dbx.repo.query import get_aggregate, list_aggregates, verify_aggregate
+from dbx.repo.query import get_aggregate, iterate_events, list_aggregates, verify_aggregate
 from dbx.repo.repository import Repository
 from dbx.repo.schema.schemas import file_of
+from dbx.repo.vault.keyring import set_dek
 from dbx.store.section import Section
+from dbx.store.staging import read_blocks
 
 NOW_US = 1_800_000_000_000_000
 ACTOR = Actor("100 %d", 'jane "%s"')
@@ -224,13 +226,21 @@ def watch(tmp_path: Path, lines: list[str]) -> tuple[Watched, Domain, StagedResu
     return second, domain, result
 
 
-def test_plain_lines_are_taken_over(tmp_path: Path) -> None:
+@pytest.mark.parametrize("sealed", [False, True])
+def test_plain_lines_are_taken_over(tmp_path: Path, sealed: bool) -> None:
     lines = [line_of("order", f"o-{n % 7}", payload={"n": n}, metadata={"@n": n}) for n in range(5000)]
+    if sealed:
+        with closing(opened(tmp_path)) as repository:
+            set_dek(repository.directory, bytes(range(32)), store=True, clock=lambda: NOW_US, entropy=os.urandom)
     second, domain, result = watch(tmp_path, lines)
     assert second.joined
     assert isinstance(result, StagedResult)
     assert result.events == 5000
     assert [event[-3] for event in found(domain)[1:]] == [{"n": n} for n in range(5000)]
+    blocks = list(read_blocks(domain.directory, os.path.getsize(domain.directory.path_of("staging.jsonl"))))
+    assert {block.sealed for block in blocks if block.events > 1} == {sealed}
+    assert commit_staged(domain, actor=None)
+    assert [event.payload for event in iterate_events(domain)][-5000:] == [{"n": n} for n in range(5000)]
 
 
 def test_a_schema_does_not_keep_the_second_process_out(tmp_path: Path) -> None:
