@@ -10,7 +10,7 @@ from dbx.errors import DbxError, NotFound, UsageError
 from dbx.model.snowflake import parse_event_id
 from dbx.repo import query
 from dbx.repo.single import NameCache, draft_event
-from dbx.repo.transaction import Append, Committed, drafted_event
+from dbx.repo.transaction import Append, Committed
 from dbx.repo.writer import Appender
 
 if TYPE_CHECKING:
@@ -78,7 +78,8 @@ class Domain:
             if draft is not None:
                 request = self._request([item_of_draft(draft)], actor, message, create)
                 request.draft = draft
-                return drafted_event(draft, actor, self._appender.append(request))
+                committed = self._appender.append(request)
+                return request.event or committed.events()[0]
         item = item_of(type, id, event_type, payload, metadata, note, expected_version, created_at, event_id)
         return self._appender.append(self._request([item], actor, message, create)).events()[0]
 

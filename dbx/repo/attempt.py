@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from dbx.crypto import merkle
 from dbx.crypto.indextree import TreeMismatch
+from dbx.formats.commit import Commit, encode_commit
 from dbx.repo.build import Builder
 from dbx.repo.single import build_single
+from dbx.repo.transaction import Committed, commit_actor
 from dbx.store.index import IndexDamaged
 
 if TYPE_CHECKING:
@@ -61,3 +64,46 @@ def build(
 def _passes(working: WorkingSet, rules: Rules, draft: Draft) -> bool:
     record = working.find(draft.type, draft.id)
     return rules.passes(draft, 0 if record is None else record.version, rules.look_up_in(working.find))
+
+
+class Built(NamedTuple):
+    """A transaction that was built on top of the working set, but not taken over into it."""
+
+    request: Append
+    events: Builder | Single
+    committed: Committed
+    line: bytes
+    id: bytes
+
+    def take_over(self, working: WorkingSet) -> None:
+        """The working set now stands behind it."""
+        commit = self.committed.commit
+        working.adopt(self.events.records, commit.position, self.events.runs)
+        working.advance(commit, self.id)
+
+
+def advance(
+    domain: Domain, working: WorkingSet, builder: Builder | Single, request: Append, now: str, schema: str | None
+) -> Built:
+    """Make a commit of what was built, in memory only."""
+    head = working.head
+    commit = Commit(
+        commit_actor(domain, request.issued_by),
+        None,
+        len(builder.envelopes),
+        domain.id,
+        merkle.root(builder.leaves).hex(),
+        working.update_tree(builder.records).hex(),
+        request.message,
+        head.commit.hex() if head.commit else None,
+        head.position,
+        schema,
+        head.seq + 1,
+        now,
+    )
+    line = encode_commit(commit)
+    commit_id = merkle.leaf_hash(line)
+    committed = Committed(commit, commit_id.hex(), builder.envelopes, builder.bodies)
+    if request.announce is not None:
+        request.announce(committed)
+    return Built(request, builder, committed, line, commit_id)

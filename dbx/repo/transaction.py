@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dbx.errors import Invalid
 from dbx.formats.commit import CommitActor, message_text
@@ -23,8 +22,7 @@ if TYPE_CHECKING:
     from dbx.repo.single import Draft
 
 
-@dataclass(frozen=True, slots=True)
-class Committed:
+class Committed(NamedTuple):
     """A commit that is durable, with the lines of its events."""
 
     commit: Commit
@@ -67,8 +65,8 @@ class Append:
 
     `plan` gives, once the lock is held, the events that go before. `announce` is told of the commit right before it is
     written, and may still fail it. `draft` is the same event once more, prepared for `build_single`, where there is
-    only one and nothing odd about it. `replaced` are segments, by their hashes, in whose place others come together
-    with the commit.
+    only one and nothing odd about it; then `event` is what it became. `replaced` are segments, by their hashes, in
+    whose place others come together with the commit.
     """
 
     __slots__ = (
@@ -76,6 +74,7 @@ class Append:
         "done",
         "draft",
         "error",
+        "event",
         "existence",
         "issued_by",
         "items",
@@ -104,6 +103,7 @@ class Append:
             issuer_text(issued_by)
         self.items = items
         self.draft: Draft | None = None
+        self.event: Event | None = None
         self.plan: Callable[[], list[dict[str, Any]]] | None = None
         self.announce: Callable[[Committed], None] | None = None
         self.issued_by = issued_by
@@ -114,6 +114,11 @@ class Append:
         self.result: Committed | None = None
         self.error: BaseException | None = None
         self.done = False
+
+    def take(self, committed: Committed) -> None:
+        """This is what was written; whether it is durable, `result` says."""
+        if self.draft is not None:
+            self.event = drafted_event(self.draft, self.issued_by, committed)
 
     def complete(self) -> None:
         """Put what must go before in front. The writer's lock must be held."""

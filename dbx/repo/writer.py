@@ -9,13 +9,11 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from dbx.crypto import merkle
 from dbx.crypto.indextree import TreeMismatch
 from dbx.errors import Corrupt, DbxError, Denied, Invalid
 from dbx.formats import segment
-from dbx.formats.commit import Commit, encode_commit
 from dbx.model.time import format_time
-from dbx.repo.attempt import build
+from dbx.repo.attempt import advance, build
 from dbx.repo.build import Builder
 from dbx.repo.enforcement import find_rules
 from dbx.repo.frames import encode_blocks, is_single
@@ -28,18 +26,19 @@ from dbx.repo.thresholds import has_thresholds
 from dbx.repo.torn import write_torn
 from dbx.repo.transaction import Append as Append
 from dbx.repo.transaction import Committed as Committed
-from dbx.repo.transaction import commit_actor, reflog_entry
+from dbx.repo.transaction import reflog_entry
 from dbx.store.index import IndexDamaged
 from dbx.store.journal import SEAL_BYTES, Journal, journal_name, scan, sound_end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from dbx.formats.reflog import ReflogEntry
+    from dbx.repo.attempt import Built
     from dbx.repo.domain import Domain
     from dbx.repo.rules import Rules
-    from dbx.repo.single import Single
     from dbx.repo.working import WorkingSet
-    from dbx.store.index import Index
+    from dbx.store.index import Head, Index
     from dbx.store.segments import SegmentWriter
 
 GROUP = 64
@@ -167,9 +166,13 @@ def write_locked(domain: Domain, group: Sequence[Append]) -> bool:
     now_us = domain.clock()
     now = format_time(now_us)
     first = working.head
-    built: list[tuple[Append, Committed, bytes]] = []
+    built: list[Built] = []
+    last_built: Built | None = None  # until it is taken over, which can wait where nothing is built on top of it
     for request in group:
         request.error = None
+        if last_built is not None:
+            last_built.take_over(working)
+            last_built = None
         worker, last = domain.draw_from(working.index, "append")
         made = build(domain, working, rules, request, now_us, now, worker, last)
         if isinstance(made, Builder):
@@ -185,78 +188,69 @@ def write_locked(domain: Domain, group: Sequence[Append]) -> bool:
             if domain.access is not None:
                 domain.access.check_events(domain, made.envelopes)
             schema = None if rules is None else rules.settle(actor=request.issued_by, now=now)
-            line, committed = _advance(domain, working, made, request, now, schema)
+            last_built = advance(domain, working, made, request, now, schema)
+            built.append(last_built)
         except (Invalid, Denied) as error:
             request.error = error
             domain.reset()
             return True
         domain.drawn["append"] = (worker, made.last_drawn)
-        built.append((request, committed, line))
-    if not built:
-        return False
-    committed_all = [committed for _, committed, _ in built]
-    if group[0].replaced or (
-        sum(one.commit.count for one in committed_all) > 1 and _size(committed_all) >= LARGE_BYTES
-    ):
+    if built:
+        _store(domain, working, first, built, last_built)
+    return False
+
+
+def _store(domain: Domain, working: WorkingSet, first: Head, built: Sequence[Built], last_built: Built | None) -> None:
+    """Make what was built durable, as a segment or in the journal, and tell who asked for it."""
+    group = [one.request for one in built]
+    committed = [one.committed for one in built]
+    lines = [one.line for one in built]
+    entries: list[ReflogEntry] = []
+
+    def take_over() -> None:
+        if last_built is not None:
+            last_built.take_over(working)
+        for request, one in zip(group, committed, strict=True):
+            entries.append(reflog_entry(one.commit, one.id))
+            request.take(one)
+
+    replaced = group[0].replaced
+    if replaced or (sum(one.commit.count for one in committed) > 1 and _size(committed) >= LARGE_BYTES):
 
         def feed(writer: SegmentWriter) -> tuple[int, bytes]:
-            for one, (_, _, line) in zip(committed_all, built, strict=True):
+            for one, line in zip(committed, lines, strict=True):
                 writer.add(one.envelopes, one.bodies)
                 writer.add_commits([line])
             if writer.position != working.head.position:
                 raise Corrupt(f"the segment ends at position {writer.position}, the commit does not")
             return working.head.seq, working.head.commit
 
-        seal(domain, working, first, feed, replaced=group[0].replaced)
+        take_over()
+        seal(domain, working, first, feed, replaced=replaced)
     else:
-        write_journal(domain, working, first.position, first.seq + 1, committed_all, [line for _, _, line in built])
-    lazy = len(built[0][0].items) == 1
-    finish(domain, working, [(one.commit, one.id) for one in committed_all], lazy=lazy)
-    for request, committed, _ in built:
-        request.result = committed
-    return False
+        write_journal(domain, working, first.position, first.seq + 1, committed, lines, take_over)
+    finish(domain, working, entries, lazy=len(group[0].items) == 1)
+    for request, one in zip(group, committed, strict=True):
+        request.result = one
 
 
 def _size(commits: Sequence[Committed]) -> int:
     return sum(len(text) for one in commits for text in (*one.envelopes, *one.bodies))
 
 
-def _advance(
-    domain: Domain, working: WorkingSet, builder: Builder | Single, request: Append, now: str, schema: str | None
-) -> tuple[bytes, Committed]:
-    """Make a commit of what was built, in memory only: (its line, the commit)."""
-    head = working.head
-    records = builder.records
-    working.adopt(records, head.position, builder.runs)
-    commit = Commit(
-        commit_actor(domain, request.issued_by),
-        None,
-        len(builder.envelopes),
-        domain.id,
-        merkle.root(builder.leaves).hex(),
-        working.update_tree(records).hex(),
-        request.message,
-        head.commit.hex() if head.commit else None,
-        head.position,
-        schema,
-        head.seq + 1,
-        now,
-    )
-    line = encode_commit(commit)
-    commit_id = merkle.leaf_hash(line)
-    working.advance(commit, commit_id)
-    committed = Committed(commit, commit_id.hex(), builder.envelopes, builder.bodies)
-    if request.announce is not None:
-        request.announce(committed)
-    return line, committed
-
-
 def write_journal(
-    domain: Domain, working: WorkingSet, position: int, seq: int, commits: Sequence[Committed], lines: Sequence[bytes]
+    domain: Domain,
+    working: WorkingSet,
+    position: int,
+    seq: int,
+    commits: Sequence[Committed],
+    lines: Sequence[bytes],
+    take_over: Callable[[], None],
 ) -> None:
-    """Append events and commits to the journal: one write, one fdatasync.
+    """Append events and commits to the journal: one write, one fdatasync. `take_over` is called between the two.
 
-    Of appends as large as this one, the next would often straddle two pages, and need two; so this one fills its page.
+    What it brings into memory goes with the rest of it, by `reset`, where the sync fails. Of appends as large as this
+    one, the next would often straddle two pages, and need two; so this one fills its page.
     """
     journal = open_journal(domain, working, position, seq)
     at = journal.end
@@ -272,13 +266,17 @@ def write_journal(
     if gap:
         raw = b"\n".join(lines) + b"\n"
         tail = segment.encode_padded_frame(segment.C, raw, at, len(tail) + gap) or tail
+
+    def meanwhile() -> None:
+        take_over()
+        working.locate(journal.name, blocks, [(seq, at)])
+        working.move(journal=journal.name, journal_end=at + len(tail))
+
     try:
-        journal.append(head, tail)
+        journal.append(head, tail, meanwhile)
     except BaseException:
         domain.disown(journal.name, journal.end)
         raise
-    working.locate(journal.name, blocks, [(seq, at)])
-    working.move(journal=journal.name, journal_end=journal.end)
 
 
 def open_journal(domain: Domain, working: WorkingSet, position: int, seq: int) -> Journal:
@@ -324,7 +322,7 @@ def open_journal(domain: Domain, working: WorkingSet, position: int, seq: int) -
 def finish(
     domain: Domain,
     working: WorkingSet,
-    commits: Sequence[tuple[Commit, str]],
+    entries: list[ReflogEntry],
     *,
     lazy: bool = False,
     also: Callable[[Index], None] | None = None,
@@ -334,7 +332,6 @@ def finish(
     With `lazy` the index is written only every FLUSH_COMMITS commits; `also` writes more in the same transaction.
     """
     try:
-        entries = [reflog_entry(commit, commit_id) for commit, commit_id in commits]
         if lazy and domain.journal is not None and domain.journal.is_busy:
             domain.reflog.hold(entries)
         else:

@@ -19,6 +19,8 @@ from dbx.store.fs import PAGE, read_at, sync_data, write_all
 from dbx.store.segments import Block, Commits, FrameReader, SealedBodies
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from dbx.store.fs import Directory
 
 PREFIX = "journal-"
@@ -215,14 +217,15 @@ class Journal:
         left = -end % PAGE
         return left if 0 < left <= length <= PAGE // 2 and end + left <= self.size else 0
 
-    def append(self, events: bytes, commits: bytes) -> None:
+    def append(self, events: bytes, commits: bytes, meanwhile: Callable[[], None] | None = None) -> None:
         """E and B frames, then C frames; on disk on return, and only then does `end` move.
 
+        `meanwhile` is called while the disk is at work, which takes no processor: after the write, before the sync.
         On any error the file is cut back to where it ended and this object is closed: a descriptor whose fsync failed
         is not to be trusted again.
         """
         try:
-            self._append(events, commits)
+            self._append(events, commits, meanwhile)
         except BaseException:
             self.close()
             fd = self._directory.open_write(self.name)
@@ -233,7 +236,7 @@ class Journal:
                 os.close(fd)
             raise
 
-    def _append(self, events: bytes, commits: bytes) -> None:
+    def _append(self, events: bytes, commits: bytes, meanwhile: Callable[[], None] | None) -> None:
         at, length = self.end, len(events) + len(commits)
         if at + length > self.size and self.is_busy:
             self._preallocate(max(_GROWTH, length))
@@ -244,6 +247,10 @@ class Journal:
             write_all(self._fd, commits, at + len(events))
         else:
             write_all(self._fd, events + commits, at)
+        if meanwhile is not None:
+            if at + length <= self.size:  # where the file grows, the disk has more to do than to write
+                _start_writing(self._fd, at, length)
+            meanwhile()
         sync_data(self._fd)
         self.end = at + length
         self.size = max(self.size, self.end)
@@ -272,3 +279,15 @@ class Journal:
     def torn_bytes(self) -> bytes:
         """What follows the last commit."""
         return read_at(self._fd, max(0, self.size - self.end), self.end)
+
+
+def _start_writing(fd: int, offset: int, length: int) -> None:
+    """Have the disk begin with what was just written, and do not wait: the sync does, after what is done meanwhile.
+
+    DONTNEED writes the pages that the range touches, and drops none that it covers only in part.
+    """
+    if length < PAGE:
+        try:
+            os.posix_fadvise(fd, offset, length, os.POSIX_FADV_DONTNEED)
+        except (OSError, AttributeError):
+            return  # it is a hint, and not every system takes one; whether the write went well, the sync says

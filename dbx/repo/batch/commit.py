@@ -22,7 +22,7 @@ from dbx.repo.events import decode_stored
 from dbx.repo.log import Stored
 from dbx.repo.seal import seal
 from dbx.repo.thresholds import has_thresholds
-from dbx.repo.transaction import commit_actor
+from dbx.repo.transaction import commit_actor, reflog_entry
 from dbx.repo.writer import LARGE_BYTES, Committed, finish, write_journal, writing
 from dbx.store import stagedindex
 from dbx.store.index import IndexDamaged
@@ -235,13 +235,13 @@ def _commit(
         commit, line = close(len(pairs))
         commit_id = merkle.leaf_hash(line)
         committed = Committed(commit, commit_id.hex(), envelopes, bodies)
-        write_journal(domain, working, head.position, head.seq + 1, [committed], [line])
+        write_journal(domain, working, head.position, head.seq + 1, [committed], [line], lambda: None)
     working.advance(commit, commit_id)
     domain.records_moved()
     finish(
         domain,
         working,
-        [(commit, commit_id.hex())],
+        [reflog_entry(commit, commit_id.hex())],
         also=lambda index: stagedindex.adopt_staged(index, commit.position),
     )
     with suppress(OSError, IndexDamaged):
