@@ -13,18 +13,20 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from dbx.crypto.bucket import EMPTY as EMPTY
+from dbx.crypto.bucket import NODE, Bucket
+from dbx.crypto.bucket import Item as Item
+from dbx.crypto.bucket import node_hash as node_hash
+from dbx.crypto.bucket import root_of as root_of
 from dbx.errors import Corrupt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-EMPTY = sha256(b"").digest()
 BUCKET = 16
 _CACHE_LIMIT = 20_000
 _ONE_BYTE = [bytes((n,)) for n in range(16)]
-_NODE = [bytes((1, d)) for d in range(256)]
 
-Item = tuple[bytes, bytes]  # (key, leaf hash)
 Step = tuple[int, bytes]  # (d, hash of the sibling)
 
 
@@ -57,38 +59,6 @@ def key_of(aggregate_type: str, aggregate_id: str) -> bytes:
 def leaf_hash(key: bytes, version: int, root: bytes) -> bytes:
     """H(0x00 || key || u64(version) || aggregate root)."""
     return sha256(b"\x00" + key + version.to_bytes(8, "big") + root).digest()
-
-
-def node_hash(d: int, left: bytes, right: bytes) -> bytes:
-    """H(0x01 || one byte d || left || right)."""
-    return sha256(b"\x01" + d.to_bytes(1, "big") + left + right).digest()
-
-
-def root_of(items: Iterable[Item]) -> bytes:
-    """The root over items sorted by key, without repeats. O(n) time, O(log n) memory.
-
-    In key order the split bits of neighbours form a Cartesian tree, so one stack suffices.
-    """
-    source = iter(items)
-    first = next(source, None)
-    if first is None:
-        return EMPTY
-    hashes: list[bytes] = []
-    splits: list[int] = []
-    previous = int.from_bytes(first[0], "big")
-    current = first[1]
-    for key, leaf in source:
-        number = int.from_bytes(key, "big")
-        d = 256 - (previous ^ number).bit_length()
-        while splits and splits[-1] > d:
-            current = sha256(_NODE[splits.pop()] + hashes.pop() + current).digest()
-        hashes.append(current)
-        splits.append(d)
-        current = leaf
-        previous = number
-    while splits:
-        current = sha256(_NODE[splits.pop()] + hashes.pop() + current).digest()
-    return current
 
 
 class _Page:
@@ -153,7 +123,7 @@ class IndexTree:
         self._reader = reader
         self.root = root
         self._pages: dict[bytes, _Page | None] = {}
-        self._buckets: dict[bytes, dict[bytes, bytes]] = {}
+        self._buckets: dict[bytes, Bucket] = {}
         self._dirty: set[bytes] = set()
 
     def update(self, changes: Mapping[bytes, bytes | None]) -> bytes:
@@ -190,7 +160,7 @@ class IndexTree:
 
     def leaves(self, prefix: bytes, expected: bytes) -> list[Item]:
         """The bucket at a prefix whose own hash is `expected`, in key order."""
-        return sorted(self._bucket(prefix, expected, keep=False).items())
+        return sorted(self._bucket(prefix, expected, keep=False).leaves.items())
 
     def prove(self, key: bytes) -> Proof | None:
         """The path of a key, or of the leaf to which its bits lead; None when there are no aggregates at all."""
@@ -215,7 +185,7 @@ class IndexTree:
             if slot is None:  # pragma: no cover - a page always has a child
                 raise TreeMismatch("a page of the index tree is empty")
             expected = slot
-        items = sorted(self._bucket(prefix, expected, keep=True).items())
+        items = sorted(self._bucket(prefix, expected, keep=True).leaves.items())
         while len(items) > 1:
             first, last = int.from_bytes(items[0][0], "big"), int.from_bytes(items[-1][0], "big")
             d = 256 - (first ^ last).bit_length()
@@ -247,12 +217,11 @@ class IndexTree:
             prefix += _ONE_BYTE[slot - 16]
             depth += 1
         bucket = buckets[prefix]
-        bucket[key] = leaf
-        if len(bucket) <= BUCKET or depth == 64:
-            current = leaf if len(bucket) == 1 else root_of(sorted(bucket.items()))
+        if key in bucket.leaves:
+            current = bucket.replace(key, leaf)
         else:
-            del buckets[prefix]
-            current = self._build(prefix, sorted(bucket.items()), keep=True)
+            bucket.change(key, leaf)
+            current = self._settle(prefix, bucket, keep=True)
         d = 4 * depth
         for heap, slot in reversed(path):
             i = slot
@@ -262,7 +231,7 @@ class IndexTree:
                 sibling = heap[i ^ 1]
                 if sibling is not None:
                     pair = current + sibling if not i & 1 else sibling + current
-                    current = sha256(_NODE[d] + pair).digest()
+                    current = sha256(NODE[d] + pair).digest()
                 i >>= 1
                 heap[i] = current
         return current
@@ -278,13 +247,13 @@ class IndexTree:
             self._pages[prefix] = page
         return page
 
-    def _bucket(self, prefix: bytes, expected: bytes | None, *, keep: bool) -> dict[bytes, bytes]:
+    def _bucket(self, prefix: bytes, expected: bytes | None, *, keep: bool) -> Bucket:
         bucket = self._buckets.get(prefix)
         if bucket is None:
             items = self._reader.read_leaves(prefix)
             if (root_of(items) if items else None) != expected:
                 raise TreeMismatch("the aggregates of the index do not have the hash the index tree holds for them")
-            bucket = dict(items)
+            bucket = Bucket(dict(items))
             if keep:
                 self._buckets[prefix] = bucket
         return bucket
@@ -296,14 +265,8 @@ class IndexTree:
         if page is None:
             bucket = self._bucket(prefix, expected, keep=keep)
             for key, leaf in changes:
-                if leaf is None:
-                    bucket.pop(key, None)
-                else:
-                    bucket[key] = leaf
-            if len(bucket) <= BUCKET or len(prefix) == 64:
-                return root_of(sorted(bucket.items())) if bucket else None
-            self._buckets.pop(prefix, None)
-            return self._build(prefix, sorted(bucket.items()), keep=keep)
+                bucket.change(key, leaf)
+            return self._settle(prefix, bucket, keep=keep) if bucket.leaves else None
         depth = len(prefix)
         groups: dict[int, list[tuple[bytes, bytes | None]]] = {}
         for change in changes:
@@ -317,11 +280,18 @@ class IndexTree:
         self._dirty.add(prefix)
         return page.heap[1]
 
+    def _settle(self, prefix: bytes, bucket: Bucket, *, keep: bool) -> bytes:
+        """The hash of a bucket that was changed; where it has grown too large, it becomes a page."""
+        if len(bucket.leaves) <= BUCKET or len(prefix) == 64:
+            return bucket.root()
+        self._buckets.pop(prefix, None)
+        return self._build(prefix, sorted(bucket.leaves.items()), keep=keep)
+
     def _build(self, prefix: bytes, items: list[Item], *, keep: bool) -> bytes:
         """A fresh subtree where no pages are stored yet."""
         if len(items) <= BUCKET:
             if keep:
-                self._buckets[prefix] = dict(items)
+                self._buckets[prefix] = Bucket(dict(items))
             return root_of(items)
         depth = len(prefix)
         groups: dict[int, list[Item]] = {}

@@ -71,6 +71,30 @@ def test_any_sequence_of_updates_gives_the_root_of_the_definition(
             tree = IndexTree(memory, root)
 
 
+steps_of_few = st.lists(
+    st.one_of(
+        st.tuples(st.integers(0, 39), st.integers(1, 9)).map(lambda pair: dict([pair])),
+        st.dictionaries(st.integers(0, 39), st.one_of(st.none(), st.integers(1, 9)), max_size=4),
+    ),
+    max_size=60,
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(keys, min_size=40, max_size=40, unique=True), steps_of_few)
+def test_aggregates_that_move_one_by_one_and_together(pool: list[bytes], steps: list[dict[int, int | None]]) -> None:
+    tree = IndexTree(Memory(), EMPTY)  # everything stays in its caches
+    leaves: dict[bytes, bytes] = {}
+    for step in steps:
+        changes = {pool[n]: None if v is None else leaf_hash(pool[n], v, pool[n]) for n, v in step.items()}
+        for key, leaf in changes.items():
+            if leaf is None:
+                leaves.pop(key, None)
+            else:
+                leaves[key] = leaf
+        assert tree.update(changes) == definition(leaves)
+
+
 @settings(max_examples=80, deadline=None)
 @given(st.dictionaries(keys, st.integers(1, 2**40), min_size=1, max_size=80), keys, st.data())
 def test_presence_and_absence_are_proven_and_nothing_else(
