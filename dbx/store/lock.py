@@ -42,30 +42,43 @@ class Lock:
             self._fd = self._directory.open_write(self._name, create=True)
             opened = os.fstat(self._fd)
             self._file = (opened.st_ino, opened.st_dev)
-        deadline = None
-        pause = 0.001
-        while True:
-            try:
-                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except OSError as error:
-                if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
-                    raise
-            now = time.monotonic()
-            if deadline is None:
-                deadline = now + wait_s
-            if now >= deadline:
-                raise self._locked(wait_s)
-            time.sleep(min(pause, max(0.0, deadline - now)))
-            pause = min(pause * 2, 0.005)
+        if not self._try():
+            self._wait(wait_s)
         self._held = True
         if self._is_replaced():
             self.close()
             raise NotFound(f"'{self._directory.path}' was moved or deleted meanwhile", hint="open it again")
+        self._leave_pid()
+
+    def _try(self) -> bool:
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+                raise
+            return False
+        return True
+
+    def _wait(self, wait_s: float) -> None:
+        now = time.monotonic()
+        deadline = now + wait_s
+        pause = 0.001
+        while now < deadline:
+            time.sleep(min(pause, deadline - now))
+            if self._try():
+                return
+            pause = min(pause * 2, 0.005)
+            now = time.monotonic()
+        raise self._locked(wait_s)
+
+    def _leave_pid(self) -> None:
+        """Say who holds it: a courtesy to those who wait; a full disk must not keep anybody from the lock."""
         mine = b"%-20d\n" % os.getpid()
-        with suppress(OSError):  # it is a courtesy to those who wait; a full disk must not keep anybody from the lock
-            if os.pread(self._fd, 21, 0) != mine:
+        try:
+            if os.pread(self._fd, len(mine), 0) != mine:
                 os.pwrite(self._fd, mine, 0)
+        except OSError:
+            return
 
     def release(self) -> None:
         """Give the lock back; the file stays."""
