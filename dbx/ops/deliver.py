@@ -31,6 +31,10 @@ _PRUNE_S = 60.0
 _AGAIN_S = 10.0
 """How long a plugin rests when dbx itself failed, as on a full disk."""
 _LOOK_S = 1.0
+_REST_S = 0.005
+"""While commits follow each other closely they are looked for no more often: a look costs as much as deliveries do."""
+_FEW = 16
+"""Events that came together: with no more than that a plugin has caught up."""
 
 
 class Ran(NamedTuple):
@@ -141,6 +145,7 @@ class _Runner:
                 looked = now
                 for worker in self._workers.values():
                     worker.wake()
+                self._stop.wait(_REST_S)
             if now - lived >= _LIFE_S:
                 lived = now
                 self._configure()
@@ -297,6 +302,8 @@ class _Worker(threading.Thread):
                     if self._once:
                         return
                     self._woken.wait(feed.next_due_s())
+                elif not self._once and len(tickets) < _FEW and tickets[-1].moves_cursor:
+                    self._mine.wait(_REST_S)
         except Stopped:
             pass  # the runner ends; what was in flight will be delivered again
         finally:

@@ -70,7 +70,7 @@ class _Noticing(FileSystemEventHandler):
         self._changed = changed
 
     def dispatch(self, event: FileSystemEvent) -> None:
-        if event.event_type in _CHANGES and not event.is_directory:
+        if not self._changed.is_set() and event.event_type in _CHANGES and not event.is_directory:
             for path in (event.src_path, event.dest_path):
                 name = os.path.basename(os.fsdecode(path))
                 if name.startswith("journal") or name == "main":
