@@ -28,10 +28,12 @@ if TYPE_CHECKING:
 
     T = TypeVar("T", "_Edge", Folding)
 
-_KEPT_STATES = 1000
-_KEPT_EDGES = 20_000
+_KEPT = 20_000
 """So many aggregates are remembered as they were after their last event: whole where the state is sent, else only the
 right edges of their trees, a few hashes."""
+_KEPT_STATES = 1000
+_KEPT_BYTES = 8 << 20
+"""Of whole ones, more than so many only while the bodies that were folded into them have no more bytes than that."""
 
 
 class _Facts(NamedTuple):
@@ -40,6 +42,35 @@ class _Facts(NamedTuple):
     hidden: bool
     hidden_fields: tuple[str, ...]
     value: dict[str, Any]
+
+
+class _Memory(OrderedDict[tuple[str, str], "T"]):
+    """Aggregates that were used lately. `held` bounds what their states take: the bytes of the bodies in them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._sizes: dict[tuple[str, str], int] = {}
+        self._held = 0
+
+    def use(self, key: tuple[str, str], value: T, body_bytes: int) -> None:
+        """Keep one, so many bytes of bodies larger than before, and let go of what was not used for longest."""
+        self[key] = value
+        self.move_to_end(key)
+        self._sizes[key] = self._sizes.get(key, 0) + body_bytes
+        self._held += body_bytes
+        while len(self) > _KEPT or (len(self) > _KEPT_STATES and self._held > _KEPT_BYTES):
+            self.drop(next(iter(self)))
+
+    def drop(self, key: tuple[str, str]) -> None:
+        """Let go of one, if it is kept."""
+        if self.pop(key, None) is not None:
+            self._held -= self._sizes.pop(key)
+
+    def clear(self) -> None:
+        """Let go of all."""
+        super().clear()
+        self._sizes.clear()
+        self._held = 0
 
 
 class _Edge:
@@ -73,8 +104,8 @@ class DeliveryMaker:
         self._plugin = plugin
         self._replay = replay
         self._where = Where(domain.id, domain.name, plugin.name)
-        self._folded: OrderedDict[tuple[str, str], Folding] = OrderedDict()
-        self._edges: OrderedDict[tuple[str, str], _Edge] = OrderedDict()
+        self._folded: _Memory[Folding] = _Memory()
+        self._edges: _Memory[_Edge] = _Memory()
         self._facts: dict[str, _Facts | None] = {}
         self._rules: object = None
         self._wants_cloudevents = isinstance(plugin.config, HttpConfig) and plugin.config.format == "cloudevents"
@@ -96,11 +127,11 @@ class DeliveryMaker:
             hidden = facts.hidden_fields
         root, state = "", None
         if needs_state(mode) and not self._wants_cloudevents:
-            folding = self._after(self._folded, _KEPT_STATES, working, reader, event, stored)
+            folding = self._after(self._folded, working, reader, event, stored)
             state = folding.aggregate() if isinstance(folding, Folding) else aggregate_of(folding)
             root = state.root
         elif mode != "schema-only" and not self._wants_cloudevents:
-            root = self._after(self._edges, _KEPT_EDGES, working, reader, event, stored).root.hex()
+            root = self._after(self._edges, working, reader, event, stored).root.hex()
         schema = facts.value if facts is not None and needs_schema(mode) else None
         parts = make_parts(mode, event, root, state, schema, hidden)
         cloud = self._cloudevent(event, mode, hidden) if self._wants_cloudevents else None
@@ -137,40 +168,33 @@ class DeliveryMaker:
             payload = {name: value for name, value in payload.items() if name not in hidden}
         return to_cloudevent(event._replace(payload=payload), self._where.domain_id)
 
-    def _after(
-        self,
-        kept: OrderedDict[tuple[str, str], T],
-        most: int,
-        working: WorkingSet,
-        reader: LogReader,
-        event: Event,
-        stored: Stored,
-    ) -> T | Row:
+    def _after(self, kept: _Memory[T], working: WorkingSet, reader: LogReader, event: Event, stored: Stored) -> T | Row:
         """An aggregate right after an event. Where that is the latest the index has it."""
         key = (event.aggregate_type, event.aggregate_id)
         found = kept.get(key)
+        whole = kept is self._folded
         if found is not None and found.count == event.version - 1:
             found.add(stored)
-            kept.move_to_end(key)
+            kept.use(key, found, len(stored.body or b"") if whole else 0)
             return found
         if found is not None and found.count == event.version:
             return found
+        kept.drop(key)
         row = get_row(self._domain, working.index, *key)
         if row.version == event.version:
-            kept.pop(key, None)
             return row
-        made: Any = self._folded_to(reader, working, row, event) if kept is self._folded else _Edge()
+        made: Any = self._folded_to(reader, working, row, event) if whole else _Edge()
         assert row.n is not None  # noqa: S101 - a stored row
+        size = 0
         for older in reader.events(working.index.positions(row.n, made.count + 1, event.version)):
             made.add(older)
+            size += len(older.body or b"")
         if not edges_agree(made.edge, event.version, row):
             raise Corrupt(
                 f"the events of aggregate '{row.type}/{row.id}' do not have the root that the index holds for them",
                 hint="run 'dbx fsck'",
             )
-        kept[key] = made
-        if len(kept) > most:
-            kept.popitem(last=False)
+        kept.use(key, made, size if whole else 0)
         return made  # type: ignore[no-any-return]  # of the kind that is kept there
 
     def _folded_to(self, reader: LogReader, working: WorkingSet, row: Row, event: Event) -> Folding:

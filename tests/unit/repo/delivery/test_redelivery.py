@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from dbx.errors import Conflict, NotFound
 from dbx.formats.envelope import Actor
 from dbx.model.plugin import HttpConfig, Plugin
-from dbx.repo.delivery import jobs, redelivery
+from dbx.repo.delivery import deliveries, jobs, redelivery
 from dbx.repo.delivery.redelivery import Bookmark, Redelivery, Wanted
 from dbx.repo.domain import Domain
 from dbx.repo.refs.undo import plan_undo, undo
@@ -159,3 +160,22 @@ def test_a_plugin_that_is_removed_leaves_no_bookmark(domain: Domain) -> None:
     with jobs.opened_queue(domain) as queue:
         assert set(queue.metas("replay")) == {"replay hook2 x"}
         assert set(queue.metas("pause")) == {"pause hook2"}
+
+
+def test_aggregates_that_were_let_go_are_folded_again(domain: Domain, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many are remembered while they are small; the state at an event does not depend on it."""
+    for round_ in range(4):
+        append_at_once(domain, *[f"o-{n}" for n in range(5)])
+        append(domain, *[f"o-{n}" for n in range(5)], **{f"k{round_}": "x" * 100})
+    limits = ({}, {"_KEPT": 2}, {"_KEPT_STATES": 2, "_KEPT_BYTES": 300}, {"_KEPT_STATES": 1, "_KEPT_BYTES": 0})
+    found = []
+    for limit in limits:
+        with monkeypatch.context() as patch:
+            for name, value in limit.items():
+                patch.setattr(deliveries, name, value)
+            for mode in ("all", "event-only"):
+                going = Redelivery(domain, replace(PLUGIN, payload_mode=mode), Wanted("order"), Bookmark())
+                found.append([s.delivery.parts for batch in going.batches() for s in batch if s.delivery is not None])
+    assert [parts["state"]["version"] for parts in found[0]] == [parts["event"]["version"] for parts in found[0]]
+    assert found[0::2] == [found[0]] * len(limits)
+    assert found[1::2] == [found[1]] * len(limits)
