@@ -120,7 +120,8 @@ def enable(session: Session, name: str, say: Callable[[str], None]) -> tuple[Plu
         sink.check()
     except RemoteFailure as error:
         raise RemoteFailure(
-            f"failed to establish connection for '{plugin.name}': {error.message}", hint=error.hint
+            f"failed to establish connection for '{plugin.name}': {error.message}",
+            hint=error.hint or "it stays disabled: see that the other side is there, and enable it again",
         ) from None
     finally:
         sink.close()

@@ -32,6 +32,7 @@ MAX_STRAY_LINES = 256
 STDERR_BYTES = 8 * 1024
 GRACE_S = 5.0
 _LOOK_S = 0.2
+_ENDING_S = 1.0
 _MAX_RETRY_AFTER_S = 86_400.0
 
 
@@ -74,8 +75,11 @@ class ProcessSink:
         except TimeoutError:
             text = f"process plugin gave no acknowledgement within {self._config.timeout_s:g} s"
         except (OSError, EOFError):
+            # A program that ends closes its pipes a moment earlier.
+            by_itself = running.ends_within(_ENDING_S)
             status = running.end(self._grace_s)
-            text = f"process plugin ended ({_status_text(status)}){running.last_words()}"
+            how = f"ended ({_status_text(status)})" if by_itself else "closed its pipes, and was ended"
+            text = f"process plugin {how}{running.last_words()}"
         except _Fault as error:
             text = f"process plugin {error}"
         running.end(self._grace_s)
@@ -198,6 +202,11 @@ class _Running:
                 if pipe is not None:
                     pipe.close()
         return self._status
+
+    def ends_within(self, wait_s: float) -> bool:
+        """Whether the program comes to its end by itself."""
+        self._wait(wait_s)
+        return self.has_ended()
 
     def last_words(self) -> str:
         """The last line that it wrote on standard error, for a message."""

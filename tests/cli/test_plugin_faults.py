@@ -199,7 +199,7 @@ PROGRAMS = {
                              "time.sleep(60)", "what it was not sent"),
     "hangs": ("time.sleep(60)", "no acknowledgement within 1 s"),
     "ignores SIGTERM": ("signal.signal(15, signal.SIG_IGN); time.sleep(60)", "no acknowledgement within 1 s"),
-    "closes its input": ("os.close(0); time.sleep(60)", "process plugin"),
+    "closes its input": ("os.close(0); time.sleep(60)", "process plugin "),
     "says no": ("for l in sys.stdin: print(json.dumps({'delivery_id': json.loads(l)['delivery_id'], 'ok': False, "
                 "'error': 'not\\ntoday'}), flush=True)", "not today"),
 }  # fmt: skip
