@@ -18,7 +18,10 @@ PROGRAM = Path(__file__).resolve().parents[2] / "fixtures" / "plugins" / "read_m
 
 
 def configure(run: Runner, *more: str) -> None:
-    run.ok("plugin", "config", "process", str(PROGRAM), "--name", "model", "--payload", "state-only", *more)
+    run.ok(
+        "plugin", "config", "process", str(PROGRAM), "--name", "model", "--payload", "state-only",
+        "--on-dead", "hold", *more,
+    )  # fmt: skip
 
 
 def select(path: Path, sql: str) -> list[Any]:
@@ -88,6 +91,41 @@ def test_it_is_made_anew_from_nothing(shop: Runner) -> None:
     shop.ok("plugin", "run", "--once")
     assert modelled(database) == before == held(shop)
     assert counted(database) == 3
+
+
+def test_a_replay_makes_it_anew_behind_which_the_rest_comes(shop: Runner) -> None:
+    database = shop.cwd / "default.db"
+    shop.ok("aggregate", "archive", "order", "o-2")
+    shop.ok("plugin", "run", "--once")
+    before = modelled(database)
+    database.unlink()
+    shop.ok("aggregate", "apply", "order", "o-1", "sent")
+    shop.ok("plugin", "run", "--once")  # refused: what was before it is missing
+    assert modelled(database) == {}
+    shop.ok("plugin", "replay", "model", "order", "--include-archived")
+    assert modelled(database).keys() == before.keys()
+    shop.ok("plugin", "run", "--once", env={"DBX_NOW": "2099-01-01T00:00:00Z"})
+    assert modelled(database) == held(shop)
+    assert counted(database) == 5
+    shop.ok("plugin", "replay", "model", "order", "--include-archived")
+    assert counted(database) == 5
+
+
+def test_another_history_is_made_anew(shop: Runner) -> None:
+    database = shop.cwd / "default.db"
+    shop.ok("undo", "--yes")
+    shop.ok("aggregate", "create", "order", "o-2", "--event", "placed", "--field", "total:=6")
+    shop.ok("aggregate", "apply", "order", "o-2", "paid")
+    shop.ok("plugin", "run", "--once")
+    assert modelled(database)["order", "o-2"][4] == {"total": 5}  # what follows is not built on it
+    database.unlink()
+    shop.ok("plugin", "replay", "model", "order")
+    shop.ok("queue", "retry", "--all")
+    shop.ok("plugin", "run", "--once")
+    assert modelled(database) == held(shop)
+    assert counted(database) == 4
+    (state,) = shop.ok("plugin", "status", "--json").json
+    assert (state["pending"], state["dead"]) == (0, 0)
 
 
 def test_what_is_missing_is_not_passed_over(shop: Runner) -> None:

@@ -148,30 +148,49 @@ def _configure(where: Path, *args: str) -> None:
     assert outcome.status == 0, outcome
 
 
+def _killed(where: Path, database: Path, number: int, strike: tuple[str, str], command: Sequence[str]) -> None:
+    """Run a command that is killed with the delivery of that number, and configure the read model again."""
+    killer = where / "killer.py"
+    killer.write_text(KILLER.format(program=str(PROGRAM)))
+    _configure(where, str(killer), str(database), str(number), *strike)
+    process = subprocess.run(
+        [strace.DBX, *command],
+        cwd=where / "work",
+        env=strace.environment(where / "home"),
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert process.returncode == -9, process
+    _configure(where, str(PROGRAM), str(database))
+
+
 @pytest.mark.parametrize("moment", ["before", "between", "behind"])
 @pytest.mark.parametrize("victims", ["runner", "both"])
 def test_kill_of_the_runner(where: Path, moment: str, victims: str) -> None:
     make(where)
-    killer = where / "killer.py"
-    killer.write_text(KILLER.format(program=str(PROGRAM)))
     database = where / "model.db"
     _configure(where, str(PROGRAM), str(database))
     total = 0
     for number in (1, 2, 17, 40):
         append(where, [item(total + n, f"o-{n % AGGREGATES}") for n in range(40)], each=False)
         total += 40
-        _configure(where, str(killer), str(database), str(number), moment, victims)
-        process = subprocess.run(
-            [strace.DBX, "plugin", "run", "--once"],
-            cwd=where / "work",
-            env=strace.environment(where / "home"),
-            capture_output=True,
-            check=False,
-            timeout=60,
-        )
-        assert process.returncode == -9, process
-        _configure(where, str(PROGRAM), str(database))
+        _killed(where, database, number, (moment, victims), ("plugin", "run", "--once"))
         again = strace.run(("plugin", "run", "--once", "--json"), where)
         assert again.status == 0, again
         assert '"failed":0' in again.stdout.replace(" ", ""), again
         assert modelled(database) == (held(where), total)
+
+
+@pytest.mark.parametrize("moment", ["before", "between", "behind"])
+def test_kill_of_a_replay_that_makes_it_anew(where: Path, moment: str) -> None:
+    make(where)
+    append(where, [item(n, f"o-{n % AGGREGATES}") for n in range(60)], each=False)
+    database = where / "model.db"
+    _configure(where, str(PROGRAM), str(database))
+    command = ("plugin", "replay", "model", "order")
+    for number in (1, 20, 7):
+        _killed(where, database, number, (moment, "both"), command)
+    again = strace.run(command, where)
+    assert again.status == 0, again
+    assert modelled(database) == (held(where), 60)
