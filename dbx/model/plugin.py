@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from urllib.parse import urlsplit
 
 from dbx.errors import Invalid
 from dbx.model.names import quote
@@ -125,6 +126,16 @@ def kind_of(config: Config) -> str:
     if isinstance(config, TcpConfig):
         return "tcp"
     return "log" if isinstance(config, LogConfig) else "process"
+
+
+def destination_of(config: Config) -> str:
+    """Where a plugin leads, without what may be secret in it: of an address only the scheme, the host and the port."""
+    if isinstance(config, HttpConfig):
+        parts = urlsplit(config.endpoint)
+        return f"{parts.scheme}://{parts.netloc}"
+    if isinstance(config, TcpConfig):
+        return f"{config.host}:{config.port}"
+    return config.command if isinstance(config, ProcessConfig) else config.file or "standard error"
 
 
 def check_plugin_name(name: str) -> str:

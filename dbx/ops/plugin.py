@@ -12,8 +12,18 @@ from dbx.errors import Conflict, Corrupt, DbxError, Invalid, RemoteFailure
 from dbx.model import pluginparse
 from dbx.model.delivery import Delivery, Where
 from dbx.model.event import Event
-from dbx.model.plugin import HttpConfig, Plugin, check_mode, check_plugin_name, check_word, find_plugin, kind_of
+from dbx.model.plugin import (
+    HttpConfig,
+    Plugin,
+    check_mode,
+    check_plugin_name,
+    check_word,
+    destination_of,
+    find_plugin,
+    kind_of,
+)
 from dbx.model.time import format_time
+from dbx.ops import audit
 from dbx.plugins.base import Surroundings, open_sink
 from dbx.plugins.process import PATH
 from dbx.repo.delivery import jobs
@@ -89,6 +99,7 @@ def configure(session: Session, name: str, config: Config, given: Given) -> Plug
         else:
             plugins.remove(before)
         plugins.append(plugin)
+    _note(session, "plugin.config", plugin)
     return plugin
 
 
@@ -140,7 +151,10 @@ def _set_enabled(session: Session, name: str, *, enabled: bool) -> tuple[Plugin,
             raise files.unknown(name, plugins)
         after = replace(before, enabled=enabled)
         plugins[plugins.index(before)] = after
-    return after, before.enabled is not enabled
+    changed = before.enabled is not enabled
+    if changed:
+        _note(session, "plugin.enable" if enabled else "plugin.disable", after)
+    return after, changed
 
 
 def remove(session: Session, name: str, *, even_enabled: bool = False) -> Plugin:
@@ -159,7 +173,21 @@ def remove(session: Session, name: str, *, even_enabled: bool = False) -> Plugin
     for domain in repository.domain_names():
         with suppress(Corrupt):  # the row that stays is set anew when a plugin of that name is configured
             jobs.forget_plugin(repository.domain(domain), plugin.name)
+    _note(session, "plugin.remove", plugin)
     return plugin
+
+
+def _note(session: Session, event: str, plugin: Plugin) -> None:
+    """Tell the audit trail: by a plugin, data leaves the machine."""
+    details = {
+        "plugin": plugin.name,
+        "kind": plugin.kind,
+        "to": destination_of(plugin.config),
+        "enabled": plugin.enabled,
+        "payload_mode": plugin.payload_mode,
+        "include_hidden": plugin.include_hidden,
+    }
+    audit.note(session, event, details)
 
 
 def test(session: Session, names: Sequence[str], say: Callable[[str], None]) -> list[Tested]:

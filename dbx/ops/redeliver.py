@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from dbx.errors import Conflict, Locked, NotFound, RemoteFailure
 from dbx.model.plugin import Plugin, backoff_s, check_mode
 from dbx.model.time import format_time, parse_moment
+from dbx.ops import audit
 from dbx.ops.plugin import check_active, check_whole, get_plugin, surroundings
 from dbx.plugins.base import open_sink, written
 from dbx.repo import config
@@ -139,6 +140,8 @@ def replay(session: Session, name: str, asked: Asked, how: How, watcher: Watcher
                     count.add(step)
                 watcher.advance(len(steps))
             return Replayed(plugin, count.events, count.aggregates, begin.delivered, 0, [])
+        of = {"aggregate_type": asked.aggregate_type, "aggregate_id": asked.aggregate_id}
+        audit.note(session, "plugin.replay", {"plugin": plugin.name, **of}, domain=domain.name)
         sink = open_sink(plugin, surroundings(session, watcher.say))
         stack.callback(sink.close)
         if not begin.position:

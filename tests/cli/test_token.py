@@ -158,6 +158,7 @@ def test_the_audit_trail_tells_of_tokens(run: Runner) -> None:
 def test_the_audit_trail_tells_of_everything_that_is_no_commit(run: Runner) -> None:
     run.ok("aggregate", "apply", "order", "o-1", "placed", "--create", "--field", "card=4111")
     run.ok("init", "far", "--json")
+    secret = ("--endpoint", "https://example.org/sEcReT?a=sEcReT", "--header", "A=sEcReT", "--hmac-key", "sEcReT")
     done = [
         (("config", "user.name", "ann"), "config.set"),
         (("restrict", "off"), "config.set"),
@@ -174,12 +175,22 @@ def test_the_audit_trail_tells_of_everything_that_is_no_commit(run: Runner) -> N
         (("domain", "rename", "sales", "shop"), "domain.rename"),
         (("checkout", "default"), None),
         (("checkout", "shop", "--delete", "--force"), "domain.delete"),
+        (("plugin", "config", "http", "--name", "hook", *secret), "plugin.config"),
+        (("plugin", "config", "log", "--name", "audit", "--file", "lines"), "plugin.config"),
+        (("plugin", "enable", "audit"), None),
+        (("plugin", "disable", "audit"), "plugin.disable"),
+        (("plugin", "enable", "audit"), "plugin.enable"),
+        (("plugin", "replay", "audit", "order", "--dry-run"), None),
+        (("plugin", "replay", "audit", "order", "o-1"), "plugin.replay"),
+        (("plugin", "remove", "hook", "--disable"), "plugin.remove"),
     ]
     for words, _ in done:
         run.ok(*words)
     entries = run.ok("audit-log", "--json").json
     assert [one["event"] for one in entries] == [event for _, event in done if event is not None]
     assert run.ok("audit-log", "--verify", "--json").json["ok"] is True
+    assert entries[-6]["details"]["to"] == "https://example.org"
+    assert entries[-2]["details"] == {"plugin": "audit", "aggregate_type": "order", "aggregate_id": "o-1"}
     (pushed,) = run.ok("audit-log", "--json", cwd=run.cwd / "far").json
     assert pushed["event"] == "ref.push"
     trail = (run.cwd / ".dbx" / "audit.jsonl").read_text()
