@@ -13,6 +13,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from dbx.errors import Corrupt, Invalid, KeyFailure
+from dbx.store.naming import name_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,13 +30,17 @@ PAGE = 4096
 def write_all(fd: int, data: bytes | memoryview, offset: int | None = None) -> None:
     """Write every byte, at the file position or at an offset; short writes are continued."""
     view = memoryview(data)
-    while view:
-        if offset is None:
-            done = os.write(fd, view)
-        else:
-            done = os.pwrite(fd, view, offset)
-            offset += done
-        view = view[done:]
+    try:
+        while view:
+            if offset is None:
+                done = os.write(fd, view)
+            else:
+                done = os.pwrite(fd, view, offset)
+                offset += done
+            view = view[done:]
+    except OSError as error:
+        name_file(error, fd)
+        raise
 
 
 def sync_data(fd: int) -> None:

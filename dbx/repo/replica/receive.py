@@ -11,7 +11,7 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
-from dbx.errors import Conflict, Corrupt
+from dbx.errors import Conflict, Corrupt, Failure
 from dbx.formats.bundle import START, Point
 from dbx.formats.envelope import Actor
 from dbx.formats.manifest import encode_manifest
@@ -102,13 +102,21 @@ def receive(domain: Domain, arrived: Arrived, terms: Terms) -> Received:
 
 
 def sealed(domain: Domain) -> WorkingSet:
-    """The working set with the index written and no journal. The writer's lock must be held."""
+    """The working set with the index written and no journal. The writer's lock must be held.
+
+    Raises Failure where the index cannot be written: what comes in is checked within a transaction of its file.
+    """
     domain.flush()
     working = domain.sync()
     if working.head.journal:
         seal(domain, working, working.head)
         domain.flush()
         working = domain.sync()
+    if domain.in_memory:
+        raise Failure(
+            f"the index of domain '{domain.name}' cannot be written: its disk is full, or may not be written to",
+            hint="make room on the disk, or let it be written to, and run the command again",
+        )
     return working
 
 
