@@ -13,7 +13,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from dbx.errors import Corrupt, Invalid, KeyFailure
-from dbx.store.naming import name_file
+from dbx.store.descriptor import write_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,22 +25,6 @@ TEMPORARY = ".tmp-"
 _NO_LINKS = "a repository holds no links; see 'dbx help fsck'"
 PAGE = 4096
 """Bytes that a disk writes whole or not at all. Pages that were not synced reach it in any order, or never."""
-
-
-def write_all(fd: int, data: bytes | memoryview, offset: int | None = None) -> None:
-    """Write every byte, at the file position or at an offset; short writes are continued."""
-    view = memoryview(data)
-    try:
-        while view:
-            if offset is None:
-                done = os.write(fd, view)
-            else:
-                done = os.pwrite(fd, view, offset)
-                offset += done
-            view = view[done:]
-    except OSError as error:
-        name_file(error, fd)
-        raise
 
 
 def sync_data(fd: int) -> None:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dbx.errors import Corrupt
 from dbx.formats import segment
-from dbx.store.fs import PAGE, read_at, sync_data, write_all
+from dbx.store.descriptor import write_all
+from dbx.store.fs import PAGE, read_at, sync_data
 from dbx.store.segments import Block, Commits, FrameReader, SealedBodies
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from dbx.errors import Corrupt, DbxError
 from dbx.formats import reflog
-from dbx.store.fs import sync_data, write_all
+from dbx.store.descriptor import write_all
+from dbx.store.fs import sync_data
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from dbx.formats import staging
 from dbx.formats.segment import pack
-from dbx.store.fs import PAGE, read_at, sync_data, write_all
+from dbx.store.descriptor import write_all
+from dbx.store.fs import PAGE, read_at, sync_data
 from dbx.store.segments import BLOCK_BYTES, MOST_BYTES
 from dbx.store.staging import NAME, seal_bodies
 

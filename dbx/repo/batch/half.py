@@ -22,7 +22,8 @@ from dbx.errors import Invalid
 from dbx.formats.segment import Packed
 from dbx.repo.intake import Intake, Undecided, parse_lines
 from dbx.repo.lines import read_lines
-from dbx.store.fs import read_at, write_all
+from dbx.store.descriptor import write_all
+from dbx.store.fs import read_at
 from dbx.store.section import cut_blocks, encode_block, pack_lines
 
 if TYPE_CHECKING:

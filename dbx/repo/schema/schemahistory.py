@@ -12,7 +12,7 @@ from dbx.model.event import RESERVED
 from dbx.model.time import format_time
 from dbx.repo.intake import Intake, TooManyFaults, parse_lines
 from dbx.repo.lines import read_lines
-from dbx.store.fs import write_all
+from dbx.store.descriptor import write_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

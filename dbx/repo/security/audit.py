@@ -32,7 +32,8 @@ from dbx.model.time import format_time
 from dbx.model.trust import sign_note
 from dbx.repo.evidence.heads import SIGNED, find_head, write_head
 from dbx.repo.vault.keys import get_signing_key, read_known_keys
-from dbx.store.fs import sync_data, write_all
+from dbx.store.descriptor import write_all
+from dbx.store.fs import sync_data
 from dbx.store.lock import Lock
 
 if TYPE_CHECKING:

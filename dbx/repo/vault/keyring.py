@@ -29,7 +29,7 @@ from dbx.errors import Conflict, Corrupt, DbxError, Invalid, KeyFailure, NotFoun
 from dbx.formats.base64text import encode_base64, find_base64
 from dbx.formats.keyring import MAX_BYTES, ExportedKeyring, Keyring, WrappedKey, decode_keyring, encode_keyring
 from dbx.model.time import format_time
-from dbx.store.fs import write_all
+from dbx.store.descriptor import write_all
 from dbx.store.lock import Lock
 
 if TYPE_CHECKING:

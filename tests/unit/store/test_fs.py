@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from dbx.errors import Corrupt, Invalid
-from dbx.store.fs import Directory, read_at, write_all
+from dbx.store.descriptor import write_all
+from dbx.store.fs import Directory, read_at
 
 
 @pytest.fixture

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dbx.store.fs import write_all
-from dbx.store.naming import name_file
+from dbx.store.descriptor import name_file, write_all
 
 
 def test_a_write_that_fails_names_the_file(tmp_path: Path) -> None:

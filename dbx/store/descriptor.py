@@ -1,0 +1,34 @@
+"""Writing to an open file, and which file an error is about where only its descriptor is known."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+
+def write_all(fd: int, data: bytes | memoryview, offset: int | None = None) -> None:
+    """Write every byte, at the file position or at an offset; short writes are continued."""
+    view = memoryview(data)
+    try:
+        while view:
+            if offset is None:
+                done = os.write(fd, view)
+            else:
+                done = os.pwrite(fd, view, offset)
+                offset += done
+            view = view[done:]
+    except OSError as error:
+        name_file(error, fd)
+        raise
+
+
+def name_file(error: OSError, fd: int) -> None:
+    """Let an error of a call on a descriptor name the file, as one of a call with a path does.
+
+    Where the system does not tell, and for pipes and sockets, it stays without.
+    """
+    if error.filename is None:
+        with suppress(OSError):
+            path = os.readlink(f"/proc/self/fd/{fd}")
+            if path.startswith("/"):
+                error.filename = path
