@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from dbx.crypto import indextree
 from dbx.crypto.indextree import EMPTY, IndexTree, leaf_hash, verify_absence, verify_presence
+from dbx.crypto.keytree import KeyTree
 
 
 def bit(key: bytes, d: int) -> int:
@@ -179,3 +180,27 @@ def test_a_damaged_page_or_bucket_is_noticed() -> None:
     except indextree.TreeMismatch:
         return
     raise AssertionError("a stale leaf was believed")
+
+
+@settings(max_examples=150, deadline=None)
+@given(rounds)
+def test_the_tree_in_memory_gives_the_root_of_the_definition_too(steps: list[dict[bytes, int | None]]) -> None:
+    tree = KeyTree()
+    leaves: dict[bytes, bytes] = {}
+    assert tree.root == EMPTY
+    for step in steps:
+        changes = {key: leaf_hash(key, version or 10, sha256(key).digest()) for key, version in step.items()}
+        leaves |= changes
+        assert tree.update(changes) == tree.root == definition(leaves)
+        assert len(tree) == len(leaves)
+
+
+def test_the_tree_in_memory_makes_room_as_keys_come() -> None:
+    tree = KeyTree()
+    leaves: dict[bytes, bytes] = {}
+    for first in range(0, 3000, 60):
+        # New keys, and some that were there before.
+        numbers = range(max(first - 20, 0), first + 60)
+        changes = {sha256(b"%d" % n).digest(): sha256(b"%d at %d" % (n, first)).digest() for n in numbers}
+        leaves |= changes
+        assert tree.update(changes) == indextree.root_of(sorted(leaves.items()))
