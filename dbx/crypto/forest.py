@@ -5,6 +5,8 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING, Protocol
 
+from dbx.crypto.merkle import edge_root
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -23,7 +25,8 @@ class Tree(Protocol):
 
 
 class Forest:
-    """Aggregates by number, in the order in which they were met: each one's key, its version, its tree's right edge."""
+    """Aggregates by number, in the order in which they were met: each one's key, its version, and the right edge of its
+    tree, its hashes joined."""
 
     __slots__ = ("_touched", "edges", "keys", "tree", "versions")
 
@@ -31,11 +34,11 @@ class Forest:
         self.tree = tree
         self.keys: list[bytes] = []
         self.versions: list[int] = []
-        self.edges: list[list[bytes]] = []
+        self.edges: list[bytes] = []
         self._touched: set[int] = set()
 
-    def meet(self, keys: Iterable[bytes], versions: Iterable[int], edges: Iterable[list[bytes]]) -> None:
-        """Aggregates that come next are these, as they are before their next event."""
+    def meet(self, keys: Iterable[bytes], versions: Iterable[int], edges: Iterable[bytes]) -> None:
+        """The aggregates that come next are these, as they are before their next event."""
         self.keys += keys
         self.versions += versions
         self.edges += edges
@@ -50,10 +53,14 @@ class Forest:
             size = versions[number]
             versions[number] = size + 1
             edge = edges[number]
-            while size & 1:
-                node = digest(b"\x01" + edge.pop() + node).digest()
-                size >>= 1
-            edge.append(node)
+            if size & 1:
+                end = len(edge)
+                while size & 1:
+                    end -= HASH_BYTES
+                    node = digest(b"\x01" + edge[end : end + HASH_BYTES] + node).digest()
+                    size >>= 1
+                edge = edge[:end]
+            edges[number] = edge + node
         self._touched.update(numbers)
 
     def close(self) -> bytes:
@@ -62,10 +69,15 @@ class Forest:
         changes: dict[bytes, bytes] = {}
         for number in self._touched:
             edge = edges[number]
-            node = edge[-1]
-            for left in edge[-2::-1]:
-                node = digest(b"\x01" + left + node).digest()
+            node = edge[-HASH_BYTES:]
+            for at in range(len(edge) - 2 * HASH_BYTES, -1, -HASH_BYTES):
+                node = digest(b"\x01" + edge[at : at + HASH_BYTES] + node).digest()
             key = keys[number]
             changes[key] = digest(b"\0" + key + versions[number].to_bytes(8, "big") + node).digest()
         self._touched.clear()
         return self.tree.update(changes)
+
+    def root_of(self, number: int) -> bytes:
+        """The root of an aggregate's tree."""
+        edge = self.edges[number]
+        return edge_root([edge[at : at + HASH_BYTES] for at in range(0, len(edge), HASH_BYTES)])

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 BUCKET = 16
 _CACHE_LIMIT = 20_000
+_FEW_CHANGES = 64
 _ONE_BYTE = [bytes((n,)) for n in range(16)]
 
 Step = tuple[int, bytes]  # (d, hash of the sibling)
@@ -126,10 +127,11 @@ class IndexTree:
         self._buckets: dict[bytes, Bucket] = {}
         self._dirty: set[bytes] = set()
 
-    def update(self, changes: Mapping[bytes, bytes | None]) -> bytes:
+    def update(self, changes: Mapping[bytes, bytes | None], *, keep: bool | None = None) -> bytes:
         """Set the leaf hash of each key (None removes it); returns the new root. Keys are 32 bytes.
 
-        After more than 64 changes at once the caller must write `take_pages()` and its leaves before it updates again.
+        Without `keep` (by default after more than 64 changes at once) the caller must write `take_pages()` and its
+        leaves before it updates again.
         """
         if len(changes) == 1:
             ((key, leaf),) = changes.items()
@@ -138,7 +140,8 @@ class IndexTree:
                 return self.root
         if changes:
             before = None if self.root == EMPTY else self.root
-            after = self._update(b"", sorted(changes.items()), before, keep=len(changes) <= 64)
+            kept = len(changes) <= _FEW_CHANGES if keep is None else keep
+            after = self._update(b"", sorted(changes.items()), before, keep=kept)
             self.root = EMPTY if after is None else after
         return self.root
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from hashlib import sha256
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from dbx.crypto import merkle
@@ -115,6 +116,17 @@ class WorkingSet:
             name = (record.type, record.id)
             self.records[name] = self.touched[name] = record
         self._runs += [(first, count, first_position + offset) for first, count, offset in runs]
+
+    def note_ids(self, ids: Sequence[int], position: int) -> None:
+        """The ids of events from `position` on, as runs."""
+        runs = self._runs
+        breaks = [n for n in range(1, len(ids)) if ids[n] != ids[n - 1] + 1]
+        for at, end in pairwise([0, *breaks, len(ids)]):
+            first, count, start = runs[-1] if runs else (0, 0, 0)
+            if count and (first + count, start + count) == (ids[at], position + at):
+                runs[-1] = first, count + end - at, start
+            else:
+                runs.append((ids[at], end - at, position + at))
 
     def advance(self, commit: Commit, commit_id: bytes) -> None:
         """The head is now this commit; its events have been adopted and the tree updated."""

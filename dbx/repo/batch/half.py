@@ -67,7 +67,7 @@ def run(work: Work) -> NoReturn:
     status = 1
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted as well, and ends this process
-        _close_all_but(work.source, work.notes, work.target, work.reading, work.writing)
+        close_all_but(work.source, work.notes, work.target, work.reading, work.writing)
         try:
             _Half(work).run()
         except Undecided:
@@ -138,7 +138,7 @@ def _encode_layers(shapes: dict[Shape, int], layers: Layers) -> str:
     return "\t".join([f"{shapes.setdefault(shape, len(shapes))}\t{text}" for shape, text in layers.items()])
 
 
-def _close_all_but(*kept: int) -> None:
+def close_all_but(*kept: int) -> None:
     """Above all the locks: they must not outlive the parent. Standard input, output and error stay."""
     before = 2
     for fd in sorted({*kept, os.sysconf("SC_OPEN_MAX")}):

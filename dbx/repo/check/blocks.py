@@ -69,6 +69,11 @@ class Columns(NamedTuple):
     faults: Sequence[Fault]
 
 
+def join_name(aggregate_type: str, aggregate_id: str) -> str:
+    """The name of an aggregate."""
+    return f"{aggregate_id}{_BETWEEN}{aggregate_type}"
+
+
 def split_name(name: str) -> tuple[str, str]:
     """(type, id) of a name."""
     aggregate_id, _, aggregate_type = name.partition(_BETWEEN)

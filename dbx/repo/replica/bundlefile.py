@@ -11,6 +11,7 @@ from dbx.crypto.indextree import EMPTY
 from dbx.errors import NotFound
 from dbx.formats.bundle import START, BundleHeader
 from dbx.repo.replica.quarantine import unpack
+from dbx.repo.replica.roots import follow_roots
 from dbx.repo.replica.vet import Vetting
 from dbx.repo.schema import schemachain
 from dbx.repo.working import WorkingSet
@@ -79,15 +80,18 @@ def verify_bundle(path: str, *, progress: Callable[[int], None] | None = None) -
                 start = Head(base.seq, bytes.fromhex(base.commit), base.position, EMPTY, edge, "", "", 0)
                 with index.write(None):
                     index.set_head(start)
+            working = WorkingSet(index)
             vetting = Vetting(
-                WorkingSet(index),
+                working,
                 has_schema=lambda version: base != START or schemachain.version_name(version) in arrived.schemas,
                 loose=base != START,
                 progress=progress,
+                roots=follow_roots(working, arrived.header.head.position) if base == START else None,
             )
-            for entry in arrived.entries:
-                vetting.take(directory, entry)
-            vetting.finish()
+            with vetting:
+                for entry in arrived.entries:
+                    vetting.take(directory, entry)
+                vetting.finish()
         finally:
             index.close()
     versions = sum(name.startswith("schemas/versions/") for name in arrived.schemas)

@@ -28,7 +28,6 @@ from dbx.repo.rewind import Advance, Name, advances, advances_since, rewind
 from dbx.repo.schema import published, schemachain
 from dbx.repo.seal import move_ref
 from dbx.repo.undone import UNDO
-from dbx.repo.working import fold_events
 from dbx.repo.writer import writing
 from dbx.store.heldindex import HeldIndex
 from dbx.store.segments import SEGMENTS, FrameReader, SegmentWriter, segment_name
@@ -46,7 +45,6 @@ if TYPE_CHECKING:
 
 Purpose = Literal["look", "track", "recommit"]
 _EVENTS = 2048
-_MANY_RECORDS = 20_000
 
 
 def take_diverged(domain: Domain, arrived: Arrived, terms: Terms, purpose: Purpose) -> tuple[Received, list[Parted]]:
@@ -163,24 +161,18 @@ def _recommit(domain: Domain, vetting: Vetting, base: Point, before: Point) -> M
         for seq in range(base.seq + 1, before.seq + 1):
             old = get_commit(domain, seq).commit
             head = trial.head
-            names: set[Name] = set()
             for at in range(old.position, old.position + old.count, _EVENTS):
                 part = range(at, min(at + _EVENTS, old.position + old.count))
                 events = domain.read(lambda _, reader, part=part: list(reader.events(part)))  # type: ignore[misc]
                 if any(one.body is None for one in events):
                     raise domain.vault.missing()
                 envelopes, bodies = [one.envelope for one in events], [one.body or b"" for one in events]
-                fold_events(trial, envelopes, bodies, head.position + at - old.position)
-                advanced: dict[Name, Advance] = {}
-                advances(envelopes, advanced)
-                names.update(advanced)
+                vetting.add(vetting.examine(envelopes, bodies))
                 writer.add(envelopes, bodies)
-                if len(trial.touched) >= _MANY_RECORDS:
-                    vetting.flush(is_within=True)
             commit = replace(
                 old,
                 domain=domain.id,
-                index=vetting.root_of(names).hex(),
+                index=vetting.root().hex(),
                 parent=head.commit.hex(),
                 position=head.position,
                 seq=head.seq + 1,
@@ -190,7 +182,7 @@ def _recommit(domain: Domain, vetting: Vetting, base: Point, before: Point) -> M
             trial.advance(commit, merkle.leaf_hash(line))
         sha, size = writer.finish()
     trial.locate(segment_name(sha), writer.blocks, writer.frames)
-    vetting.flush()
+    vetting.finish()
     end = point_of(trial.head)
     return ManifestEntry(sha, size, start.seq + 1, end.seq, end.commit)
 

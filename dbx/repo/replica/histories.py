@@ -26,12 +26,13 @@ from dbx.repo.enforcement import find_rules
 from dbx.repo.erasing import without_bodies
 from dbx.repo.log import read_manifest, read_ref
 from dbx.repo.query import get_row
+from dbx.repo.replica.examine import split_leaves
 from dbx.repo.replica.judging import check_events
 from dbx.repo.replica.receive import note_move, point_of, sealed, settle
 from dbx.repo.replica.vet import Vetting
 from dbx.repo.seal import move_ref
 from dbx.repo.transaction import commit_actor
-from dbx.repo.working import WorkingSet, fold_events
+from dbx.repo.working import WorkingSet
 from dbx.repo.writer import writing
 from dbx.store.heldindex import HeldIndex
 from dbx.store.segments import SEGMENTS, SegmentWriter, segment_name
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
 MAX_LINE_BYTES = MAX_ENVELOPE_BYTES + MAX_BODY_BYTES + 64
 _PAGE = 1000
 _EVENTS = 512
-_MANY_RECORDS = 20_000
 _AT_ONCE = 256 * 1024
 _LISTED = 20
 
@@ -239,8 +239,7 @@ class _Taking:
         """Everything that comes."""
         for line in lines:
             kind, name, after, version, root = _announcement(line)
-            record = self._trial.find(kind, name)
-            mine = 0 if record is None else record.version
+            mine, _ = self.vetting.standing(kind, name)
             if after > mine:
                 raise Conflict(
                     f"the events of '{kind}/{name}' begin behind version {after}, but here it is at version {mine}",
@@ -249,7 +248,7 @@ class _Taking:
             self._extend(lines, Root(kind, name, version, root), after, mine)
         if self._parted:
             raise parted(self._parted)
-        self.vetting.finish(is_within=True)
+        self.vetting.finish()
 
     def close(self, message: str | None) -> tuple[Commit, bytes]:
         """The commit over what was read; its index root is known once everything is folded."""
@@ -260,7 +259,7 @@ class _Taking:
             self.events,
             self._domain.id,
             merkle.edge_root(self._edge).hex(),
-            self._trial.update_tree(list(self._trial.touched.values())).hex(),
+            self._trial.tree.root.hex(),
             message,
             head.commit.hex() or None,
             head.position,
@@ -297,32 +296,27 @@ class _Taking:
                 envelopes, bodies, size = [], [], 0
         if envelopes:
             self._add(kind, name, envelopes, bodies)
-        record = self._trial.find(kind, name)
-        here = merkle.root([]) if record is None else record.root()
+        _, here = self.vetting.standing(kind, name)
         if max(mine, version) == version and here.hex() != root.root:
             self._parted.append(Parted(kind, name, min(after + 1, mine + 1), mine, version))
         if version > mine:
             self.aggregates += 1
-        if len(self._trial.touched) >= _MANY_RECORDS:
-            self.vetting.flush(is_within=True)
 
     def _add(self, kind: str, name: str, envelopes: list[bytes], bodies: list[bytes]) -> None:
-        block = self.vetting.examine(b"\n".join(envelopes) + b"\n", b"\n".join(bodies) + b"\n")
+        block = self.vetting.examine(envelopes, bodies)
         expected = f'{name}","aggregate_type":"{kind}'
         if any(found != expected for found in block.names):
             raise Corrupt(f"an event of another aggregate came among those of '{kind}/{name}'")
-        self.vetting.watch(block, 0, len(envelopes))
         if self._domain.access is not None:
             self._domain.access.check_events(self._domain, envelopes)
         if self._rules is not None:
             check_events(self._rules, envelopes, bodies)
-        position = self._trial.head.position + self.events
-        leaves = fold_events(self._trial, envelopes, bodies, position)
-        merkle.extend(self._edge, self.events, leaves)
+        self.vetting.add(block)
+        merkle.extend(self._edge, self.events, split_leaves(block.events.leaves))
         self._writer.add(envelopes, bodies)
-        self.events += len(leaves)
+        self.events += len(envelopes)
         if self._terms.progress:
-            self._terms.progress(len(leaves))
+            self._terms.progress(len(envelopes))
 
 
 def parted(found: Sequence[Parted], what: str = "nothing was changed") -> Conflict:

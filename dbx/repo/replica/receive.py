@@ -23,6 +23,7 @@ from dbx.repo.erasing import without_bodies
 from dbx.repo.log import read_manifest, read_ref
 from dbx.repo.replica.judging import judge_of
 from dbx.repo.replica.quarantine import sweep_quarantine
+from dbx.repo.replica.roots import follow_roots
 from dbx.repo.replica.trim import trim
 from dbx.repo.replica.vet import Vetting
 from dbx.repo.schema import published, schemachain
@@ -206,10 +207,12 @@ def vet(domain: Domain, trial: WorkingSet, arrived: Arrived, terms: Terms) -> Ve
         redacted=domain.file.redacted,
         progress=terms.progress,
         vault=domain.vault,
+        roots=follow_roots(trial, arrived.header.head.position - arrived.header.base.position),
     )
-    for entry in arrived.entries:
-        vetting.take(arrived.directory, entry)
-    vetting.finish()
+    with vetting:
+        for entry in arrived.entries:
+            vetting.take(arrived.directory, entry)
+        vetting.finish()
     if terms.must is not None:
         found = trial.index.find_commit(terms.must.seq)
         if found is None or found[0].hex() != terms.must.commit:

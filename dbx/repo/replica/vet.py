@@ -8,29 +8,32 @@ over its events, and the index root after each commit. A fault is Corrupt with `
 from __future__ import annotations
 
 import os
+from bisect import bisect_right
+from functools import partial
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from dbx.crypto import merkle
+from dbx.crypto.forest import HASH_BYTES
 from dbx.errors import Conflict, Corrupt
 from dbx.formats import segment
-from dbx.formats.envelope import decode_body
-from dbx.model.event import ARCHIVED, ERASED, RESERVED, RESTORED
-from dbx.repo.check.blocks import BlockReader, read_slowly, split_name
-from dbx.repo.check.shapes import Shapes
 from dbx.repo.log import decode_entry
-from dbx.repo.record import Record
-from dbx.repo.working import fold_events
+from dbx.repo.replica.examine import Examiner, split_leaves
+from dbx.repo.replica.roots import MOST_KEYS, PagedTree, Roots, WrongRoot
+from dbx.repo.replica.tally import Tally
 from dbx.store.fs import read_at
 from dbx.store.segments import FrameReader, SealedBodies, segment_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from dbx.crypto.vault import Vault
     from dbx.formats.commit import Commit
     from dbx.formats.manifest import ManifestEntry
     from dbx.repo.log import Entry
+    from dbx.repo.replica.examine import Examined
+    from dbx.repo.replica.roots import Follower
+    from dbx.repo.replica.tally import Locate
     from dbx.repo.working import WorkingSet
     from dbx.store.fs import Directory
 
@@ -38,9 +41,7 @@ if TYPE_CHECKING:
     """Looks at a commit, its envelopes and its bodies, and raises what speaks against them."""
 
 _FLUSH_EVENTS = 100_000
-_MANY_RECORDS = 40_000
-_MANY_CHANGES = 512
-_AT_ONCE = 64
+_MANY_RECORDS = 20_000
 
 
 class Vetting:
@@ -51,7 +52,8 @@ class Vetting:
     because an event lost its body: that can be done once the files have come to their place.
 
     A `loose` one does not know what came before the first commit. It believes the first version of each aggregate that
-    it meets, and leaves index roots out.
+    it meets, and leaves index roots out. `roots` follows them, by default in this process in the pages of the index;
+    it is stopped at the end (`with`).
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Vetting:
         loose: bool = False,
         progress: Callable[[int], None] | None = None,
         vault: Vault | None = None,
+        roots: Follower | None = None,
     ) -> None:
         self.working = working
         self._vault = vault
@@ -75,13 +78,20 @@ class Vetting:
         self._judge = judge
         self._redacted = redacted
         self._progress = progress
-        self._blocks = BlockReader()
-        self._shapes = Shapes()
         self._schemas: set[str] = set()
         self._batches: set[str] = set()
-        self._empty: set[tuple[str, int]] = set()
+        self._examiner = Examiner()
         self._pending = 0
+        self._tally = Tally(working, loose=loose)
+        self._roots = roots or Roots(PagedTree(working.tree))
+        self._ends: list[tuple[int, Locate]] = []
         self.owed: set[tuple[str, str]] = set()
+
+    def __enter__(self) -> Vetting:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._roots.stop()
 
     def take(self, directory: Directory, entry: ManifestEntry) -> None:
         """Check the segment of an entry, a file of `directory`, and fold it. Raises Corrupt, Conflict."""
@@ -89,21 +99,62 @@ class Vetting:
         fd = directory.open_read(name)
         try:
             self._take(FrameReader(fd, name, vault=self._vault), fd, entry)
+        except WrongRoot as wrong:
+            raise self._blame(wrong) from None
         except Corrupt as error:
             error.details.setdefault("received", True)
             raise
         finally:
             os.close(fd)
 
-    def finish(self, *, is_within: bool = False) -> None:
+    def finish(self) -> None:
         """What can only be said at the end; then everything is written to the index, as by `flush`. Raises Corrupt."""
-        if self._empty and not self._redacted:
-            name, version = min(self._empty)
-            raise Corrupt(
-                f"version {version} of '{'/'.join(split_name(name))}' has no body, and no event erased it",
-                details={"received": True},
-            )
-        self.flush(is_within=is_within)
+        if not self._redacted:
+            self._examiner.check_empty()
+        self.flush(all_of_it=True)
+        self._follow_pages()
+
+    def examine(self, envelopes: Sequence[bytes], bodies: Sequence[bytes]) -> Examined:
+        """Events for `add`, once every rule is kept that one keeps by itself. Raises Corrupt."""
+        return self._examiner.examine(b"\n".join(envelopes) + b"\n", b"\n".join(bodies) + b"\n")
+
+    def add(self, block: Examined) -> None:
+        """Events of a commit that is being made here. Raises Corrupt."""
+        numbers = self._take_in(block, lambda error: error)
+        self._roots.add(numbers, block.events.leaves)
+        self._tally.fold_if_full()
+        if self._is_much:
+            self.flush()
+
+    def root(self) -> bytes:
+        """The index root that the commit has to name which is being made here."""
+        assert isinstance(self._roots, Roots)  # noqa: S101 - nothing else makes commits
+        return self._roots.root()
+
+    def standing(self, aggregate_type: str, aggregate_id: str) -> tuple[int, bytes]:
+        """The version and the root of an aggregate, as far as events were added."""
+        number = self._tally.find(aggregate_type, aggregate_id)
+        if number is not None:
+            assert isinstance(self._roots, Roots)  # noqa: S101 - as above
+            return self._tally.versions[number], self._roots.root_of(number)
+        record = self.working.find(aggregate_type, aggregate_id)
+        return (0, merkle.root([])) if record is None else (record.version, record.root())
+
+    def flush(self, *, all_of_it: bool = False) -> None:
+        """Write what is pending to the index, once no event id turned out to be used twice. Raises Corrupt.
+
+        In the middle of a commit, the index tree comes along as far as it goes. Aggregates whose roots are followed in
+        memory are written when they have become much, or with `all_of_it`.
+        """
+        self._check_ids()
+        try:
+            self._pour(all_of_it=all_of_it)
+        except WrongRoot as wrong:
+            raise self._blame(wrong) from None
+        except Corrupt as error:
+            error.details.setdefault("received", True)
+            raise
+        self._pending = 0
 
     def _take(self, reader: FrameReader, fd: int, entry: ManifestEntry) -> None:
         header, at = reader.header()
@@ -130,24 +181,27 @@ class Vetting:
         while at < commits_at:
             blocks.append((self._position(part), at))
             block = self._read(reader, at, blocks[-1][0])
+            locate = partial(reader.fault, offset=at)
             start, count = 0, len(block.names)
-            while start < count:
-                if part is None:
-                    raise reader.fault(Corrupt("a frame of commits does not cover every event before it"), commits_at)
-                end = min(count, start + part.left)
-                try:
-                    self._fold(part, block, start, end)
+            try:
+                numbers = self._take_in(block, locate)
+                while start < count and part is not None:
+                    end = min(count, start + part.left)
+                    self._follow(part, block, numbers, start, end)
                     if not part.left:
-                        self._close(part)
+                        self._close(part, locate)
                         part = self._next(waiting)
-                except Corrupt as error:
-                    raise reader.fault(error, at) from None
-                start = end
+                    start = end
+            except Corrupt as error:
+                raise locate(error) from None
+            if start < count:
+                raise reader.fault(Corrupt("a frame of commits does not cover every event before it"), commits_at)
             at = block.end
-            if self._pending >= _FLUSH_EVENTS or len(self.working.touched) >= _MANY_RECORDS:
+            self._tally.fold_if_full()
+            if self._is_much:
                 self.working.locate(reader.name, blocks, [])
                 blocks = []
-                self.flush(is_within=part is not None and part.taken > 0)
+                self.flush()
         if part is not None:
             raise reader.fault(Corrupt("a commit counts more events than there are before it"), commits_at)
         self.working.locate(reader.name, blocks, [frame])
@@ -193,144 +247,105 @@ class Vetting:
         else:
             opened = bodies
         try:
-            return self.examine(envelopes, opened, end)
+            return self._examiner.examine(envelopes, opened, end, parse_later=self._judge is None)
         except Corrupt as error:
             raise reader.fault(error, at) from None
 
-    def examine(self, envelopes: bytes, bodies: bytes | None, end: int = 0) -> Examined:
-        """The events of an E and a B frame (raw), once every rule is kept that one keeps by itself. Raises Corrupt.
-
-        Of bodies that are sealed with a key that is not here (None) nothing is known.
-        """
-        if bodies is None:
-            columns = read_slowly(envelopes, None)
-            if columns.faults:
-                raise Corrupt(columns.faults[0].message)
-            return Examined(columns.names, columns.kinds, segment.split_lines(envelopes), None, end)
-        return self._examine_whole(envelopes, bodies, end)
-
-    def _examine_whole(self, envelopes: bytes, bodies: bytes, end: int) -> Examined:
-        columns = self._blocks.read(envelopes, bodies)
-        lines = segment.split_lines(bodies)
-        if columns is None:
-            columns = read_slowly(envelopes, bodies)
-            if columns.faults:
-                raise Corrupt(columns.faults[0].message)
-        else:
-            self._shapes.fold(columns.kinds, lines, {}, {})
-        self._empty.update((columns.names[row], columns.versions[row]) for row in columns.empty)
-        return Examined(columns.names, columns.kinds, segment.split_lines(envelopes), lines, end)
-
-    def _fold(self, part: _Part, block: Examined, start: int, end: int) -> None:
-        """Rows `start` to `end` of a block belong to a commit."""
-        envelopes = block.envelopes[start:end]
-        bodies = None if block.bodies is None else block.bodies[start:end]
-        if self._loose:
-            self._believe(envelopes)
-        self.watch(block, start, end)
-        if self._judge is not None:
-            self._judge(part.entry.commit, envelopes, [b""] * len(envelopes) if bodies is None else bodies)
-        leaves = fold_events(self.working, envelopes, bodies, part.position)
-        merkle.extend(part.edge, part.taken, leaves)
-        part.names.update(block.names[start:end])
-        part.taken += len(leaves)
-        self._pending += len(leaves)
+    def _take_in(self, block: Examined, locate: Locate) -> list[int]:
+        """The numbers of the aggregates of events that come next, each of which may come there."""
+        numbers = self._tally.take(block.events, block.bodies, self._roots, locate)
+        self._examiner.watch(block, numbers, self._tally.archived)
+        self._pending += len(numbers)
         if self._progress:
-            self._progress(len(leaves))
+            self._progress(len(numbers))
+        return numbers
 
-    def _close(self, part: _Part) -> None:
+    def _follow(self, part: _Part, block: Examined, numbers: list[int], start: int, end: int) -> None:
+        """Rows `start` to `end` of a block belong to a commit."""
+        if self._judge is not None:
+            envelopes = block.envelopes[start:end]
+            bodies = [b""] * len(envelopes) if block.bodies is None else block.bodies[start:end]
+            self._judge(part.entry.commit, envelopes, bodies)
+        leaves = block.events.leaves[start * HASH_BYTES : end * HASH_BYTES]
+        merkle.extend(part.edge, part.taken, split_leaves(leaves))
+        self._roots.add(numbers[start:end], leaves)
+        part.taken += end - start
+
+    def _close(self, part: _Part, locate: Locate) -> None:
         """Every event of a commit was met: compare the two roots that it names."""
         commit, working = part.entry.commit, self.working
         if merkle.edge_root(part.edge).hex() != commit.events:
             raise Corrupt(f"the events of commit {commit.seq} do not have the root it names")
-        if not self._loose and self.root_of(map(split_name, part.names)).hex() != commit.index:
-            raise Corrupt(f"the index root that commit {commit.seq} names is not that of its aggregates")
+        if not self._loose:
+            if not self._ends or self._ends[-1][1] is not locate:
+                self._ends.append((commit.seq, locate))
+            self._roots.close(commit.seq, bytes.fromhex(commit.index))
         working.advance(commit, part.entry.id)
         self.commits += 1
         self.events += commit.count
 
-    def _believe(self, envelopes: list[bytes]) -> None:
-        """Take aggregates that are met for the first time for what their first event says of the ones before it."""
-        for envelope in envelopes:
-            parts = envelope.decode().split('"')
-            kind, name, before = parts[7], parts[3], int(parts[-1][1:-1]) - 1
-            if before and self.working.find(kind, name) is None:
-                record = self.working.records[kind, name] = Record(kind, name)
-                record.version = record.base = before
-                record.edge = [b"\0" * 32] * before.bit_count()
+    def _blame(self, wrong: WrongRoot) -> Corrupt:
+        """What is wrong with a commit whose index root is another one, and where it lies."""
+        at = bisect_right(self._ends, wrong.seq, key=lambda end: end[0]) - 1
+        error = Corrupt(f"the index root that commit {wrong.seq} names is not that of its aggregates")
+        error = self._ends[at][1](error)
+        error.details.setdefault("received", True)
+        return error
 
-    def root_of(self, names: Iterable[tuple[str, str]]) -> bytes:
-        """The index root once these aggregates, of one commit, are as the working set has them."""
-        touched = self.working.touched
-        records = [record for name in names if (record := touched.get(name)) is not None]
-        # What the tree takes in at once it keeps in mind only while that is little.
-        if len(records) > _MANY_CHANGES:
-            self.working.update_tree(records)
-            self.flush()
-        else:
-            for at in range(0, len(records), _AT_ONCE):
-                self.working.update_tree(records[at : at + _AT_ONCE])
-        return self.working.tree.root
+    @property
+    def _is_paged(self) -> bool:
+        """Whether the index tree is followed in its pages, so that records must follow closely."""
+        return isinstance(self._roots, Roots) and isinstance(self._roots.tree, PagedTree)
 
-    def watch(self, block: Examined, start: int, end: int) -> None:
-        """Nothing is added to an archived aggregate, and an erasure names an earlier version."""
-        kinds = block.kinds[start:end]
-        names = block.names[start:end]
-        archived: set[str] = set()
-        records, find = self.working.records, self.working.find
-        for name in set(names):
-            pair = split_name(name)
-            found = records.get(pair) or find(*pair)
-            if found is None:
-                records[pair] = Record(*pair)  # so that folding need not ask for it again
-            elif found.archived:
-                archived.add(name)
-        if not archived and RESERVED.isdisjoint(kinds):
+    @property
+    def _is_much(self) -> bool:
+        """Whether it is time to flush."""
+        return self._pending >= _FLUSH_EVENTS or (self._is_paged and len(self._tally) >= _MANY_RECORDS)
+
+    def _follow_pages(self) -> None:
+        """What is followed in memory has come to the index: go on there. Raises Corrupt where that has another root."""
+        if self._is_paged:
             return
-        bodies = [b""] * (end - start) if block.bodies is None else block.bodies[start:end]
-        for name, kind, body in zip(names, kinds, bodies, strict=True):
-            if name in archived and kind not in (RESTORED, ERASED):
-                raise Corrupt(f"an event was added to the archived aggregate '{'/'.join(split_name(name))}'")
-            if kind == ARCHIVED:
-                archived.add(name)
-            elif kind == RESTORED:
-                archived.discard(name)
-            elif kind == ERASED and body:
-                self._empty.discard((name, _erased_version(body)))
+        self._roots.stop()
+        self._roots = Roots(PagedTree(self.working.tree))
 
-    def flush(self, *, is_within: bool = False) -> None:
-        """Write what is pending to the index, once no event id turned out to be used twice. Raises Corrupt.
-
-        In the middle of a commit, its tree comes along as far as it goes, because records do not stay in memory.
-        """
+    def _check_ids(self) -> None:
+        """No event id that is pending was used before. Raises Corrupt."""
         working = self.working
         runs = sorted((first, count) for first, count, _ in working.pending_runs())
         twice = next((high[0] for low, high in pairwise(runs) if low[0] + low[1] > high[0]), None)
-        for first, count in runs:
-            if twice is None and working.index.runs_between(first, first + count - 1):
-                twice = first
+        if runs and twice is None and working.index.runs_between(runs[0][0], runs[-1][0] + runs[-1][1] - 1):
+            twice = next((n for n, count in runs if working.index.runs_between(n, n + count - 1)), None)
         if twice is not None:
             raise Corrupt(f"event id '{twice}' is that of an earlier event", details={"received": True})
-        if is_within:
-            working.update_tree(list(working.touched.values()))
-        for name, record in working.touched.items():
-            if record.refold:
-                self.owed.add(name)
-                record.refold = False
+
+    def _pour(self, *, all_of_it: bool) -> None:
+        """Write to the index. Raises as `Tally.pour`."""
+        working, tally = self.working, self._tally
+        if all_of_it or self._is_paged or tally.is_large:
+            self.owed.update(tally.erased)
+            for records in tally.pour(self._roots):
+                for record in records:
+                    working.records[record.type, record.id] = working.touched[record.type, record.id] = record
+                if not self._is_paged:
+                    working.update_tree(records)
+                working.flush()
+            self._ends.clear()
+            working.records.clear()
+            if working.index.last_n() > MOST_KEYS:
+                self._follow_pages()
         working.flush()
-        self._pending = 0
 
 
 class _Part:
     """A commit while its events are met: how many were `taken`, and the edge of the tree over them."""
 
-    __slots__ = ("edge", "entry", "names", "taken")
+    __slots__ = ("edge", "entry", "taken")
 
     def __init__(self, entry: Entry) -> None:
         self.entry = entry
         self.taken = 0
         self.edge: list[bytes] = []
-        self.names: set[str] = set()
 
     @property
     def left(self) -> int:
@@ -343,16 +358,6 @@ class _Part:
         return self.entry.commit.position + self.taken
 
 
-class Examined(NamedTuple):
-    """Events that are right by themselves, and where the frame behind theirs begins. Bodies are None while sealed."""
-
-    names: Sequence[str]
-    kinds: Sequence[str]
-    envelopes: list[bytes]
-    bodies: list[bytes] | None
-    end: int
-
-
 def _find_commits(fd: int, at: int, reader: FrameReader) -> int:
     """Where the next C frame stands, by the headers alone: every frame is read and checked in its turn."""
     while True:
@@ -363,10 +368,3 @@ def _find_commits(fd: int, at: int, reader: FrameReader) -> int:
         if header.kind == segment.C:
             return at
         at += segment.HEADER_BYTES + header.stored
-
-
-def _erased_version(body: bytes) -> int:
-    version = decode_body(body).payload.get("version")
-    if type(version) is not int:
-        raise Corrupt("an event erases a body, but does not name a version")
-    return version

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from dbx.crypto import merkle
+from dbx.crypto.keytree import KeyTree
 from dbx.errors import Conflict, Corrupt, DbxError
 from dbx.formats.bundle import START, BundleHeader, Point
 from dbx.formats.commit import Commit, encode_commit
@@ -24,7 +25,12 @@ from dbx.repo.replica import offer as offers
 from dbx.repo.replica.offer import point_at
 from dbx.repo.replica.quarantine import Arrived, quarantined
 from dbx.repo.replica.receive import Terms, receive
+from dbx.repo.replica.roots import Follower, Roots, RootsApart
+from dbx.repo.replica.vet import Vetting
+from dbx.repo.working import WorkingSet
 from dbx.store.fs import Directory
+from dbx.store.heldindex import HeldIndex
+from dbx.store.index import Index
 from dbx.store.segments import SEGMENTS, SegmentWriter
 from tests.history import append, open_repository
 
@@ -222,3 +228,80 @@ def test_what_a_dead_process_left_is_swept(source: Domain, target: Domain) -> No
     with quarantine(target) as directory:
         receive(target, forge(directory, source, parts(source)), TERMS)
     assert target.directory.names("quarantine") == [f"{os.getpid()}-0011"]
+
+
+# -- many commits, whose roots are followed in memory ------------------------------------------------------------------
+
+FOLLOWERS: dict[str, Callable[[], Follower]] = {"here": lambda: Roots(KeyTree()), "apart": lambda: RootsApart([])}
+
+
+@contextmanager
+def vetting(domain: Domain, roots: Follower | None) -> Iterator[tuple[Vetting, HeldIndex]]:
+    working = domain.sync()
+    held = HeldIndex(working.index.path, working.indexed, domain.vault)
+    try:
+        with Vetting(WorkingSet(held), has_schema=lambda _: True, roots=roots) as made:
+            yield made, held
+    finally:
+        held.close()
+        domain.reset()
+
+
+def refusal(domain: Domain, arrived: Arrived, roots: Follower | None) -> DbxError:
+    try:
+        with vetting(domain, roots) as (made, _):
+            made.take(arrived.directory, arrived.entries[0])
+            made.finish()
+    except (Corrupt, Conflict) as error:
+        return error
+    raise AssertionError("it was taken in")
+
+
+@pytest.mark.parametrize("follower", FOLLOWERS)
+@pytest.mark.parametrize("name", FORGERIES)
+def test_a_forged_history_is_refused_however_roots_are_followed(
+    source: Domain, target: Domain, name: str, follower: str
+) -> None:
+    forged = parts(source)
+    FORGERIES[name](forged)
+    with quarantine(target) as directory:
+        arrived = forge(directory, source, forged)
+        other, plain = refusal(target, arrived, FOLLOWERS[follower]()), refusal(target, arrived, None)
+    assert other.details["received"]
+    if name == "an index root":  # of other forgeries, what is found first may differ
+        assert (str(other), other.details) == (str(plain), plain.details)
+
+
+@pytest.mark.parametrize("flushes", [False, True])
+@pytest.mark.parametrize("follower", FOLLOWERS)
+def test_the_index_becomes_what_the_log_says(source: Domain, target: Domain, follower: str, flushes: bool) -> None:
+    for n in range(40):
+        append(source, "all", *(f"o-{m}" for m in range(n % 7, 300, n + 3)))
+    with quarantine(target) as directory:
+        arrived = forge(directory, source, parts(source))
+        with vetting(target, FOLLOWERS[follower]()) as (made, held):
+            made.take(arrived.directory, arrived.entries[0])
+            made.flush(all_of_it=flushes)
+            made.finish()
+            assert (made.commits, made.events) == (arrived.header.head.seq + 1, arrived.header.head.position)
+            found = contents(held)
+    source.sync()
+    source.flush()
+    assert found == contents(source.index())
+
+
+def contents(index: Index) -> dict[str, list[object]]:
+    """What an index knows, however it is cut into rows."""
+    names = index.all("SELECT type, id, n FROM aggregate ORDER BY type, id")
+    columns = "key, version, root, edge, state, extensions, created_at, updated_at, archived"
+    return {
+        "aggregates": index.all(f"SELECT type, id, {columns} FROM aggregate ORDER BY type, id"),
+        "places": [index.positions(n) for *_, n in names],
+        "pages": index.all("SELECT * FROM page ORDER BY prefix"),
+        "ids": [
+            n
+            for first, count in index.all("SELECT first, count FROM run ORDER BY position")
+            for n in range(first, first + count)
+        ],
+        "commits": index.all("SELECT * FROM log ORDER BY seq"),
+    }
