@@ -14,6 +14,7 @@ from dbx.repo.log import Stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from threading import Lock
 
     from dbx.formats.commit import Commit
     from dbx.repo.build import Existence
@@ -66,7 +67,7 @@ class Append:
     `plan` gives, once the lock is held, the events that go before. `announce` is told of the commit right before it is
     written, and may still fail it. `draft` is the same event once more, prepared for `build_single`, where there is
     only one and nothing odd about it; then `event` is what it became. `replaced` are segments, by their hashes, in
-    whose place others come together with the commit.
+    whose place others come together with the commit. `turn` is held while its thread waits for others.
     """
 
     __slots__ = (
@@ -83,6 +84,7 @@ class Append:
         "replaced",
         "reserved",
         "result",
+        "turn",
     )
 
     def __init__(
@@ -114,6 +116,7 @@ class Append:
         self.result: Committed | None = None
         self.error: BaseException | None = None
         self.done = False
+        self.turn: Lock | None = None
 
     def take(self, committed: Committed) -> None:
         """This is what was written; whether it is durable, `result` says."""

@@ -48,56 +48,74 @@ _SPARE_BYTES = 64  # by so much an append may be larger than the one before and 
 
 
 class Appender:
-    """Serialises the appends of a process's threads into groups. One for each open Domain."""
+    """Serialises the appends of a process's threads into groups. One for each open Domain.
+
+    Who finds nobody at work leads one group. Whoever comes meanwhile waits for a lock of his own, and is woken once:
+    when his transaction is done, or to lead the next group.
+    """
 
     def __init__(self, domain: Domain) -> None:
         self._domain = domain
         self._queue: list[Append] = []
         self._lock = threading.Lock()
-        self._turn = threading.Condition(self._lock)
-        self._busy = False
+        self._leader: Append | None = None
 
     def append(self, request: Append) -> Committed:
         """Returns when the transaction is on disk; raises what made it fail. Nothing of a failed one stays."""
-        group: list[Append] = []
+        turn: threading.Lock | None = None
         with self._lock:
             self._queue.append(request)
-            while self._busy and not request.done:
-                self._turn.wait()
+            if self._leader is None:
+                self._leader = request
+            else:
+                request.turn = turn = threading.Lock()
+                turn.acquire()
+        try:
+            if turn is not None:
+                turn.acquire()
             if not request.done:
-                self._busy = True
-                group = self._take()
-        if group:
-            self._lead(request, group)
+                self._lead()
+        except BaseException:  # interrupted: nobody must wait for one who is gone
+            self._leave(request)
+            raise
         if request.error is not None:
             raise request.error
         assert request.result is not None  # noqa: S101 - done without an error
         return request.result
 
-    def _lead(self, mine: Append, group: list[Append]) -> None:
-        """Write group after group until `mine` is done; then whoever waits leads."""
-        while True:
-            try:
-                write_group(self._domain, group)
-            except BaseException as error:  # handed to every thread that waits for this group
+    def _leave(self, request: Append) -> None:
+        with self._lock:
+            if request in self._queue:
+                self._queue.remove(request)
+            if self._leader is request:
+                self._pass_on()
+
+    def _lead(self) -> None:
+        """Write the next group, and let who is first in the one after it lead that."""
+        group: list[Append] = []
+        try:
+            with self._lock:
+                group = self._take()
+            write_group(self._domain, group)
+        except BaseException as error:  # handed to every thread that waits for this group
+            for request in group:
+                if request.result is None and request.error is None:
+                    request.error = error
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            with self._lock:
                 for request in group:
-                    if request.result is None and request.error is None:
-                        request.error = error
-                if not isinstance(error, Exception):
-                    mine.done = True
-                    raise
-            finally:
-                with self._lock:
-                    for request in group:
-                        request.done = True
-                    if self._queue or len(group) > 1:
-                        self._turn.notify_all()
-                    if mine.done:
-                        self._busy = False
-                    else:
-                        group = self._take()
-            if mine.done:
-                return
+                    request.done = True
+                self._pass_on()
+            for request in group:
+                if request.turn is not None and request.turn.locked():
+                    request.turn.release()
+
+    def _pass_on(self) -> None:
+        self._leader = self._queue[0] if self._queue else None
+        if self._leader is not None and self._leader.turn is not None:
+            self._leader.turn.release()
 
     def _take(self) -> list[Append]:
         """The next group: many small transactions, or one that touches many aggregates."""

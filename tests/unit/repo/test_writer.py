@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -182,7 +183,7 @@ def _hold(domain: Domain, appender: Appender, requests: list[Append]) -> None:
     with ThreadPoolExecutor(len(requests)) as pool, domain.mutex:
         for request in requests:
             pool.submit(send, request)
-            _wait_for(lambda: bool(appender._queue) or appender._busy)
+            _wait_for(lambda: bool(appender._queue) or appender._leader is not None)
 
 
 def _wait_for(condition: Any) -> None:
@@ -223,6 +224,51 @@ def test_threads_share_writes_and_each_gets_its_own_answer(domain: Domain) -> No
         else:
             assert [event.payload for event in done.events()] == [{"n": n}]
     assert len(good) == 96 - 24 - 12
+
+
+class Interrupted(BaseException):
+    """As KeyboardInterrupt, which pytest would take for its own."""
+
+
+@contextmanager
+def interrupted_soon() -> Iterator[None]:
+    def interrupt(_signal: int, _frame: object) -> None:
+        raise Interrupted
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.05)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.parametrize("ahead", [0, 1])
+def test_who_is_interrupted_while_waiting_keeps_nobody_waiting(domain: Domain, ahead: int) -> None:
+    append(domain, "o-1")
+    appender = Appender(domain)
+    begun, over = threading.Event(), threading.Event()
+
+    def occupy() -> None:
+        with domain.mutex:
+            begun.set()
+            over.wait(10)
+
+    with ThreadPoolExecutor(4) as pool:
+        occupied = pool.submit(occupy)
+        begun.wait(10)
+        # With nobody ahead it is the leader itself that is interrupted.
+        others = [pool.submit(appender.append, Append([item("o-2")], issued_by=JANE)) for _ in range(ahead)]
+        _wait_for(lambda: (appender._leader is not None) == bool(ahead))
+        with pytest.raises(Interrupted), interrupted_soon():
+            appender.append(Append([item("o-3")], issued_by=JANE))
+        others.append(pool.submit(appender.append, Append([item("o-4")], issued_by=JANE)))
+        over.set()
+        occupied.result(10)
+        assert all(other.result(10) for other in others)
+    assert [e["aggregate_id"] for e, _ in agrees(domain).events] == ["o-1", *["o-2"] * ahead, "o-4"]
+    append(domain, "o-1")
 
 
 def test_a_group_fails_as_one_when_the_disk_does(domain: Domain, tmp_path: Path) -> None:
