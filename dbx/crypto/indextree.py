@@ -27,6 +27,8 @@ BUCKET = 16
 _CACHE_LIMIT = 20_000
 _FEW_CHANGES = 64
 _ONE_BYTE = [bytes((n,)) for n in range(16)]
+_LEVELS = [tuple(NODE[d] for d in range(4 * depth + 3, 4 * depth - 1, -1)) for depth in range(64)]
+"""What is hashed before the two below each node of a page, from its foot up, by the depth of the page."""
 
 Step = tuple[int, bytes]  # (d, hash of the sibling)
 
@@ -225,16 +227,14 @@ class IndexTree:
         else:
             bucket.change(key, leaf)
             current = self._settle(prefix, bucket, keep=True)
-        d = 4 * depth
         for heap, slot in reversed(path):
+            depth -= 1
             i = slot
             heap[i] = current
-            while i > 1:
-                d -= 1
+            for node in _LEVELS[depth]:
                 sibling = heap[i ^ 1]
                 if sibling is not None:
-                    pair = current + sibling if not i & 1 else sibling + current
-                    current = sha256(NODE[d] + pair).digest()
+                    current = sha256(node + (sibling + current if i & 1 else current + sibling)).digest()
                 i >>= 1
                 heap[i] = current
         return current

@@ -50,6 +50,8 @@ _MAX_PLAIN_BYTES = 65_535
 # BFINAL 0, BTYPE 01, the seven zero bits of end-of-block; then BFINAL, BTYPE 00 of a stored block, filled up to a byte.
 _LATE = b"\x02\x00"
 _LATE_FINAL = b"\x02\x04"
+_EMPTY = b"\x00\x00\xff\xff"
+"""The lengths of an empty stored block."""
 
 _unpack_header = struct.Struct(">cBHIII").unpack
 _pack_prefix = struct.Struct(">QcBHII").pack
@@ -103,21 +105,22 @@ def encode_plain_frames(envelope: bytes, body: bytes, commit: bytes, offset: int
 
     The lines, which are given without their newlines, are no longer than format.md allows them to be.
     """
-    pack, crc32, trailer = _pack_prefix, zlib.crc32, _pack_crc
-    size = len(envelope) + 1
-    first = pack(offset, E, 0, 0, size, size)
-    first_end = crc32(b"\n", crc32(envelope, crc32(first)))
+    crc32, trailer = zlib.crc32, _pack_crc
+    envelope += b"\n"
+    body += b"\n"
+    commit += b"\n"
+    size = len(envelope)
+    first = _pack_prefix(offset, E, 0, 0, size, size)
     offset += HEADER_BYTES + size
-    size = len(body) + 1
-    second = pack(offset, B, 0, 0, size, size)
-    second_end = crc32(b"\n", crc32(body, crc32(second)))
+    size = len(body)
+    second = _pack_prefix(offset, B, 0, 0, size, size)
     offset += HEADER_BYTES + size
-    size = len(commit) + 1
-    third = pack(offset, C, 0, 0, size, size)
-    third_end = crc32(b"\n", crc32(commit, crc32(third)))
+    size = len(commit)
+    third = _pack_prefix(offset, C, 0, 0, size, size)
+    first_end, second_end = crc32(envelope, crc32(first)), crc32(body, crc32(second))
     return (
-        b"".join((first[8:], trailer(first_end), envelope, b"\n", second[8:], trailer(second_end), body, b"\n")),
-        b"".join((third[8:], trailer(third_end), commit, b"\n")),
+        b"".join((first[8:], trailer(first_end), envelope, second[8:], trailer(second_end), body)),
+        b"".join((third[8:], trailer(crc32(commit, crc32(third))), commit)),
     )
 
 
@@ -176,9 +179,9 @@ def encode_padded_frame(kind: bytes, raw: bytes, offset: int, size: int) -> byte
     blocks, bytes_left = divmod(size - HEADER_BYTES - len(raw) - _UNPADDED_BYTES, 5)
     if blocks < 0 or bytes_left > blocks + 1 or not 0 < len(raw) <= _MAX_PLAIN_BYTES:
         return None
-    late = [_LATE] * bytes_left + [b"\x00"] * (blocks - bytes_left)
+    late = min(bytes_left, blocks)
+    fill = (_LATE + _EMPTY) * late + (b"\x00" + _EMPTY) * (blocks - late)
     final = _LATE_FINAL if bytes_left > blocks else b"\x01"
-    fill = b"".join(start + b"\x00\x00\xff\xff" for start in late[:blocks])
     plain = struct.pack("<HH", len(raw), len(raw) ^ 0xFFFF) + raw
     stored = b"x\x01" + fill + final + plain + _pack_crc(zlib.adler32(raw))
     return encode_stored_frame(kind, ZLIB, len(raw), stored, offset)

@@ -247,7 +247,9 @@ class Journal:
             sync_data(self._fd)
             write_all(self._fd, commits, at + len(events))
         else:
-            write_all(self._fd, events + commits, at)
+            data = events + commits
+            if (done := os.pwrite(self._fd, data, at)) < length:
+                write_all(self._fd, data[done:], at + done)
         if meanwhile is not None:
             if at + length <= self.size:  # where the file grows, the disk has more to do than to write
                 _start_writing(self._fd, at, length)
