@@ -20,10 +20,15 @@ def get_aggregate(session: Session, aggregate_type: str, aggregate_id: str, vers
     return query.get_aggregate(session.domain, aggregate_type, aggregate_id, version)
 
 
-def events_of(session: Session, aggregate: Aggregate) -> list[Event]:
-    """The events that make an aggregate, up to its version."""
+def events_of(session: Session, aggregate: Aggregate, at: str | None = None) -> list[Event]:
+    """The events that make an aggregate, up to its version; `at` is the ref that it was asked for."""
+    domain = session.domain
+    if at is not None:
+        from dbx.ops.past import locate
+
+        domain, _ = locate(domain, at)
     events: list[Event] = []
-    for event in query.iterate_events(session.domain, aggregate.aggregate_type, aggregate.aggregate_id):
+    for event in query.iterate_events(domain, aggregate.aggregate_type, aggregate.aggregate_id):
         if event.version > aggregate.version:
             break
         events.append(event)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dbx.model.blame import Blame, Field
+from dbx.ops.past import locate
 from dbx.ops.veil import Veil
 from dbx.repo import query
 from dbx.repo.reading import past
-from dbx.repo.reading.revision import resolve_revision
 
 if TYPE_CHECKING:
     from dbx.ops.session import Session
@@ -44,7 +44,8 @@ def blame(
     """
     domain = session.domain
     if at is not None:
-        found = past.get_aggregate_at(domain, aggregate_type, aggregate_id, resolve_revision(domain, at))
+        domain, revision = locate(domain, at)
+        found = past.get_aggregate_at(domain, aggregate_type, aggregate_id, revision)
     else:
         found = query.get_aggregate(domain, aggregate_type, aggregate_id, version)
     known = Blame(fields)

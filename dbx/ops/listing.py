@@ -13,8 +13,8 @@ from dbx.model.cursor import (
 )
 from dbx.model.filter import parse_aggregate_filter
 from dbx.model.sort import AGGREGATE_FIELDS, parse_sort
+from dbx.ops.past import locate
 from dbx.repo.reading import past, scan
-from dbx.repo.reading.revision import resolve_revision
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -162,7 +162,7 @@ def _list_past(
     keys: tuple[SortKey, ...],
     cursor: AggregateCursor | None,
 ) -> Iterator[Aggregate]:
-    revision = resolve_revision(domain, ref)
+    domain, revision = locate(domain, ref)
     if keys and cursor is not None:
         refuse_cursor("a sorted listing of the past does not go on behind a cursor", "take more at once")
     parts = _passes(scan.Scan(aggregate_type, archived), cursor)

@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, NamedTuple
 from dbx.errors import Invalid, NotFound
 from dbx.model import names
 from dbx.model.time import format_time, parse_moment
+from dbx.ops.past import first_behind, locate
 from dbx.repo import query
 from dbx.repo.reading import history
 from dbx.repo.reading.history import Found, Wanted
-from dbx.repo.reading.revision import resolve_revision
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dbx.model.event import Event
     from dbx.ops.session import Session
+    from dbx.repo.domain import Domain
 
 __all__ = ["Change", "Found", "LogQuery", "changes_of", "events_of", "list_commits", "split_aggregate", "take_id"]
 
@@ -53,8 +54,7 @@ def list_commits(
 
     The work grows with the commits that are looked at, not with the domain. Raises NotFound, Invalid.
     """
-    domain = session.domain
-    first, last = _range(session, asked.wanted)
+    domain, first, last = _range(session, asked.wanted)
     group, user = _actor(asked.actor)
     wanted = Wanted(
         first,
@@ -69,16 +69,16 @@ def list_commits(
     return history.select_commits(domain, wanted, limit=limit, oldest_first=oldest_first)
 
 
-def events_of(session: Session, found: Found) -> Iterator[Event]:
+def events_of(found: Found) -> Iterator[Event]:
     """The events of a listed commit; where an aggregate was asked for, those of it."""
-    return history.events_of(session.domain, found)
+    return history.events_of(found)
 
 
-def changes_of(session: Session, found: Found) -> list[Change]:
+def changes_of(found: Found) -> list[Change]:
     """Which aggregates a listed commit brought forward, by type and id. Memory grows with them, not with the events."""
     versions: dict[tuple[str, str], int] = {}
     counts: dict[tuple[str, str], int] = {}
-    for event in history.events_of(session.domain, found, bodies=False):
+    for event in history.events_of(found, bodies=False):
         name = event.aggregate_type, event.aggregate_id
         versions[name] = event.version
         counts[name] = counts.get(name, 0) + 1
@@ -102,16 +102,21 @@ def take_id(session: Session, aggregate_type: str, words: list[str]) -> str | No
     return words.pop()
 
 
-def _range(session: Session, wanted: str | None) -> tuple[int, int | None]:
+def _range(session: Session, wanted: str | None) -> tuple[Domain, int, int | None]:
+    """(whose commits, the first seq, the last one; None for the head)."""
     if wanted is None:
-        return 0, None
+        return session.domain, 0, None
     after, dots, upto = wanted.partition("..")
     if not dots:
-        return 0, resolve_revision(session.domain, after).seq
+        domain, revision = locate(session.domain, after)
+        return domain, 0, revision.seq
     if ".." in upto or upto.startswith("."):
         raise Invalid(f"{names.quote(wanted)} is not a range of commits", hint="write A..B, A.. or ..B")
-    first = resolve_revision(session.domain, after).seq + 1 if after else 0
-    return first, resolve_revision(session.domain, upto).seq if upto else None
+    domain, last = session.domain, None
+    if upto:
+        domain, revision = locate(domain, upto)
+        last = revision.seq
+    return domain, first_behind(session.domain, after, domain) if after else 0, last
 
 
 def _moment(session: Session, text: str | None) -> str | None:

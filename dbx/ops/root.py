@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dbx.errors import NotFound
+from dbx.ops.past import locate
 from dbx.ops.source import parse_source
 from dbx.repo.reading.revision import resolve_revision
 from dbx.repo.upkeep.survey import Root, get_root
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from dbx.ops.session import Session
     from dbx.repo.compare.rootfile import Exported
     from dbx.repo.domain import Domain
+    from dbx.repo.reading.revision import Revision
+
+    Locate = Callable[[Domain, str], tuple[Domain, Revision]]
 
 __all__ = ["Root", "export", "root"]
 
@@ -24,7 +28,7 @@ def root(session: Session, source: str | None) -> tuple[str, Root]:
 
     What could be either is a domain's name where there is such a domain. Raises NotFound, Invalid.
     """
-    domain, seq = _find(session, source)
+    domain, seq = _find(session, source, locate)
     return domain.name, get_root(domain, seq)
 
 
@@ -39,7 +43,7 @@ def export(
     """
     from dbx.repo.compare.rootfile import export_roots, export_roots_to
 
-    domain, seq = _find(session, source)
+    domain, seq = _find(session, source, _locate_own if sign else locate)
     proof = None
     if sign:
         from dbx.repo.evidence.checkpoints import sign_checkpoint
@@ -53,19 +57,28 @@ def export(
     return domain.name, export_roots(domain, target, seq, proof=proof)
 
 
-def _find(session: Session, source: str | None) -> tuple[Domain, int | None]:
+def _find(session: Session, source: str | None, find: Locate) -> tuple[Domain, int | None]:
     if source is None:
         return session.domain, None
     repository = session.repository
     if "@" not in source and source not in repository.domain_names():
-        return session.domain, _seq_of_ref(session, source)
+        return _find_ref(session, source, find)
     name, ref = parse_source(source)
     domain = session.domain if name is None else repository.domain(name)
-    return domain, None if ref is None else resolve_revision(domain, ref).seq
+    if ref is None:
+        return domain, None
+    domain, revision = find(domain, ref)
+    return domain, revision.seq
 
 
-def _seq_of_ref(session: Session, ref: str) -> int:
+def _find_ref(session: Session, ref: str, find: Locate) -> tuple[Domain, int]:
     try:
-        return resolve_revision(session.domain, ref).seq
+        domain, revision = find(session.domain, ref)
     except NotFound as error:
         raise NotFound(error.message, hint=f"there is no domain '{ref}' either; see 'dbx domain list'") from None
+    return domain, revision.seq
+
+
+def _locate_own(domain: Domain, ref: str) -> tuple[Domain, Revision]:
+    """As `locate`, for what is to be signed: only a history that is ours."""
+    return domain, resolve_revision(domain, ref)

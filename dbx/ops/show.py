@@ -9,8 +9,9 @@ from dbx.errors import NotFound
 from dbx.model import names
 from dbx.model.missing import no_event
 from dbx.model.snowflake import parse_event_id
+from dbx.ops.past import locate
 from dbx.repo import query
-from dbx.repo.reading.revision import TAGS, is_path_of_ref, resolve_revision
+from dbx.repo.reading.revision import TAGS, is_path_of_ref
 from dbx.repo.reading.summary import EventCount, Summary, summarise
 from dbx.repo.refs.tags import Tag, find_tag
 
@@ -52,7 +53,8 @@ def find_object(session: Session, name: str) -> ShownCommit | Event | Aggregate:
         event = _event(domain, name)
         if event is not None:
             return event
-    entry = query.get_commit(domain, resolve_revision(domain, name).seq)
+    domain, revision = locate(domain, name)
+    entry = query.get_commit(domain, revision.seq)
     first = entry.commit.position
     listed = range(first, first + min(entry.commit.count, LISTED))
     events = query.events_at(domain, listed)

@@ -95,6 +95,7 @@ class Domain:
         self.rules: KnownRules | None = None
         self.snapshots: SnapshotFile | None = None
         self.thresholds: tuple[KnownRules | None, bool] | None = None
+        self.beside: dict[str, Domain] = {}
 
     # -- identity --------------------------------------------------------------------------------------------------
 
@@ -189,7 +190,7 @@ class Domain:
         except IndexUnavailable:
             if self._index.in_memory:
                 raise
-            self._use_memory()
+            self.use_memory()
         except IndexDamaged as error:
             self.rebuild(error)
 
@@ -235,6 +236,8 @@ class Domain:
                     if self._working is not None and self._is_current():
                         self.flush()
             finally:
+                for other in self.beside.values():
+                    other.close()
                 self.reset()
                 self._index.close()
                 self.reflog.close()
@@ -309,7 +312,8 @@ class Domain:
         self.reset()
         self._index.replace(name)
 
-    def _use_memory(self) -> None:
+    def use_memory(self) -> None:
+        """Keep the index in memory from now on."""
         self.reset()
         self._index.use_memory()
 
@@ -341,7 +345,7 @@ class Domain:
         except (IndexUnavailable, SealedAway):
             if self._index.in_memory:
                 raise
-            self._use_memory()
+            self.use_memory()
             return self._load()
         self._seen_ref = seen_ref
         self.is_erasing = self.directory.exists(ERASING)

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from dbx.ops.log import Found
-    from dbx.ops.session import Session
 
 
 @define()
@@ -68,10 +67,10 @@ def command(
         asked = LogQuery(rest[0] if rest else None, kind, name, since, until, actor)
         found = list_commits(opened, asked, limit=limit, oldest_first=reverse)
         if invocation.json or jsonl:
-            values = (_value(opened, each, stat=stat, patch=patch) for each in found)
+            values = (_value(each, stat=stat, patch=patch) for each in found)
             emit_stream(invocation, values, lambda _: "", jsonl=jsonl)
         else:
-            lines = _lines(invocation, opened, found, oneline=oneline, stat=stat, patch=patch)
+            lines = _lines(invocation, found, oneline=oneline, stat=stat, patch=patch)
             emit_stream(invocation, lines, lambda line: line, empty="no commits")
 
 
@@ -89,19 +88,19 @@ def _aggregate(aggregate: str | None, aggregate_id: str | None) -> tuple[str | N
     return kind, name or aggregate_id
 
 
-def _value(session: Session, found: Found, *, stat: bool, patch: bool) -> dict[str, Any]:
+def _value(found: Found, *, stat: bool, patch: bool) -> dict[str, Any]:
     from dbx.ops.log import changes_of, events_of
 
     value = commit_value(found.entry.commit, found.entry.id.hex())
     if stat:
-        value["stat"] = [change._asdict() for change in changes_of(session, found)]
+        value["stat"] = [change._asdict() for change in changes_of(found)]
     if patch:
-        value["patch"] = [event_value(event) for event in events_of(session, found)]
+        value["patch"] = [event_value(event) for event in events_of(found)]
     return value
 
 
 def _lines(
-    invocation: Invocation, session: Session, commits: Iterable[Found], *, oneline: bool, stat: bool, patch: bool
+    invocation: Invocation, commits: Iterable[Found], *, oneline: bool, stat: bool, patch: bool
 ) -> Iterator[str]:
     from dbx.ops.log import changes_of, events_of
 
@@ -114,7 +113,7 @@ def _lines(
                 yield ""
             yield from commit_lines(invocation, commit, commit_id.hex())
         if stat:
-            yield from change_lines(changes_of(session, found))
+            yield from change_lines(changes_of(found))
         if patch:
-            for event in events_of(session, found):
+            for event in events_of(found):
                 yield from patch_lines(invocation, event)

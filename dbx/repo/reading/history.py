@@ -43,10 +43,11 @@ class Wanted(NamedTuple):
 
 
 class Found(NamedTuple):
-    """A commit, and the positions of its events that were asked for."""
+    """A commit of a domain, and the positions of its events that were asked for."""
 
     entry: Entry
     positions: range | list[int]
+    domain: Domain
 
 
 def select_commits(
@@ -60,10 +61,10 @@ def select_commits(
     return islice(_select(domain, wanted, first, last, newest=not oldest_first), limit)
 
 
-def events_of(domain: Domain, found: Found, *, bodies: bool = True) -> Iterator[Event]:
+def events_of(found: Found, *, bodies: bool = True) -> Iterator[Event]:
     """The events of a commit that were asked for, in order, in bounded memory; `bodies` as for `query.events_at`."""
     for at in range(0, len(found.positions), 512):
-        yield from query.events_at(domain, found.positions[at : at + 512], bodies=bodies)
+        yield from query.events_at(found.domain, found.positions[at : at + 512], bodies=bodies)
 
 
 def _bounds(domain: Domain, wanted: Wanted) -> tuple[int, int]:
@@ -85,7 +86,7 @@ def _select(domain: Domain, wanted: Wanted, first: int, last: int, *, newest: bo
     if wanted.aggregate_type is None:
         entries = query.iterate_commits(domain, newest=newest, first=first, last=last)
         found: Iterator[Found] = (
-            Found(e, range(e.commit.position, e.commit.position + e.commit.count)) for e in entries
+            Found(e, range(e.commit.position, e.commit.position + e.commit.count), domain) for e in entries
         )
     else:
         found = _about(domain, wanted.aggregate_type, wanted.aggregate_id, first, last, newest=newest)
@@ -115,7 +116,7 @@ def _about(
             while low < high and len(part) < _STEP:
                 seq, begin, until = query.commit_range(working, positions[high - 1 if newest else low])
                 here = positions[bisect_left(positions, begin, low, high) : bisect_left(positions, until, low, high)]
-                part.append(Found(reader.commit(seq), here))
+                part.append(Found(reader.commit(seq), here, domain))
                 low, high = (low, high - len(here)) if newest else (low + len(here), high)
             return part
 

@@ -22,6 +22,7 @@ from dbx.formats.reflog import ReflogEntry
 from dbx.formats.refs import encode_ref, encode_tag
 from dbx.model.time import format_time
 from dbx.repo.batch.staging import find_batch, staging_locked
+from dbx.repo.compare.tracking import find_base
 from dbx.repo.erasing import has_erasures
 from dbx.repo.log import MAIN, journals, read_manifest, read_ref
 from dbx.repo.reading.revision import MAX_TAG_BYTES, REMOTES, TAGS, parse_tag
@@ -228,8 +229,9 @@ def _refuse_shared(domain: Domain, first: int) -> None:
     for name in domain.directory.walk(REMOTES):
         ref = read_ref(domain.directory, name) if name.endswith("/main") else None
         if ref is not None and ref.seq >= first:
-            remote = name.removeprefix(f"{REMOTES}/")
-            raise _shared(first, f"'{remote}' has commits up to {ref.seq}")
+            last = domain.read(lambda working, _, ref=ref: find_base(working, domain.directory, ref))  # type: ignore[misc]
+            if last >= first:
+                raise _shared(first, f"'{name.removeprefix(f'{REMOTES}/')}' has commits up to {last}")
     for tag in tags.list_tags(domain):
         if tag.seq >= first:
             if tag.signed:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from dbx.repo.compare.tracking import find_base
 from dbx.repo.evidence.checkpoints import signed_size
+from dbx.repo.log import read_ref
+from dbx.repo.reading.revision import REMOTES
 from dbx.repo.replica.offer import commit_ids
 from dbx.repo.replica.remoteconfig import list_remotes
 from dbx.repo.replica.seen import find_seen
 
 if TYPE_CHECKING:
+    from dbx.formats.bundle import Point
     from dbx.repo.domain import Domain
     from dbx.repo.repository import Repository
 
@@ -40,5 +44,14 @@ def find_shared(repository: Repository, domain: Domain) -> Shared:
     for remote in list_remotes(domain):
         seen = find_seen(repository, domain, remote)
         if seen is not None:
-            found.append(Shared(seen.seq + 1, f"'{remote.name}' had commits up to {seen.seq} when it was last asked"))
+            last = _last_shared(domain, remote.name, seen)
+            found.append(Shared(last + 1, f"'{remote.name}' had commits up to {last} when it was last asked"))
     return max(found)
+
+
+def _last_shared(domain: Domain, remote: str, seen: Point) -> int:
+    """The last commit that a remote may have of ours. Where its history was fetched we know which that is."""
+    track = read_ref(domain.directory, f"{REMOTES}/{remote}/main")
+    if track is None or track.commit != seen.commit:
+        return seen.seq
+    return domain.read(lambda working, _: find_base(working, domain.directory, track))

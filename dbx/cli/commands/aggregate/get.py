@@ -49,7 +49,7 @@ def command(
         veil = Veil(opened, lifted=include_hidden)
         document = aggregate_value(veil.cover(found))
         if include_events:
-            document["events"] = [event_value(event) for event in events_of(opened, found)]
+            document["events"] = [event_value(event) for event in events_of(opened, found, at)]
         if resolve:
             from dbx.ops.references import make_resolver
 

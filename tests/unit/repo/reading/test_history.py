@@ -67,7 +67,7 @@ def test_the_same_as_looking_at_every_commit(
     backwards = select_commits(domain, wanted, limit=limit, oldest_first=True)
     assert [each.entry.commit.seq for each in backwards] == expected[::-1]
     for each in found:
-        events = list(events_of(domain, each))
+        events = list(events_of(each))
         every = query.events_at(
             domain, range(each.entry.commit.position, each.entry.commit.position + each.entry.commit.count)
         )
