@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 import click
@@ -42,6 +43,15 @@ def main(arguments: list[str], commands: str = frame.COMMANDS) -> int:
         return conclude(error, arguments, as_json=_as_json(options, arguments))
 
 
+_VALUE_FAULTS = (
+    (r"is not a valid integer(?: range)?$", "is not a whole number"),
+    (r"is not a valid float(?: range)?$", "is not a number"),
+    (r"is not in the range x>=(\S+)$", r"is less than \1"),
+    (r"is not in the range x<=(\S+)$", r"is more than \1"),
+    (r"is not in the range (\S+)<=x<=(\S+)$", r"is not from \1 to \2"),
+)
+
+
 def _as_json(options: Options, arguments: list[str]) -> bool | None:
     # Once everything is parsed we know whether --json was an option or another's value; --jsonl is of some commands.
     return options.json if options.parsed and "--jsonl" not in arguments else None
@@ -58,12 +68,20 @@ def _in_our_voice(error: click.UsageError) -> UsageError:
         kind = "option" if isinstance(error.param, click.Option) else "argument"
         return UsageError(f"'{command}' needs the {kind} '{_name(error.param)}'", hint=hint)
     if isinstance(error, click.BadParameter) and error.param is not None:
-        return UsageError(f"bad value for '{_name(error.param)}': {_sentence(error.message)}", hint=hint)
+        return UsageError(f"bad value for '{_name(error.param)}': {_value_fault(error.message)}", hint=hint)
     return UsageError(_sentence(error.format_message()), hint=hint)
 
 
 def _name(param: click.Parameter) -> str:
-    return param.opts[-1] if isinstance(param, click.Option) else param.human_readable_name
+    return max(param.opts, key=len) if isinstance(param, click.Option) else param.human_readable_name
+
+
+def _value_fault(text: str) -> str:
+    """What click says of a bad value, in words for people: its ranges are inequalities."""
+    text = _sentence(text)
+    for pattern, words in _VALUE_FAULTS:
+        text = re.sub(pattern, words, text)
+    return text
 
 
 def _sentence(text: str) -> str:

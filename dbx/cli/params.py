@@ -12,11 +12,13 @@ from dbx.errors import Failure, Invalid, NotFound, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import BinaryIO
+    from typing import BinaryIO, TypeVar
 
     from click.shell_completion import CompletionItem
 
     from dbx.cli.context import Invocation
+
+    F = TypeVar("F", bound=Callable[..., Any])
 
 if TYPE_CHECKING:
     _ParamType = click.ParamType
@@ -188,6 +190,12 @@ RATE = _Number("rate", "deliveries a second")
 SIZE = _Size()
 DIRECTORY = _Directory()
 SECRET = _Secret()
+
+
+def out_option(text: str) -> Callable[[F], F]:
+    """Decorator: the option `out`, where a command writes its result. `text` is what --help says of it."""
+    return click.option("--out", "--output", "-o", "out", metavar="FILE", help=text)
+
 
 yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 

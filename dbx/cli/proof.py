@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from dbx.cli import params
 from dbx.cli.render import hint, write
 from dbx.cli.session import session
+from dbx.cli.signing import prepare_key
+from dbx.errors import Denied
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +30,9 @@ def prover(invocation: Invocation, checkpoint: str | None, *, upto: str | None =
     if checkpoint is not None:
         note = params.read_input(None, checkpoint, _MAX_CHECKPOINT_BYTES, "the checkpoint")
     with session(invocation) as opened:
+        if note is None:
+            with suppress(Denied, OSError):  # then nobody signs, and the proof says so
+                prepare_key(invocation, opened)
         made = open_prover(opened, note, upto)
         yield made
         if not made.is_signed:

@@ -8,6 +8,7 @@ import click
 
 from dbx.cli import params
 from dbx.cli.render import emit, note
+from dbx.cli.signing import prepare_key
 from dbx.errors import Failure
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ def carry_out(
 
     if not dry_run and plan.fresh:
         params.confirm(invocation, f"this erases {_count(plan.fresh)} of domain '{plan.domain}' for good", yes=yes)
+    if certificate is not None and not dry_run:
+        prepare_key(invocation, opened)
     done = redact(opened, plan, reason, dry_run=dry_run, certificate=certificate)
     emit(invocation, _value(done, reason), _lines(done))
     for copy in plan.copies:

@@ -119,7 +119,7 @@ def tell(error: DbxError, *, as_json: bool) -> None:
             "details": error.details,
         }
         # ASCII, so that nothing in the message can steer a terminal; default=str, because this line must not fail.
-        text = json.dumps({"error": document}, default=str) + "\n"
+        text = json.dumps({"error": document}, separators=(",", ":"), default=str) + "\n"
     else:
         text = f"dbx: error: {escape(error.message)}\n"
         lines = error.details.get("lines", ())

@@ -74,6 +74,17 @@ def take_word(rest: list[str], given: str | None, what: str) -> str:
     return rest.pop(0)
 
 
+def join_subject(words: Sequence[str], aggregate_type: str | None, aggregate_id: str | None) -> str:
+    """`TYPE/ID` of whatever was given: one word that stays as it is, `TYPE ID`, or the options. Raises UsageError."""
+    rest = list(words)
+    if aggregate_type is None and aggregate_id is None and len(rest) == 1:
+        return rest[0]
+    kind = take_word(rest, aggregate_type, "aggregate type")
+    name = take_word(rest, aggregate_id, "aggregate id")
+    refuse_rest(rest)
+    return f"{kind}/{name}"
+
+
 def refuse_rest(rest: Sequence[str]) -> None:
     """Raise UsageError when words are left over."""
     if rest:

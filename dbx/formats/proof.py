@@ -141,8 +141,12 @@ def decode_proof(data: bytes) -> Proof:
         proof: Proof = read(value)
         if encode_proof(proof) != data:
             raise ValueError
+    except Corrupt as error:
+        raise Corrupt(error.message, hint=error.hint, details={"reason": "changed", **error.details}) from None
     except (KeyError, TypeError, ValueError, AttributeError):
-        raise Corrupt("the proof is not spelled as dbx writes it") from None
+        raise Corrupt(
+            "the proof was changed: it is not spelled as dbx writes it", details={"reason": "changed"}
+        ) from None
     return proof
 
 

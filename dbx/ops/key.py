@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from dbx.crypto import sign
+from dbx.errors import Conflict
 from dbx.formats.base64text import encode_base64
 from dbx.formats.knownkeys import OWN, TRUSTED, WITNESS
 from dbx.formats.note import COSIGNATURE, Vkey, format_vkey, parse_vkey
@@ -62,6 +63,17 @@ def generate_key(session: Session, name: str | None, *, witness: bool = False) -
     key = keys.generate_key(session.repository, name, witness=witness)
     _note(session, "key.generate", key)
     return key
+
+
+def find_or_generate(session: Session) -> Vkey | None:
+    """The workspace's first key to sign with, made now; None where there is one. Raises KeyFailure, Denied."""
+    if keys.find_signing_key(session.repository) is not None:
+        return None
+    session.require("admin.key", domain=False)
+    try:
+        return generate_key(session, None)
+    except Conflict:
+        return None  # somebody else was faster
 
 
 def generate_data_key(session: Session | None) -> str:

@@ -113,7 +113,7 @@ def redact(session: Session, plan: Plan, reason: str, *, dry_run: bool = False, 
     domain = session.domain
     reason = redaction.check_reason(reason)
     redaction.check_unstaged(domain, plan.bodies)
-    key = None if certificate is None else get_signing_key(session.repository)
+    key = None if certificate is None or dry_run else get_signing_key(session.repository)
     if dry_run:
         fresh = [body for body in plan.bodies if body.erased_by is None]
         if fresh:

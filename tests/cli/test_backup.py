@@ -30,6 +30,20 @@ def test_there_and_back(run: Runner) -> None:
     run.ok("aggregate", "apply", "order", "o-1", "paid", cwd=there)
 
 
+def test_what_was_undone_comes_along(run: Runner) -> None:
+    run.ok("tag", "v1")
+    run.ok("tag", "-d", "v1")
+    run.ok("aggregate", "apply", "order", "o-1", "paid")
+    run.ok("undo", "--yes")
+    (run.cwd / ".dbx/domains/default/refs/heads/.tmp-1-x").write_bytes(b"interrupted")
+    run.ok("backup", "-o", "../b.tar.gz")
+    run.ok("restore", "--input", "b.tar.gz", "--data-dir", "there", cwd=run.cwd.parent)
+    there = run.cwd.parent / "there"
+    run.ok("fsck", cwd=there)
+    for _ in range(2):  # the commit and the tag, whichever is the last
+        run.ok("undo", "--yes", cwd=there)
+
+
 def test_force_and_bad_input(run: Runner) -> None:
     run.ok("backup", "-o", "../b.tar.gz")
     assert run("backup", "-o", "../b.tar.gz").status == 4

@@ -30,8 +30,31 @@ def test_unsigned(shop: Runner) -> None:
     assert len(lines) == 3
     found = shop.ok("checkpoint", "HEAD~1", "--json").json
     assert (found["size"], found["signer"]) == (2, None)
-    assert shop("checkpoint", "--sign").status == 10
     assert shop("checkpoint", "none").status == 3
+
+
+def test_the_first_signature_makes_the_key(shop: Runner) -> None:
+    made = shop.ok("checkpoint", "--sign", "-o", "cp")
+    (vkey,) = shop.ok("key", "export").lines
+    assert made.stderr == f"dbx: made a key for this workspace to sign with: {vkey}\n"
+    assert shop.ok("checkpoint", "verify", "cp", "--key", vkey, "--json").json["signers"] == ["work"]
+    assert shop.ok("checkpoint", "--sign", "--output", "again").stderr == ""
+    assert "key.generate" in shop.ok("audit-log").stdout
+    for path in (shop.cwd / ".dbx/keys").glob("signing-*"):
+        path.chmod(0o644)
+    assert shop("checkpoint", "--sign").status == 10
+
+
+def test_a_key_that_is_exported_before_anything_is_signed(shop: Runner) -> None:
+    (vkey,) = shop.ok("key", "export").lines
+    shop.ok("prove", "absent", "order", "none", "-o", "absent.json")
+    shop.ok("prove", "event", "order", "all@1", "--output", "event.json")
+    shop.ok("prove", "aggregate", "--aggregate", "order", "--aggregate-id", "all", "--out", "all.json")
+    shop.ok("prove", "consistency", "1", "2", "--aggregate", "order", "--id", "all", "--out", "growth.json")
+    for name in ("absent", "event", "all", "growth"):
+        assert shop.ok("verify-proof", f"{name}.json", "--key", vkey).lines[-1] == "verified"
+    assert shop("prove", "aggregate", "order", "all", "more").status == 2
+    assert shop("prove", "consistency", "1", "2", "--id", "all").status == 2
 
 
 def test_signed_and_verified_anywhere(shop: Runner) -> None:

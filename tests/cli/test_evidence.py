@@ -19,7 +19,6 @@ def shop(run: Runner) -> Runner:
 
 
 def test_a_package_that_verifies_without_dbx(shop: Runner) -> None:
-    assert shop("evidence", "export", "e").status == 10
     vkey = shop.ok("key", "generate").lines[0]
     for number, arguments in enumerate(
         ((), ("--aggregate", "order"), ("--aggregate", "order/all"), ("--range", "HEAD~1.."), ("--no-bodies",))

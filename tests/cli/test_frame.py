@@ -192,3 +192,20 @@ def test_a_terminal_gets_indented_json(run: Runner, in_terminal) -> None:  # typ
     status, shown = in_terminal(run, "version", "--json")
     assert status == 0
     assert shown.startswith('{\n  "version": "0.1.0",\n  "format": 1,\n')
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("aggregate", "list", "--take", "0"), "bad value for '--take': 0 is less than 1"),
+        (("aggregate", "list", "--take", "x"), "bad value for '--take': 'x' is not a whole number"),
+        (("serve", "--port", "65536"), "bad value for '--port': 65536 is not from 0 to 65535"),
+        (("aggregate", "export"), "'dbx aggregate export' needs the option '--output'"),
+    ],
+)
+def test_bad_values_are_told_in_words(run: Runner, words: tuple[str, ...], message: str) -> None:
+    run.ok("init")
+    outcome = run(*words, "--json")
+    assert outcome.status == 2
+    assert outcome.error["message"] == message
+    assert outcome.stderr.startswith('{"error":{"type":"usage","status":2,"message":"')

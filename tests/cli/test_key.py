@@ -51,7 +51,6 @@ def test_a_data_key_is_printed_and_not_kept(shop: Runner) -> None:
 
 
 def test_rotation(shop: Runner) -> None:
-    assert shop("key", "rotate").status == 10
     first = shop.ok("key", "generate").lines[0]
     witness = shop.ok("key", "generate", "--witness").lines[0]
     rotated = shop.ok("key", "rotate", "--json").json

@@ -8,8 +8,10 @@ import subprocess
 
 import pytest
 
+from dbx.formats.proof import encode_proof
+from dbx.repo.evidence.proofs import Prover
 from tests.cli.conftest import DBX, Runner
-from tests.history import fill
+from tests.history import fill, open_repository
 
 
 @pytest.fixture
@@ -117,11 +119,20 @@ def test_what_is_no_proof(shop: Runner) -> None:
         assert done.status == 7, data[:20]
 
 
+def test_a_changed_file_says_so(shop: Runner) -> None:
+    shop.ok("prove", "event", "order/all@2", "--out", "p.json")
+    text = (shop.cwd / "p.json").read_text()
+    (shop.cwd / "p.json").write_text(text.replace('"version', '"Version', 1))
+    assert shop("verify-proof", "p.json", "--json").error["details"]["reason"] == "changed"
+
+
 def test_unsigned(run: Runner) -> None:
     run.ok("init")
     fill(run.cwd, 1)
-    done = run.ok("prove", "event", "order/all@1", "--out", "p.json")
-    assert "nobody signed" in done.stderr
+    repository = open_repository(run.cwd)
+    made = Prover(repository.domain()).prove_event(0)
+    (run.cwd / "p.json").write_bytes(encode_proof(made))
+    repository.close()
     found = run("verify-proof", "p.json", "--json")
     assert (found.status, found.json["reason"]) == (7, "unsigned")
 

@@ -110,14 +110,12 @@ def test_it_asks(people: Runner) -> None:
         (("Person", "p-1", "--version", "2", "--reason", REASON), 5),
         (("person", "p-1", "--version", "2", "--reason", " "), 5),
         (("person", "p-1", "--version", "2", "--reason", "x" * 1001), 5),
-        (("person", "p-1", "--version", "2", "--reason", REASON, "--certificate", "c.json"), 10),
     ],
 )
 def test_bad_input_changes_nothing(people: Runner, words: tuple[str, ...], status: int) -> None:
     before = people.ok("log", "--json").json
     assert people("aggregate", "redact", *words, "--yes").status == status
     assert people.ok("log", "--json").json == before
-    assert not (people.cwd / "c.json").exists()
 
 
 def test_what_says_that_something_was_erased_stays(people: Runner) -> None:

@@ -152,8 +152,6 @@ def test_words_do_what_the_options_do(run: Runner) -> None:
 def test_a_signed_tag_is_a_checkpoint_that_verifies(run: Runner) -> None:
     run.ok("init")
     ids = fill(run.cwd, 3)
-    assert run("tag", "-s", "v1").status == 10
-    assert run.ok("tag").stdout == ""
     vkey = run.ok("key", "generate", "--name", "acme").lines[0]
     assert run.ok("tag", "--sign", "v1", "HEAD~1", "-m", "closed").stdout == f"tag 'v1' is {ids[1][:12]}, signed\n"
     note = (directory(run) / "refs/tags/v1").read_bytes()

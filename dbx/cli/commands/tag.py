@@ -11,6 +11,7 @@ from dbx.cli.history import SHORT
 from dbx.cli.render import emit, emit_stream
 from dbx.cli.session import session
 from dbx.cli.shapes import tag_value
+from dbx.cli.signing import prepare_key
 from dbx.errors import UsageError
 
 _LISTED = 2
@@ -105,6 +106,8 @@ def _create(invocation: Invocation, words: tuple[str, ...], message: str | None,
     if len(words) > _LISTED:
         raise UsageError(f"unexpected argument '{words[_LISTED]}' for 'dbx tag'", hint="run 'dbx tag --help'")
     with session(invocation) as opened:
+        if sign:
+            prepare_key(invocation, opened)
         made, old = create_tag(opened, words[0], *words[1:], message=message, force=force, sign=sign)
     was = "" if old is None else f" (was {old.commit_id[:SHORT]})"
     how = ", signed" if made.signed else ""

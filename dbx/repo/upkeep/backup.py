@@ -26,6 +26,7 @@ from dbx.repo.log import read_manifest, read_ref
 from dbx.repo.outfile import writing_outside
 from dbx.repo.replica.receive import point_of
 from dbx.repo.repository import DOMAINS
+from dbx.repo.upkeep.gc import named_refs
 from dbx.repo.writer import writing
 from dbx.store.copydb import copy_database
 from dbx.store.fs import Directory, read_at
@@ -113,8 +114,8 @@ def _note_domain(
             if data is not None:
                 pieces.append((f"{base}/{name}", data, len(data)))
         shas: dict[str, None] = {}
-        for name in domain.directory.walk("refs"):
-            ref = None if name.startswith(("refs/tags/", "refs/schemas/")) else read_ref(domain.directory, name)
+        for name in named_refs(domain.directory):
+            ref = read_ref(domain.directory, name)
             for entry in read_manifest(domain.directory, ref.manifest) if ref is not None else ():
                 shas[entry.sha256] = None
         for sha in shas:

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import click
 
+from dbx.cli import params
 from dbx.cli.attestation import attested_value
 from dbx.cli.context import Invocation, pass_invocation
 from dbx.cli.frame import define
 from dbx.cli.progress import progress
 from dbx.cli.render import emit
 from dbx.cli.session import session
+from dbx.cli.signing import prepare_key
 from dbx.errors import Corrupt
 
 
 @define()
 @click.option("--quick", is_flag=True, help="Check files, frames and the chain of commits; no events.")
-@click.option("--out", metavar="FILE", help="Write the attestation to FILE as well.")
+@params.out_option("Write the attestation to FILE as well.")
 @pass_invocation
 def command(invocation: Invocation, quick: bool, out: str | None) -> int:
     from dbx.ops.attest import make_attestation
 
     with session(invocation) as opened, progress(invocation, None, "checking") as bar:
+        prepare_key(invocation, opened)
 
         def begin(events: int) -> None:
             bar.total, bar.done = events, 0

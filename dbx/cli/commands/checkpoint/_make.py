@@ -8,23 +8,27 @@ from __future__ import annotations
 
 import click
 
+from dbx.cli import params
 from dbx.cli.complete import complete_ref
 from dbx.cli.context import Invocation, pass_invocation
 from dbx.cli.frame import define
 from dbx.cli.render import emit
 from dbx.cli.session import session
+from dbx.cli.signing import prepare_key
 
 
 @define()
 @click.argument("ref", metavar="[REF]", required=False, shell_complete=complete_ref)
 @click.option("--sign", is_flag=True, help="Sign it with the workspace's key.")
-@click.option("--out", metavar="FILE", help="Write it to FILE.")
+@params.out_option("Write it to FILE.")
 @pass_invocation
 def command(invocation: Invocation, ref: str | None, sign: bool, out: str | None) -> None:
     from dbx.formats.base64text import encode_base64
     from dbx.ops.checkpoint import make_checkpoint
 
     with session(invocation) as opened:
+        if sign:
+            prepare_key(invocation, opened)
         made = make_checkpoint(opened, ref, sign=sign, out=out)
     text = made.data.decode()
     document = {

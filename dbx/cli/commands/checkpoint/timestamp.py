@@ -19,7 +19,7 @@ _MAX_BYTES = 1 << 20
 @click.argument("file", metavar="FILE")
 @click.option("--tsa", metavar="URL", required=True, help="The authority's address.")
 @click.option("--ca", metavar="FILE", help="Certificates that vouch for the authority: verify before keeping.")
-@click.option("--out", metavar="FILE", help="Where the answer is kept (default: FILE.tsr).")
+@params.out_option("Where the answer is kept (default: FILE.tsr).")
 @pass_invocation
 def command(invocation: Invocation, file: str, tsa: str, ca: str | None, out: str | None) -> None:
     from dbx.ops.timestamp import timestamp

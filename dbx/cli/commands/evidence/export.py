@@ -13,6 +13,7 @@ from dbx.cli.frame import define
 from dbx.cli.progress import progress
 from dbx.cli.render import emit
 from dbx.cli.session import session
+from dbx.cli.signing import prepare_key
 from dbx.errors import UsageError
 
 _MAX_CHECKPOINT_BYTES = 1 << 20
@@ -41,6 +42,8 @@ def command(
     if checkpoint is not None:
         note = params.read_input(None, checkpoint, _MAX_CHECKPOINT_BYTES, "the checkpoint")
     with session(invocation) as opened, progress(invocation, None, "packing") as bar:
+        if note is None:
+            prepare_key(invocation, opened)
         done = export_evidence(
             opened,
             path,

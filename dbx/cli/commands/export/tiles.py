@@ -13,6 +13,7 @@ from dbx.cli.frame import define
 from dbx.cli.progress import progress
 from dbx.cli.render import emit
 from dbx.cli.session import session
+from dbx.cli.signing import prepare_key
 
 _MAX_CHECKPOINT_BYTES = 1 << 20
 
@@ -28,6 +29,8 @@ def command(invocation: Invocation, directory: str, checkpoint: str | None) -> N
     if checkpoint is not None:
         note = params.read_input(None, checkpoint, _MAX_CHECKPOINT_BYTES, "the checkpoint")
     with session(invocation) as opened, progress(invocation, None, "exporting") as bar:
+        if note is None:
+            prepare_key(invocation, opened)
         done = export_tiles(opened, directory, note, progress=bar.update)
     document = {
         "origin": done.checkpoint.origin,

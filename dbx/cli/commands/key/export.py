@@ -12,6 +12,7 @@ from dbx.cli.context import Invocation, pass_invocation
 from dbx.cli.frame import define
 from dbx.cli.render import emit, warn
 from dbx.cli.session import session
+from dbx.cli.signing import prepare_key
 from dbx.errors import UsageError
 
 
@@ -21,7 +22,7 @@ from dbx.errors import UsageError
 @click.option("--private", is_flag=True, help="The private half in PEM (PKCS#8), into --out.")
 @click.option("--passphrase-file", metavar="FILE", help="The passphrase that seals the private half is its first line.")
 @click.option("--no-passphrase", is_flag=True, help="Do not seal the private half.")
-@click.option("--out", metavar="FILE", help="Write to FILE instead of standard output.")
+@params.out_option("Write to FILE instead of standard output.")
 @pass_invocation
 def command(
     invocation: Invocation,
@@ -47,6 +48,8 @@ def command(
             hint="without a passphrase, whoever gets the file can sign in your name",
         )
     with session(invocation) as opened:
+        if key_id is None:
+            prepare_key(invocation, opened)
         done = export_private(opened, key_id, passphrase) if private else export_public(opened, key_id)
     text = done.data.decode() if pem or private else done.vkey + "\n"
     document = {"vkey": done.vkey, "out": out, **({"pem": text} if pem else {})}

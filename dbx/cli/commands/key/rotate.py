@@ -13,6 +13,7 @@ from dbx.cli.context import Invocation, pass_invocation
 from dbx.cli.frame import define
 from dbx.cli.render import emit
 from dbx.cli.session import session
+from dbx.cli.signing import prepare_key
 from dbx.errors import UsageError
 
 _DRAWN = "\0"
@@ -46,6 +47,7 @@ def _rotate_signing_key(invocation: Invocation) -> None:
     from dbx.ops.key import rotate_key
 
     with session(invocation) as opened:
+        prepare_key(invocation, opened)
         old, new = rotate_key(opened)
     emit(invocation, {"old": format_vkey(old), "new": format_vkey(new)}, [format_vkey(new)])
 

@@ -12,6 +12,7 @@ from dbx.cli.frame import define
 from dbx.cli.render import emit, flush, note
 from dbx.cli.report import OutputClosed, output_failure
 from dbx.cli.session import session
+from dbx.cli.signing import prepare_key
 from dbx.errors import UsageError
 
 
@@ -28,6 +29,8 @@ def command(invocation: Invocation, file: str, source: str | None, sign: bool) -
     if file == "-" and invocation.json:
         raise UsageError("the root file and '--json' would both go to standard output", hint="name a file")
     with session(invocation) as opened:
+        if sign:
+            prepare_key(invocation, opened)
         if file == "-":
             flush()
             export(opened, source, _write, sign=sign)

@@ -20,7 +20,7 @@ _MAX_BYTES = 1 << 20
 @click.argument("file", metavar="FILE|-")
 @click.option("--key", "keys", metavar="VKEY", multiple=True, help="The log's key; trusted keys by default.")
 @click.option("--proof", metavar="FILE", help="What 'dbx prove consistency' wrote.")
-@click.option("--out", metavar="FILE", help="Write the cosigned checkpoint to FILE.")
+@params.out_option("Write the cosigned checkpoint to FILE.")
 @click.pass_context
 @pass_invocation
 def command(
