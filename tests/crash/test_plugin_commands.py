@@ -19,6 +19,8 @@ from tests.crash.world import append, item, make, tidy
 
 pytestmark = pytest.mark.usefixtures("needs_strace")
 EVENTS = 7
+Check = Callable[[Path, Path, bool], None]
+Case = tuple[tuple[str, ...], Check]
 SAMPLE = 12
 LINE = ("--payload", "event-only", "--template", "{id} {version}")
 
@@ -52,6 +54,20 @@ def prepared(place: Path) -> Path:
         for name, more in (("audit", ()), ("off", ("--disable",))):
             words = ("--name", name, "--file", str(place / f"{name}.log"), *LINE)
             ok(path, "plugin", "config", "log", *words, *more)
+    return path
+
+
+@pytest.fixture
+def waiting(prepared: Path, place: Path) -> Path:
+    """The same with seven events that wait for `audit`, and that are dead for `bad`, whose file cannot be."""
+    path = place / "waiting"
+    if not path.exists():
+        shutil.copytree(prepared, path, symlinks=True)
+        ok(path, "plugin", "config", "log", "--name", "bad", "--file", str(place / "none" / "log"), *LINE)
+        ok(path, "config", "plugin_max_attempts", "1")
+        append(path, [item(10 + n, f"o-{n}") for n in range(EVENTS)])
+        ok(path, "plugin", "run", "bad", "--once")
+        assert ok(path, "queue")["dead"] == EVENTS
     return path
 
 
@@ -137,9 +153,38 @@ def check_replayed(where: Path, place: Path, killed: bool) -> None:
     check_gets(where, place, "audit")
 
 
+def check_run(where: Path, place: Path, killed: bool) -> None:
+    """What waits is delivered, in its order; what was not noted is delivered again."""
+    first = lines(place, "audit")
+    whole = [f"o-{n} 2" for n in range(EVENTS)]
+    assert first == whole[: len(first)]
+    assert killed or first == whole
+    ok(where, "plugin", "run", "audit", "--once")
+    second = lines(place, "audit")
+    assert second == whole[EVENTS - len(second) :]
+    assert len(first) + len(second) >= EVENTS
+    found = ok(where, "queue")
+    assert (found["dead"], ok(where, "plugin", "status", "audit")[0]["pending"]) == (EVENTS, 0)
+
+
+def check_retried(where: Path, place: Path, killed: bool) -> None:
+    found = ok(where, "queue")
+    assert (found["dead"], found["pending"]) in ((EVENTS, EVENTS), (0, 2 * EVENTS))
+    assert killed or found["dead"] == 0
+    assert sum(ok(where, "queue", "retry").values()) == found["dead"]
+    assert (ok(where, "queue")["dead"], ok(where, "queue")["pending"]) == (0, 2 * EVENTS)
+
+
+def check_cleared(where: Path, place: Path, killed: bool) -> None:
+    found = ok(where, "queue")["dead"]
+    assert found == 0 or (killed and found == EVENTS)
+    assert ok(where, "queue", "clear", "--yes")["cleared"] == found
+    assert (ok(where, "queue")["dead"], ok(where, "queue")["pending"]) == (0, EVENTS)
+
+
 CONFIG = ("plugin", "config", "log", "--name")
 AGAIN = ("--payload", "extensions-only", *LINE[2:])
-CASES: dict[str, tuple[tuple[str, ...], Callable[[Path, Path, bool], None]]] = {
+CASES: dict[str, Case] = {
     "config-new": ((*CONFIG, "new", "--file", "PLACE/new.log", *LINE), check_configured),
     "config-again": (
         ("plugin", "config", "log", "--name", "audit", "--file", "PLACE/audit.log", *AGAIN),
@@ -154,9 +199,24 @@ CASES: dict[str, tuple[tuple[str, ...], Callable[[Path, Path, bool], None]]] = {
 }
 
 
+OF_WAITING: dict[str, Case] = {
+    "run": (("plugin", "run", "audit", "--once"), check_run),
+    "retry": (("queue", "retry"), check_retried),
+    "clear": (("queue", "clear", "--yes"), check_cleared),
+}
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_killed_before_a_call(prepared: Path, place: Path, name: str) -> None:
-    words, check = CASES[name]
+    kill_before_calls(prepared, place, *CASES[name])
+
+
+@pytest.mark.parametrize("name", OF_WAITING)
+def test_killed_before_a_call_of_the_queue(waiting: Path, place: Path, name: str) -> None:
+    kill_before_calls(waiting, place, *OF_WAITING[name])
+
+
+def kill_before_calls(prepared: Path, place: Path, words: tuple[str, ...], check: Check) -> None:
     words = tuple(word.replace("PLACE", str(place)) for word in words)
     trial = fresh(prepared, place)
     outcome, calls = strace.record(words, trial)
@@ -165,7 +225,7 @@ def test_killed_before_a_call(prepared: Path, place: Path, name: str) -> None:
     shutil.rmtree(trial)
     chosen = [call for call in strace.telling(calls) if "index.db" not in call.text]
     assert len(chosen) >= 4
-    for call in random.Random(name).sample(chosen, min(len(chosen), SAMPLE)):
+    for call in random.Random(words[1]).sample(chosen, min(len(chosen), SAMPLE)):
         trial = fresh(prepared, place)
         try:
             killed = strace.run_killed(words, trial, call).killed
