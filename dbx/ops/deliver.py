@@ -164,7 +164,7 @@ class _Runner:
         except DbxError as error:
             if self._stamp is None:
                 raise
-            self._say(f"plugins go on as they were: {error.message}")
+            self._say(f"dbx: warning: plugins go on as they were: {error.message}")
             self._stamp = stamp
             return
         self._stamp = stamp
@@ -205,7 +205,7 @@ class _Runner:
                 interval_s=values["interval_secs"],
             )
         except OSError as error:
-            self._say(f"cannot prune the queue: {error.strerror}")
+            self._say(f"dbx: warning: cannot prune the queue: {error.strerror}")
 
 
 class _Worker(threading.Thread):
@@ -237,7 +237,7 @@ class _Worker(threading.Thread):
                 self.error = error
                 if self._once:
                     return
-                self._say(f"plugin '{self.plugin.name}' rests: {_text(error)}")
+                self._say(f"dbx: warning: plugin '{self.plugin.name}' rests: {_text(error)}")
                 self._mine.wait(_AGAIN_S)
             except BaseException as error:  # raised again by the runner, in the thread that called it
                 self.error = error
