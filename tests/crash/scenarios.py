@@ -264,6 +264,21 @@ def to_reseal(where: Path) -> None:
     append(where, [item(n, "o-sealed") for n in range(9, 12)])
 
 
+def _with_plugin(where: Path) -> None:
+    """One that writes lines to a file beside the workspace, and events that were there before it and since."""
+    from contextlib import closing
+
+    from dbx.model.plugin import LogConfig
+    from dbx.ops.plugin import Given, configure
+    from dbx.ops.session import Session, Who
+
+    _few(where)
+    with closing(world.open_repository(where)) as repository:
+        session = Session(repository, None, Who(None, "jane", "jane"))
+        configure(session, "audit", LogConfig(file=str(where / "lines")), Given())
+    append(where, [item(n) for n in range(9, 12)])
+
+
 def _apply(*more: str) -> tuple[str, ...]:
     return ("aggregate", "apply", "order", "o-1", "order_paid", "--field", "sum=12", *more)
 
@@ -309,6 +324,10 @@ SCENARIOS = (
     Scenario("schema-rollback", ("schema", "rollback"), _two_versions, frozenset({3}), **SOME),
     Scenario("apply-publishes", _apply(), _unpublished_schema, repeats=True, between=_published_not_committed, **SOME),
     Scenario("config-set", ("config", "page_limit", "77"), _few),
+    Scenario("plugin-config", ("plugin", "config", "log", "--name", "new"), _with_plugin, **SOME),
+    Scenario("plugin-disable", ("plugin", "disable", "audit"), _with_plugin, **SOME),
+    Scenario("plugin-remove", ("plugin", "remove", "audit", "--disable"), _with_plugin, frozenset({3}), **SOME),
+    Scenario("plugin-replay", ("plugin", "replay", "audit", "order"), _with_plugin, **SOME),
     Scenario("reindex", ("reindex",), _stale_index),
     Scenario("clone", ("clone", ".#other", "new"), _to_pull, CONFLICT, **SOME),
     Scenario("fetch", ("fetch",), _to_pull, **SOME),

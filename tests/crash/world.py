@@ -10,7 +10,7 @@ import time
 from base64 import b64decode
 from collections.abc import Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -21,6 +21,7 @@ from dbx.formats.envelope import Actor
 from dbx.repo import query
 from dbx.repo.batch.commit import commit_staged
 from dbx.repo.batch.staging import stage, staged_events
+from dbx.repo.delivery.plugins import read_plugins
 from dbx.repo.domain import Domain
 from dbx.repo.repository import Repository
 from dbx.repo.schema import published, schemas
@@ -111,10 +112,11 @@ class State:
     active: str | None
     domains: dict[str, DomainState]
     config: str
+    plugins: str
 
     @property
     def shape(self) -> tuple[Any, ...]:
-        return self.active, {name: domain.shape for name, domain in self.domains.items()}, self.config
+        return self.active, {name: domain.shape for name, domain in self.domains.items()}, self.config, self.plugins
 
     @property
     def work(self) -> int:
@@ -129,7 +131,7 @@ class State:
         return f"<{self.active} of {'; '.join(parts)}>"
 
 
-NOTHING = State(None, {}, "")
+NOTHING = State(None, {}, "", "")
 
 
 def observe(where: Path) -> State:
@@ -139,7 +141,8 @@ def observe(where: Path) -> State:
     with closing(open_repository(where, wait_s=0.5)) as repository:
         domains = {name: observe_domain(repository.domain(name)) for name in repository.domain_names()}
         config = json.dumps(repository.read_config(), sort_keys=True)
-        return State(repository.active, domains, config)
+        plugins = [replace(plugin, created_at="") for plugin in read_plugins(repository)]
+        return State(repository.active, domains, config, repr(plugins))
 
 
 def observe_domain(domain: Domain) -> DomainState:
