@@ -46,6 +46,7 @@ def main(arguments: list[str], commands: str = frame.COMMANDS) -> int:
 _VALUE_FAULTS = (
     (r"is not a valid integer(?: range)?$", "is not a whole number"),
     (r"is not a valid float(?: range)?$", "is not a number"),
+    (r"is not a valid boolean\..*$", "is neither true nor false"),
     (r"is not in the range x>=(\S+)$", r"is less than \1"),
     (r"is not in the range x<=(\S+)$", r"is more than \1"),
     (r"is not in the range (\S+)<=x<=(\S+)$", r"is not from \1 to \2"),

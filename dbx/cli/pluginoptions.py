@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from dbx.cli import complete, params
-from dbx.cli.render import emit, pairs
+from dbx.cli.render import emit, hint, pairs
 from dbx.cli.report import say
 from dbx.cli.session import session
 from dbx.cli.text import escape
@@ -147,6 +147,17 @@ def time_text(at: int | None) -> str | None:
     return format_time(at * 1000)
 
 
+def runtime_value(runner: int | None) -> dict[str, Any]:
+    """Who runs a plugin, in EventDBX's words: the plugins of a domain run while their runner does."""
+    return {"state": "stopped" if runner is None else "running", "pid": runner or None}
+
+
+def say_idle(invocation: Invocation, waiting: int, runner: int | None) -> None:
+    """Tell how what waits gets delivered, where nobody does it."""
+    if waiting and runner is None:
+        hint(invocation, "nobody delivers what waits: 'dbx plugin run' does, or 'dbx plugin run --once'")
+
+
 def state_value(state: PluginState, runner: int | None) -> dict[str, Any]:
     """How a plugin stands, in JSON."""
     plugin = state.plugin
@@ -155,7 +166,7 @@ def state_value(state: PluginState, runner: int | None) -> dict[str, Any]:
         "kind": plugin.kind,
         "enabled": plugin.enabled,
         "emit_events": plugin.emit_events,
-        "runtime": {"state": "stopped" if runner is None else "running", "pid": runner or None},
+        "runtime": runtime_value(runner),
         "pending": state.behind,
         "processing": state.processing,
         "done": state.done,

@@ -63,6 +63,11 @@ def list_plugins(session: Session) -> list[Plugin]:
     return files.read_plugins(session.repository)
 
 
+def find_runner(session: Session) -> int | None:
+    """The pid of whoever runs the plugins of the domain, 0 for one that did not say; None for nobody."""
+    return jobs.find_runner(session.domain)
+
+
 def get_plugin(session: Session, name: str) -> Plugin:
     """One plugin. Raises NotFound."""
     return files.get_plugin(session.repository, name)

@@ -49,6 +49,7 @@ def test_what_is_committed_later_is_delivered(shop: Runner, hook: Hook) -> None:
     )
     shop.ok("aggregate", "apply", "order", "o-1", "paid", "--field", "paid:=true")
     assert counts(shop) == (2, 0, 0, 0)
+    assert "dbx: hint: nobody delivers what waits: 'dbx plugin run' does" in shop.ok("queue").stderr
     ran = shop.ok("plugin", "run", "--once", "--json").json
     assert ran == {"plugins": [{"name": "hook", "kind": "http", "delivered": 2, "failed": 0, "dead": 0}]}
     first, second = hook.bodies()
@@ -148,7 +149,10 @@ def test_a_runner_wakes_at_once_and_ends_cleanly(shop: Runner, hook: Hook) -> No
         second = shop("--wait", "0", "plugin", "run", "--json")
         assert second.status == 9
         assert second.error["details"]["pid"] == runner.pid
-        assert shop.ok("plugin", "status", "--json").json[0]["runtime"] == {"state": "running", "pid": runner.pid}
+        running = {"state": "running", "pid": runner.pid}
+        assert shop.ok("plugin", "status", "--json").json[0]["runtime"] == running
+        shop.ok("plugin", "config", "process", "/bin/cat", "--name", "cat", "--emit-events", "false")
+        assert [one.get("runtime") for one in shop.ok("plugin", "list", "--json").json] == [running, None]
         runner.send_signal(signal.SIGTERM)
         out, err = runner.communicate(timeout=20)
     finally:
@@ -261,6 +265,8 @@ def test_what_cannot_be_is_refused(shop: Runner, arguments: tuple[str, ...], sta
 def test_plugins_are_enabled_disabled_and_removed(shop: Runner, hook: Hook) -> None:
     assert shop.ok("plugin", "test").lines == ["(no plugins enabled)"]
     assert shop.ok("plugin", "run", "--once").lines == ["(no plugins enabled)"]
+    wrong = shop("plugin", "config", "log", "--name", "x", "--emit-events", "maybe")
+    assert (wrong.status, "'maybe' is neither true nor false" in wrong.stderr) == (2, True)
     done = shop.ok("plugin", "config", "http", "--name", "hook", "--endpoint", NOWHERE, "--allow-private", "--disable")
     assert done.lines == ["HTTP plugin 'hook' disabled"]
     assert shop.ok("plugin", "list").lines == ["  - http (hook) - disabled (enable with plugin enable hook)"]

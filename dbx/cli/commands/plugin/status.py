@@ -6,7 +6,7 @@ import click
 
 from dbx.cli.context import Invocation, pass_invocation
 from dbx.cli.frame import define
-from dbx.cli.pluginoptions import PLUGIN, state_value
+from dbx.cli.pluginoptions import PLUGIN, say_idle, state_value
 from dbx.cli.render import emit, pairs
 from dbx.cli.session import session
 
@@ -35,3 +35,4 @@ def command(invocation: Invocation, names: tuple[str, ...]) -> None:
             shown["unfinished_replays"] = len(value["replays"])
         lines.append(pairs(shown))
     emit(invocation, values, lines or ["(no plugins configured)"])
+    say_idle(invocation, sum(state.behind for state in states if state.plugin.gets_events), runner)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dbx.cli.context import Invocation, pass_invocation
 from dbx.cli.frame import define
-from dbx.cli.pluginoptions import job_line, job_value, state_value
+from dbx.cli.pluginoptions import job_line, job_value, say_idle, state_value
 from dbx.cli.render import emit
 from dbx.cli.session import session
 
@@ -38,3 +38,4 @@ def command(invocation: Invocation) -> None:
         if jobs[status]:
             lines += [title, *map(job_line, jobs[status])]
     emit(invocation, document, lines)
+    say_idle(invocation, totals["pending"], found.runner)
