@@ -145,7 +145,6 @@ class _Runner:
                 looked = now
                 for worker in self._workers.values():
                     worker.wake()
-                self._stop.wait(_REST_S)
             if now - lived >= _LIFE_S:
                 lived = now
                 self._configure()
@@ -301,7 +300,7 @@ class _Worker(threading.Thread):
                     feed.save()
                     if self._once:
                         return
-                    self._woken.wait(feed.next_due_s())
+                    self._wait(feed)
                 elif not self._once and len(tickets) < _FEW and tickets[-1].moves_cursor:
                     self._mine.wait(_REST_S)
         except Stopped:
@@ -313,6 +312,14 @@ class _Worker(threading.Thread):
                 self._counts, self._feed = self.counts(), None
                 sink.close()
                 queue.close()
+
+    def _wait(self, feed: Feed) -> None:
+        """Until there may be something to do. What is committed matters not while the plugin is taken to be down."""
+        due_s = feed.next_due_s()
+        if feed.is_paused():
+            self._mine.wait(_LOOK_S if due_s is None else min(due_s, _LOOK_S))
+        else:
+            self._woken.wait(due_s)
 
 
 def _draw(domain: Domain) -> float:

@@ -77,6 +77,10 @@ class Feed:
         """Write down how far it is."""
         self.ledger.save()
 
+    def is_paused(self) -> bool:
+        """Whether nothing new is tried for now: the plugin seems to be down, or has asked for a pause."""
+        return self.ledger.now() < self.ledger.not_before or self.ledger.is_paused()
+
     def next_due_s(self) -> float | None:
         """In how many seconds something is to be tried again; None while nothing is."""
         times = [lane.next_at for lane in self.ledger.lanes.values() if lane.status == PENDING]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import random
 import subprocess
 import sys
 import threading
@@ -98,3 +100,58 @@ def test_closing_a_watch_among_writes_prints_nothing(tmp_path: Path) -> None:
     # In a process of its own, where nobody has set up logging.
     done = subprocess.run([sys.executable, "-c", BUSY, str(tmp_path)], check=False, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_commits_that_follow_each_other_closely_are_all_noticed(tmp_path: Path) -> None:
+    journal = tmp_path / "journal-x"
+    journal.write_bytes(bytes(8))
+    fd = os.open(journal, os.O_WRONLY)
+    written, read, draw = [0], [0], random.Random(1)
+
+    def write() -> None:
+        for n in range(1, 401):
+            os.pwrite(fd, n.to_bytes(8, "big"), 0)
+            written[0] = n
+            end = time.monotonic() + 20
+            while read[0] < n:
+                if time.monotonic() > end:
+                    return
+                time.sleep(0.0002)
+            time.sleep(draw.choice((0, 0, 0.0005, 0.003, 0.03)))
+
+    with CommitWatch(str(tmp_path)) as watching:
+        listening = threading.active_count()
+        writer = threading.Thread(target=write)
+        writer.start()
+        fewest = listening
+        while writer.is_alive():
+            if watching.wait_for_commit(0.05):
+                read[0] = int.from_bytes(journal.read_bytes(), "big")
+            fewest = min(fewest, threading.active_count() - 1)
+        writer.join()
+        assert read[0] == written[0] == 400
+        assert fewest < listening  # it was not told of each
+        quiet = time.monotonic()
+        while threading.active_count() < listening and time.monotonic() - quiet < 20:
+            watching.wait_for_commit(0.2)
+        assert threading.active_count() == listening  # it listens again
+        while watching.wait_for_commit(0.2):
+            pass
+        os.pwrite(fd, b"87654321", 0)
+        assert watching.wait_for_commit(20)
+    os.close(fd)
+
+
+def test_a_directory_that_goes_away_ends_no_watch(tmp_path: Path) -> None:
+    directory = tmp_path / "domain"
+    directory.mkdir()
+    journal = directory / "journal-x"
+    with CommitWatch(str(directory)) as watching:
+        for n in range(100):
+            journal.write_text(str(n))
+            watching.wait_for_commit(0.01)
+        journal.unlink()
+        directory.rmdir()
+        began = time.monotonic()
+        while time.monotonic() - began < 1.5:
+            watching.wait_for_commit(0.1)

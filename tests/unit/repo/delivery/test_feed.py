@@ -157,13 +157,16 @@ def test_a_plugin_that_is_down_is_asked_for_one_event_only(world: World) -> None
     world.append(*(f"o-{n}" for n in range(200)))
     world.answer = lambda _: failed("connection refused", reached=False)
     feed = world.feed(plugin)
+    assert not feed.is_paused()
     assert world.run(feed) == [0]
+    assert feed.is_paused()
     assert world.state(plugin).behind == 200
     world.wait(1)
     assert world.run(feed) == [0]
     world.answer = lambda _: DONE
     world.wait(2)
     assert world.run(feed) == list(range(200))
+    assert not feed.is_paused()
 
 
 def test_many_failures_in_a_row_are_taken_for_being_down(world: World) -> None:
@@ -181,6 +184,7 @@ def test_retry_after_holds_everything(world: World) -> None:
     world.answer = lambda _: failed("429", retry_after_s=30)
     feed = world.feed(plugin)
     assert world.run(feed)[0] == 0
+    assert feed.is_paused()
     world.answer = lambda _: DONE
     world.wait(29)
     assert world.run(feed) == []
