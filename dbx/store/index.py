@@ -305,6 +305,10 @@ class Index(Database):
             for name in TABLES:
                 self._db.execute(f"DELETE FROM {name}")
 
+    def count_pages(self) -> int:
+        """How many pages the file has, those without use among them."""
+        return int(self.one("PRAGMA page_count")[0])
+
     def compact(self, *, beyond: int = 0) -> None:
         """Give unused pages back to the file system when there are more than `beyond` of them."""
         if self.one("PRAGMA freelist_count")[0] > beyond:

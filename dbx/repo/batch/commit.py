@@ -245,7 +245,8 @@ def _commit(
         also=lambda index: stagedindex.adopt_staged(index, commit.position),
     )
     with suppress(OSError, IndexDamaged):
-        working.index.compact(beyond=_LOOSE_PAGES)  # the staged half was large and is empty now
+        # The staged half was large and is empty now. The next batch takes its place; gc gives it back.
+        working.index.compact(beyond=max(_LOOSE_PAGES, working.index.count_pages() // 2))
     return commit, commit_id.hex()
 
 
