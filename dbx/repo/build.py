@@ -107,7 +107,9 @@ class Builder(Intake):
         """
         envelopes, bodies, leaves = self.envelopes, self.bodies, self.leaves
         digest, event_id, free, offset, run_start = sha256, self._id, self._free, self.count, self.count
-        for record, event_type, shape, payload, keys, metadata, body, body_hash, created_at, given in self.check(items):
+        for record, event_type, shape, payload, meta_shape, metadata, body, body_hash, created_at, given in self.check(
+            items
+        ):
             version = record.version + 1
             if given is None:
                 if event_id > free:
@@ -141,17 +143,9 @@ class Builder(Intake):
             if event_type in RESERVED:
                 record.reserve(event_type)
             else:
-                layers = record.payloads
-                if len(layers) == 1 and shape in layers:
-                    layers[shape] = payload
-                else:
-                    record.lay(shape, payload)
+                record.lay(shape, payload)
                 if metadata:
-                    layers = record.metadata
-                    if len(layers) == 1 and keys in layers:
-                        layers[keys] = metadata
-                    else:
-                        record.lay_metadata(keys, metadata)
+                    record.lay_metadata(meta_shape, metadata)
             offset += 1
             if drain is not None and len(envelopes) >= DRAIN:
                 self._hold(leaves)

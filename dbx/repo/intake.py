@@ -17,7 +17,7 @@ from dbx.formats.envelope import MAX_METADATA_BYTES, MAX_PAYLOAD_BYTES
 from dbx.model import names, snowflake
 from dbx.model.event import RESERVED
 from dbx.model.time import normalise_time
-from dbx.repo.record import Record
+from dbx.repo.record import Record, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     Item = tuple[int, dict[str, Any], str | None]
     """Line number, object, raw text if that is still to be checked for duplicate keys."""
     Checked = tuple[Record, str, Shape, str, Shape, str, bytes, str, str, int | None]
-    """Record, event type, keys and text of payload and metadata ("" for none), body line and its hash in hex,
+    """Record, event type, shape and text of payload and metadata ("" for none), body line and its hash in hex,
     created_at, the id that was given."""
 
 MEMBERS = frozenset(
@@ -86,9 +86,9 @@ class Intake:
         self._reserved = reserved
         self._max_faults = max_faults
         self._event_types: dict[str, str] = {}
-        self._metadata_keys: set[str] = set()
+        self._payload_shapes: dict[tuple[str, ...], Shape] = {}
+        self._metadata_shapes: dict[tuple[str, ...], Shape] = {}
         self._seconds: set[str] = set()
-        self._shapes: dict[Shape, Shape] = {}
         self._salts: list[str] = []
         self._salt_count = 0
         self._by_type: dict[str, dict[str, Record]] = {}
@@ -103,16 +103,16 @@ class Intake:
 
     def check(self, items: Iterable[Item]) -> Iterator[Checked]:
         """Every object that can be stored. Raises TooManyFaults."""
-        event_types, metadata_keys, by_type, salts = self._event_types, self._metadata_keys, self._by_type, self._salts
+        event_types, by_type, salts = self._event_types, self._by_type, self._salts
         learn, load, seconds, guarded = self._learn_event_type, self._load, self._seconds, self._is_guarded
         rules, keep = self.rules, self._keep_rules
-        chunks, misorder, join, digest, draw, shape_of = (
+        payload_shapes, metadata_shapes, learn_shape = self._payload_shapes, self._metadata_shapes, self._learn_shape
+        chunks, misorder, join, digest, draw = (
             canonical.chunks,
             canonical.may_misorder,
             "".join,
             sha256,
             self._draw_salt,
-            self._shapes.setdefault,
         )
         for line, item, raw in items:
             try:
@@ -124,15 +124,21 @@ class Intake:
                 record = (by_id and by_id.get(name)) or load(kind, name)
                 if type(payload) is not dict:
                     raise ValueError
+                if raw is not None:
+                    # An object in which another one nests has a key: where quotes and brackets are few, all is well.
+                    sent_quotes = raw.count('"')
+                    if sent_quotes // 2 + ("[" in raw and raw.count("[")) >= _MAX_DEPTH:
+                        _check_depth(item)
                 created_at, metadata, given, noted = self.now, None, None, ""
+                meta_shape = meta = ""
                 members = len(item)
                 quotes = 2 * members + 4  # that the text has more than the body: names of members, texts as values
                 if members > 4:
                     if metadata := item.get("metadata"):
                         if type(metadata) is not dict:
                             raise ValueError
-                        if not metadata.keys() <= metadata_keys:
-                            metadata_keys.update(map(names.check_metadata_key, metadata))
+                        keys = tuple(metadata)
+                        meta_shape = metadata_shapes.get(keys) or self._learn_metadata(keys)
                         members -= 1
                         quotes -= 2
                     if (sent := item.get("created_at")) is not None:
@@ -153,18 +159,18 @@ class Intake:
                     self._guard(record, event_type)
                 if rules is not None:
                     payload = keep(record, event_type, payload)
-                shape, text = tuple(payload), join(chunks(payload, 0))
+                keys = tuple(payload)
+                shape, text = payload_shapes.get(keys) or learn_shape(keys), join(chunks(payload, 0))
                 if metadata:
-                    keys, meta = tuple(metadata), join(chunks(metadata, 0))
+                    meta = join(chunks(metadata, 0))
                     body = f'{{"metadata":{meta},{noted}"payload":{text}'
                 else:
-                    keys, meta = (), ""
                     body = f'{{{noted}"payload":{text}'
                 if (raw is None and "e-0" in body) or (not body.isascii() and misorder(body)):
                     text, meta, body = _encode_exactly(payload, metadata, noted)
                 if len(body) > _SMALL:
                     _check_sizes(text, meta)
-                if raw is not None and raw.count('"') != body.count('"') + quotes:
+                if raw is not None and sent_quotes != body.count('"') + quotes:
                     raise ValueError
                 if given is not None:
                     self._take_given(given, line)
@@ -172,14 +178,12 @@ class Intake:
             except (KeyError, TypeError, ValueError, RecursionError, DbxError) as error:
                 self._fault(line, item, raw, error)
                 continue
-            # One tuple of keys for all that are alike: what is kept for each aggregate is small.
-            shape, keys = shape_of(shape, shape), shape_of(keys, keys)
             yield (
                 record,
                 event_type,
                 shape,
                 text,
-                keys,
+                meta_shape,
                 meta,
                 line_bytes,
                 digest(line_bytes).hexdigest(),
@@ -243,6 +247,16 @@ class Intake:
             record = Record(aggregate_type, aggregate_id)
         by_id[aggregate_id] = record
         return record
+
+    def _learn_shape(self, keys: tuple[str, ...]) -> Shape:
+        shape = self._payload_shapes[keys] = shape_of(keys)
+        return shape
+
+    def _learn_metadata(self, keys: tuple[str, ...]) -> Shape:
+        for key in keys:
+            names.check_metadata_key(key)
+        shape = self._metadata_shapes[keys] = shape_of(keys)
+        return shape
 
     def _learn_time(self, sent: object) -> str:
         text = normalise_time(sent)
@@ -319,8 +333,6 @@ def parse_lines(intake: Intake, lines: Iterable[tuple[int, str | DbxError]]) -> 
                 raise TypeError  # a fault that the reader found, or strings of which counting quotes tells nothing
             item, end = scan(text, 0)
             if (end == len(text) or text[end:] == "\r") and type(item) is dict:
-                if text.count("{") + text.count("[") > _MAX_DEPTH:
-                    _check_depth(item)
                 yield number, item, text
                 continue
         except (StopIteration, ValueError, TypeError, RecursionError, DbxError):

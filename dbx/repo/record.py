@@ -13,15 +13,20 @@ from dbx.model.event import ARCHIVED, ERASED
 from dbx.store.index import Row
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-Shape = tuple[str, ...]
-"""The keys of an object, in the order they came."""
+Shape = str
+"""A text that stands for the keys of an object, in the order they came: see `shape_of`."""
 Layers = dict[Shape, str]
 Folded = dict[str, Any] | bytes
 """A state or extensions: parsed, or as the index stores it; b"" for {}."""
 
 _MOST_LAYERS = 16
+
+
+def shape_of(keys: Iterable[str]) -> Shape:
+    """The shape of an object with these keys. A text and no tuple, because its hash is worked out only once."""
+    return canonical.encode_scanned(list(keys))
 
 
 class Record:
@@ -103,12 +108,20 @@ class Record:
 
     def lay(self, shape: Shape, payload: str) -> None:
         """A payload and its keys, to be folded into the state."""
-        if _lay(self.payloads, shape, payload):
+        layers = self.payloads
+        if len(layers) != 1 or shape not in layers:
+            layers.pop(shape, None)
+        layers[shape] = payload
+        if len(layers) > _MOST_LAYERS:
             _ = self.state
 
     def lay_metadata(self, shape: Shape, metadata: str) -> None:
         """An event's metadata and its keys, to be folded into the extensions."""
-        if _lay(self.metadata, shape, metadata):
+        layers = self.metadata
+        if len(layers) != 1 or shape not in layers:
+            layers.pop(shape, None)
+        layers[shape] = metadata
+        if len(layers) > _MOST_LAYERS:
             _ = self.extensions
 
     def layers(self) -> tuple[Layers, Layers]:
@@ -165,13 +178,6 @@ def record_of(row: Row) -> Record:
     return record
 
 
-def _lay(layers: Layers, shape: Shape, text: str) -> bool:
-    """Add a layer; whether they are so many that they should be folded."""
-    layers.pop(shape, None)
-    layers[shape] = text
-    return len(layers) > _MOST_LAYERS
-
-
 def _parsed(folded: Folded) -> dict[str, Any]:
     if isinstance(folded, dict):
         return folded
@@ -179,9 +185,15 @@ def _parsed(folded: Folded) -> dict[str, Any]:
 
 
 def _fold(folded: dict[str, Any], layers: Layers) -> None:
-    for text in layers.values():
-        folded.update(canonical.scan_once(text, 0)[0])
-    layers.clear()
+    if layers:
+        folded.update(_merged(layers.values()))
+        layers.clear()
+
+
+def _merged(texts: Iterable[str]) -> dict[str, Any]:
+    """The members of all objects; of those with the same key, the last. Parsing them as one object does just that."""
+    members = ",".join([text[1:-1] for text in texts if text != "{}"])
+    return canonical.scan_once(f"{{{members}}}", 0)[0]  # type: ignore[no-any-return]
 
 
 def _layers(folded: Folded, layers: Layers) -> Layers:
@@ -189,21 +201,21 @@ def _layers(folded: Folded, layers: Layers) -> Layers:
         return layers
     whole = dict(_parsed(folded))
     _fold(whole, dict(layers))
-    return {tuple(whole): canonical.encode_scanned(whole)}
+    return {shape_of(whole): canonical.encode_scanned(whole)}
 
 
 def _whole(folded: Folded, layers: Layers) -> bytes:
-    """The canonical text of all of it: that of the last layer, where it has every key of the others. No layer stays."""
+    """The canonical text of all of it. No layer stays."""
     if not layers:
         if isinstance(folded, bytes):
             return folded or b"{}"
         return canonical.encode_scanned(folded).encode()
-    keys, text = next(reversed(layers.items()))
-    if len(layers) > 1 or folded:
+    if len(layers) == 1 and not folded:
+        (text,) = layers.values()
+    else:
         whole = _parsed(folded)
-        if not set(keys) >= whole.keys() | set().union(*layers):
-            _fold(whole, layers)
-            text = canonical.encode_scanned(whole)
+        _fold(whole, layers)
+        text = canonical.encode_scanned(whole)
     layers.clear()
     return text.encode()
 

@@ -15,7 +15,7 @@ from dbx.formats import canonical
 from dbx.formats.envelope import MAX_PAYLOAD_DEPTH, issuer_text
 from dbx.model import names, snowflake
 from dbx.model.event import RESERVED
-from dbx.repo.record import Record
+from dbx.repo.record import Record, shape_of
 
 if TYPE_CHECKING:
     from dbx.formats.envelope import Actor
@@ -171,8 +171,8 @@ def build_single(
     record.added.append(0)
     if not version:
         record.created_at = now
-    record.lay(tuple(draft.payload), draft.payload_text)
+    record.lay(shape_of(draft.payload), draft.payload_text)
     if meta:
-        record.lay_metadata(tuple(draft.metadata), meta)
+        record.lay_metadata(shape_of(draft.metadata), meta)
     last = event_id if event_id & _LAST_SEQUENCE != _LAST_SEQUENCE else event_id | _LAST_SEQUENCE
     return Single([envelope], [body], [leaf], [record], [(event_id, 1, 0)], last)

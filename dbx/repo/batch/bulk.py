@@ -222,7 +222,7 @@ class SecondHalf:
         shapes: list[Shape] = []
         for start in range(0, len(records), half.PIECE):
             fresh, payloads, metadata = self._receive(3)
-            shapes += half.decode_shapes(fresh)
+            shapes += fresh.decode().split("\n") if fresh else []
             for record, states, extensions in zip(
                 records[start : start + half.PIECE],
                 half.decode_layers(shapes, payloads),

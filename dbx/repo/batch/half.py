@@ -115,13 +115,8 @@ def read_exactly(fd: int, size: int) -> bytes:
     return bytes(data)
 
 
-def decode_shapes(data: bytes) -> list[Shape]:
-    """Shapes that had not been met before."""
-    return [tuple(shape) for shape in json.loads(data)]
-
-
 def decode_layers(known: list[Shape], lines: bytes) -> Iterator[list[tuple[Shape, str]]]:
-    """What `_encode_layers` wrote, aggregate by aggregate."""
+    """What `_encode_layers` wrote, aggregate by aggregate. `known` are all shapes that were told."""
     for line in lines.decode().split("\n"):
         words = line.split("\t")
         yield [(known[int(words[at])], words[at + 1]) for at in range(0, len(words) - 1, 2)]
@@ -217,7 +212,7 @@ class _Half(Intake):
             metadata = "\n".join([_encode_layers(shapes, extensions) for _, extensions in layers])
             for record in order[start : start + PIECE]:
                 record.payloads, record.metadata = {}, {}
-            fresh = json.dumps([list(shape) for shape in shapes][before:])
+            fresh = "\n".join(list(shapes)[before:])
             yield fresh.encode(), payloads.encode(), metadata.encode()
         order.clear()
 
@@ -226,7 +221,7 @@ class _Half(Intake):
         suffix = self._work.suffix.replace("%", "%%")
         templates, bodies, numbers = self._templates, self._bodies, self._numbers
         lines = read_lines(reader(self._work.source, self._work.start, self._work.end), first_line=2)
-        for record, event_type, shape, payload, keys, metadata, body, body_hash, created_at, _ in self.check(
+        for record, event_type, shape, payload, meta_shape, metadata, body, body_hash, created_at, _ in self.check(
             parse_lines(self, lines)
         ):
             templates.append(
@@ -245,7 +240,7 @@ class _Half(Intake):
             record.updated_at = created_at
             record.lay(shape, payload)
             if metadata:
-                record.lay_metadata(keys, metadata)
+                record.lay_metadata(meta_shape, metadata)
             if len(templates) >= AT_ONCE:
                 self._note()
         if templates:
