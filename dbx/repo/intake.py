@@ -179,8 +179,8 @@ class Intake:
                 self._fault(line, item, raw, error)
                 continue
             yield (
-                record, event_type, shape, text, meta_shape, meta, line_bytes, digest(line_bytes).hexdigest(), created_at,
-                given,
+                record, event_type, shape, text, meta_shape, meta, line_bytes, digest(line_bytes).hexdigest(),
+                created_at, given,
             )  # fmt: skip
 
     def add_fault(self, line: int, error: DbxError) -> None:
