@@ -32,6 +32,7 @@ from dbx.repo.replica import offer as offers
 from dbx.repo.replica.histories import Wanted, give, list_roots, prefix_roots, split, take
 from dbx.repo.replica.quarantine import MAX_BYTES, quarantined, unpack
 from dbx.repo.replica.receive import Terms, receive
+from dbx.repo.replica.spool import spooled
 from dbx.repo.repository import Repository
 from dbx.repo.security import audit
 
@@ -52,7 +53,6 @@ HEALTH, METRICS = "/healthz", "/metrics"
 MAX_QUERY_CHARS = 16 * 1024
 JSON = "application/json"
 BINARY = "application/octet-stream"
-_AT_ONCE = 256 * 1024
 _WRITES = {"bundle", "events"}
 _STATUS = {
     errors.Conflict.kind: HTTPStatus.CONFLICT,
@@ -328,8 +328,9 @@ def _histories(domain: Domain, request: Request, grant: Grant, stack: ExitStack)
 
 
 def _events(domain: Domain, request: Request, grant: Grant, stack: ExitStack) -> Answer:
-    lines = split(iter(lambda: request.read(_AT_ONCE), b""))
-    done = take(domain, lines, Terms(grant.actor, "push: aggregates by a remote", judge=grant.judge, validate=True))
+    with quarantined(domain.directory) as directory, spooled(directory, request.read, domain.vault) as whole:
+        terms = Terms(grant.actor, "push: aggregates by a remote", judge=grant.judge, validate=True)
+        done = take(domain, split(whole), terms)
     return _whole(wire.encode_count(done.events))._replace(entry=pushed_aggregates(request.peer, done))
 
 

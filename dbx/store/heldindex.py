@@ -13,34 +13,59 @@ from dbx.store.index import Index, MovedIndex
 from dbx.store.sealedrows import MASKED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from dbx.crypto.vault import Vault
     from dbx.store.indexlayout import Head
 
 
 class HeldIndex(Index):
-    """A connection of its own whose writes nest in one transaction, begun on top of `base`. Raises MovedIndex."""
+    """A connection of its own whose writes nest in one transaction, begun on top of `base`. Raises MovedIndex.
 
-    def __init__(self, path: str, base: Head, vault: Vault | None = None) -> None:
+    With `before_writing` it only reads at first, what stands at `base`, and keeps nobody from writing. When something
+    is to be written that is called, to take the writer's lock, and the transaction begins: where the index has moved
+    meanwhile, that raises MovedIndex.
+    """
+
+    def __init__(
+        self, path: str, base: Head, vault: Vault | None = None, *, before_writing: Callable[[], None] | None = None
+    ) -> None:
         super().__init__(path, vault)
+        self._base = base
+        self._before_writing = before_writing
         self._pages: set[bytes] | None = None
+        masks = vault is not None and vault.is_locked
         try:
-            with self._guard():
-                self._db.execute("BEGIN IMMEDIATE")
-            if self.head() != base:
-                raise MovedIndex("the index was brought forward by another process")
+            self._begin("BEGIN IMMEDIATE" if before_writing is None else "BEGIN")
             # In an index that begins empty, which pages there are is known without asking.
             self._pages = set() if self.one("SELECT 1 FROM page LIMIT 1") is None else None
-            if vault is not None and vault.is_locked:
+            if masks:
+                self.hold()
                 self.set_meta(MASKED, 1)  # what is written without the key lacks its states
         except BaseException:
             self.close()
             raise
 
+    def hold(self) -> None:
+        """From now on nobody else writes. Raises as `before_writing`, and MovedIndex."""
+        before_writing, self._before_writing = self._before_writing, None
+        if before_writing is not None:
+            self._db.rollback()
+            before_writing()
+            super().close()
+            super().__init__(self.path, self.vault)  # the file that is there now: it may be another one
+            self._begin("BEGIN IMMEDIATE")
+
+    def _begin(self, statement: str) -> None:
+        with self._guard():
+            self._db.execute(statement)
+        if self.head() != self._base:
+            raise MovedIndex("the index was brought forward by another process")
+
     @contextmanager
     def write(self, base: Head | None) -> Iterator[Index]:
         """Within the transaction that is open already. On an error all of it is lost."""
+        self.hold()
         with self._guard():
             if base is not None and self.head() != base:
                 raise MovedIndex("the index is not where it was")

@@ -6,7 +6,7 @@ history; after it, the new one. The index is brought forward within one transact
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
@@ -32,6 +32,7 @@ from dbx.repo.working import WorkingSet
 from dbx.repo.writer import writing
 from dbx.store.fs import TEMPORARY
 from dbx.store.heldindex import HeldIndex
+from dbx.store.index import MovedIndex
 from dbx.store.segments import segment_name
 from dbx.store.staging import NAME as STAGING
 
@@ -88,18 +89,45 @@ def receive(domain: Domain, arrived: Arrived, terms: Terms) -> Received:
         sweep_quarantine(domain.directory)
         working = sealed(domain)
         before = point_of(working.head)
-        newer = schemachain.check_arrived(domain.directory, arrived.schemas, arrived.header.schemas)
-        known = _has(working, arrived.header.head)
-        if known:
+        newer = _check_schemas(domain, arrived)
+        if _has(working, arrived.header.head):
             if newer and terms.keep:
                 schemachain.adopt(domain.directory, arrived.schemas, arrived.header.schemas)
-            done = Received(before, before, 0, 0, 0)
             if terms.track is not None and terms.keep and arrived.header.head.seq >= 0:
                 track_known(domain, terms.track, arrived.header.head)
-        else:
-            done = _take(domain, working, _continue(domain, arrived, working), terms, newer)
-        versions = sum(name.startswith(published.VERSIONS) for name in arrived.schemas) if newer else 0
-    return done._replace(schemas=versions)
+            return Received(before, before, 0, 0, newer)
+        arrived = _continue(domain, arrived, working)
+        path, base = working.index.path, working.indexed
+    # Checking takes its time, and is done without the lock: others may write meanwhile, and then they were faster.
+    with ExitStack() as stack:
+
+        def lock() -> None:
+            nonlocal newer
+            stack.enter_context(writing(domain))
+            stack.callback(domain.reset)
+            if point_of(sealed(domain).head) != before:
+                raise _moved(domain, before)
+            newer = _check_schemas(domain, arrived)
+
+        try:
+            held = HeldIndex(path, base, domain.vault, before_writing=lock)
+        except MovedIndex:
+            raise _moved(domain, before) from None
+        try:
+            vetting = vet(domain, WorkingSet(held), arrived, terms)
+            if terms.keep:
+                held.hold()
+                _keep(domain, before, arrived, terms, vetting, held, has_schemas=newer > 0)
+        finally:
+            held.close()
+    return Received(before, point_of(vetting.working.head), vetting.commits, vetting.events, newer)
+
+
+def _check_schemas(domain: Domain, arrived: Arrived) -> int:
+    """How many versions of the schemas that arrived are new here. Raises as schemachain.check_arrived."""
+    if not schemachain.check_arrived(domain.directory, arrived.schemas, arrived.header.schemas):
+        return 0
+    return sum(name.startswith(published.VERSIONS) for name in arrived.schemas)
 
 
 def sealed(domain: Domain) -> WorkingSet:
@@ -161,35 +189,44 @@ def _has(working: WorkingSet, point: Point) -> bool:
     return found is not None and found[0].hex() == point.commit
 
 
-def _take(domain: Domain, working: WorkingSet, arrived: Arrived, terms: Terms, newer: bool) -> Received:
-    before = point_of(working.head)
-    held = HeldIndex(working.index.path, working.indexed, domain.vault)
-    try:
-        trial = WorkingSet(held)
-        vetting = vet(domain, trial, arrived, terms)
-        if not terms.keep:
-            return Received(before, point_of(trial.head), vetting.commits, vetting.events, 0)
-        ref = read_ref(domain.directory)
-        entries = [*(read_manifest(domain.directory, ref.manifest) if ref else ()), *arrived.entries]
-        if before.seq < 0 and terms.move:
-            adopt_id(domain, arrived.header.domain, held)
-        # From here on nothing is refused; what is done comes in the order that a crash may cut anywhere.
-        if newer:
-            schemachain.adopt(domain.directory, arrived.schemas, arrived.header.schemas)
-        move_in(domain, arrived)
-        if terms.move and vetting.owed:
-            entries = without_bodies(domain, trial, vetting.owed, entries)
-        if terms.track is not None:
-            set_tracking(domain, terms.track, entries)
-        if terms.move:
-            moved = move_ref(domain.directory, entries)
-            domain.close_journal()
-            settle(domain, trial, vetting, moved.manifest, held)
-            note_move(domain, before, point_of(trial.head), terms)
-    finally:
-        held.close()
-        domain.reset()
-    return Received(before, point_of(trial.head), vetting.commits, vetting.events, 0)
+def _moved(domain: Domain, before: Point) -> Conflict:
+    what = f"continues commit {before.seq}" if before.seq >= 0 else "begins the history"
+    return Conflict(
+        f"what comes {what} of domain '{domain.name}', but others were faster",
+        hint="the history has moved meanwhile: run 'dbx pull'",
+        details={"base": before.seq},
+    )
+
+
+def _keep(
+    domain: Domain,
+    before: Point,
+    arrived: Arrived,
+    terms: Terms,
+    vetting: Vetting,
+    held: HeldIndex,
+    *,
+    has_schemas: bool,
+) -> None:
+    """Make history of what was checked, under the writer's lock."""
+    trial = vetting.working
+    ref = read_ref(domain.directory)
+    entries = [*(read_manifest(domain.directory, ref.manifest) if ref else ()), *arrived.entries]
+    if before.seq < 0 and terms.move:
+        adopt_id(domain, arrived.header.domain, held)
+    # From here on nothing is refused; what is done comes in the order that a crash may cut anywhere.
+    if has_schemas:
+        schemachain.adopt(domain.directory, arrived.schemas, arrived.header.schemas)
+    move_in(domain, arrived)
+    if terms.move and vetting.owed:
+        entries = without_bodies(domain, trial, vetting.owed, entries)
+    if terms.track is not None:
+        set_tracking(domain, terms.track, entries)
+    if terms.move:
+        moved = move_ref(domain.directory, entries)
+        domain.close_journal()
+        settle(domain, trial, vetting, moved.manifest, held)
+        note_move(domain, before, point_of(trial.head), terms)
 
 
 def vet(domain: Domain, trial: WorkingSet, arrived: Arrived, terms: Terms) -> Vetting:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     """Looks at a commit, its envelopes and its bodies, and raises what speaks against them."""
 
 _FLUSH_EVENTS = 100_000
+_FLUSH_COMMITS = 50_000
 _MANY_RECORDS = 20_000
 
 
@@ -300,7 +301,9 @@ class Vetting:
     @property
     def _is_much(self) -> bool:
         """Whether it is time to flush."""
-        return self._pending >= _FLUSH_EVENTS or (self._is_paged and len(self._tally) >= _MANY_RECORDS)
+        if self._is_paged:
+            return self._pending >= _FLUSH_EVENTS or len(self._tally) >= _MANY_RECORDS
+        return self._tally.is_large or self.working.pending >= _FLUSH_COMMITS
 
     def _follow_pages(self) -> None:
         """What is followed in memory has come to the index: go on there. Raises Corrupt where that has another root."""

@@ -26,6 +26,7 @@ from dbx.remotes.connection import DRAIN_BYTES, Limits
 from dbx.remotes.server import Server
 from dbx.remotes.service import anybody, make_application
 from dbx.repo.replica import offer as offers
+from dbx.repo.replica.histories import Wanted, give
 from tests.history import append, fill
 from tests.unit.remotes.contract import opened
 
@@ -603,6 +604,35 @@ def test_of_many_pushes_at_once_one_wins(start: Callable[..., Any], far: Path, t
     assert all("Traceback" not in str(body) for _, body in found)
     with opened(far) as domain:
         assert domain.read(lambda working, _: working.head.seq) == 3
+    assert subprocess.run([DBX, "fsck"], cwd=far, capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("verb", ["bundle", "events"])
+def test_a_slow_push_keeps_nobody_from_writing(start: Callable[..., Any], far: Path, tmp_path: Path, verb: str) -> None:
+    _, host = start("--quiet")
+    (data,) = bundles(far, tmp_path, 1)
+    if verb == "events":
+        with opened(tmp_path / "copy-0") as domain:
+            data = b"".join(give(domain, [Wanted("order", "new-0", 0)]))
+    name, _, port = host.partition(":")
+    with socket.create_connection((name, int(port)), timeout=30) as connection:
+        head = f"POST /default/dbx/v1/{verb} HTTP/1.1\r\nConnection: close\r\nContent-Length: {len(data)}\r\n\r\n"
+        connection.sendall(head.encode() + data[: len(data) // 2])
+        quarantine = far / ".dbx/domains/default/quarantine"
+        deadline = time.monotonic() + 20
+        while not (quarantine.exists() and any(quarantine.iterdir())):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        done = subprocess.run(
+            [DBX, "aggregate", "apply", "order", "local", "placed", "--create", "--payload", "{}", "--wait", "0"],
+            cwd=far,
+            check=False,
+        )
+        assert done.returncode == 0
+        connection.sendall(data[len(data) // 2 :])
+        answer = read_all(connection)
+    # Who pushes a history comes too late; of single aggregates none has moved.
+    assert statuses(answer) == [409 if verb == "bundle" else 200]
     assert subprocess.run([DBX, "fsck"], cwd=far, capture_output=True, check=False).returncode == 0
 
 
