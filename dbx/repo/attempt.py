@@ -8,14 +8,14 @@ from dbx.crypto import merkle
 from dbx.crypto.indextree import TreeMismatch
 from dbx.formats.commit import Commit, encode_commit
 from dbx.repo.build import Builder
-from dbx.repo.single import build_single
+from dbx.repo.single import Single, build_single
 from dbx.repo.transaction import Committed, commit_actor
 from dbx.store.index import IndexDamaged
 
 if TYPE_CHECKING:
     from dbx.repo.domain import Domain
     from dbx.repo.rules import Rules
-    from dbx.repo.single import Draft, Single
+    from dbx.repo.single import Draft
     from dbx.repo.transaction import Append
     from dbx.repo.working import WorkingSet
 
@@ -78,6 +78,8 @@ class Built(NamedTuple):
     def take_over(self, working: WorkingSet) -> None:
         """The working set now stands behind it."""
         commit = self.committed.commit
+        if isinstance(self.events, Single):
+            self.events.fold()
         working.adopt(self.events.records, commit.position, self.events.runs)
         working.advance(commit, self.id)
 

@@ -42,7 +42,7 @@ class Draft(NamedTuple):
 
 
 class Single(NamedTuple):
-    """An event that was built: the same fields as those of a `Builder` that has built one."""
+    """An event that was built: the fields of a `Builder` that has built one, but its record is not folded yet."""
 
     envelopes: list[bytes]
     bodies: list[bytes]
@@ -50,6 +50,14 @@ class Single(NamedTuple):
     records: list[Record]
     runs: list[tuple[int, int, int]]
     last_drawn: int
+    draft: Draft
+
+    def fold(self) -> None:
+        """Lay what the event says over the state of its record: of all that is built, the commit needs that last."""
+        draft, record = self.draft, self.records[0]
+        record.lay(shape_of(draft.payload), draft.payload_text)
+        if draft.metadata:
+            record.lay_metadata(shape_of(draft.metadata), draft.metadata_text)
 
 
 class NameCache:
@@ -171,8 +179,5 @@ def build_single(
     record.added.append(0)
     if not version:
         record.created_at = now
-    record.lay(shape_of(draft.payload), draft.payload_text)
-    if meta:
-        record.lay_metadata(shape_of(draft.metadata), meta)
     last = event_id if event_id & _LAST_SEQUENCE != _LAST_SEQUENCE else event_id | _LAST_SEQUENCE
-    return Single([envelope], [body], [leaf], [record], [(event_id, 1, 0)], last)
+    return Single([envelope], [body], [leaf], [record], [(event_id, 1, 0)], last, draft)
