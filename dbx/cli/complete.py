@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from dbx.errors import DbxError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import click
     from click.shell_completion import CompletionItem
 
@@ -52,6 +54,19 @@ def complete_schema(ctx: click.Context, param: click.Parameter, incomplete: str)
 def complete_plugin(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Plugins, by name."""
     return _items(ctx, "plugin", incomplete)
+
+
+def complete_word(words: str) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:
+    """What completes one of the words in a tuple of model.plugin, such as MODES."""
+
+    def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        from dbx.model import plugin
+
+        return [CompletionItem(word) for word in getattr(plugin, words) if word.startswith(incomplete)]
+
+    return complete
 
 
 def complete_schema_version(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:

@@ -49,7 +49,12 @@ plugin_argument = click.argument("name", metavar="PLUGIN", type=PLUGIN)
 def given_options(function: F) -> F:
     """Decorator: what may be said of a plugin of any kind, as keyword arguments for `given_of`."""
     for option in (
-        click.option("--on-dead", metavar="skip|hold", help="Whether an aggregate goes on behind a dead event."),
+        click.option(
+            "--on-dead",
+            metavar="skip|hold",
+            shell_complete=complete.complete_word("ON_DEAD"),
+            help="Whether an aggregate goes on behind a dead event.",
+        ),
         click.option(
             "--include-hidden/--no-include-hidden", default=None, help="Send also the fields that schemas hide."
         ),
@@ -62,6 +67,7 @@ def given_options(function: F) -> F:
             "--payload-mode",
             "payload_mode",
             metavar="MODE",
+            shell_complete=complete.complete_word("MODES"),
             help="all, event-only, state-only, schema-only, event-and-schema or extensions-only.",
         ),
     ):

@@ -22,11 +22,18 @@ def subject_options(metavar: str) -> Callable[[F], F]:
     """Decorator: the arguments `words`, and the options `aggregate_type` and `aggregate_id` that may replace some."""
 
     def decorate(function: F) -> F:
-        function = click.option("--aggregate-id", metavar="ID", help="The aggregate's id, instead of the argument.")(
-            function
-        )
         function = click.option(
-            "--aggregate", "aggregate_type", metavar="TYPE", help="The aggregate's type, instead of the argument."
+            "--aggregate-id",
+            metavar="ID",
+            shell_complete=_complete_id,
+            help="The aggregate's id, instead of the argument.",
+        )(function)
+        function = click.option(
+            "--aggregate",
+            "aggregate_type",
+            metavar="TYPE",
+            shell_complete=complete.complete_type,
+            help="The aggregate's type, instead of the argument.",
         )(function)
         return click.argument("words", nargs=-1, metavar=metavar, shell_complete=_complete)(function)
 
@@ -90,6 +97,12 @@ def refuse_rest(rest: Sequence[str]) -> None:
     if rest:
         command = path_of(click.get_current_context())
         raise UsageError(f"unexpected argument '{rest[0]}' for '{command}'", hint=f"run '{command} --help'")
+
+
+def _complete_id(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    words = ctx.params.get("words") or (None,)
+    ctx.params["aggregate_type"] = ctx.params.get("aggregate_type") or words[0]
+    return complete.complete_id(ctx, param, incomplete)
 
 
 def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:

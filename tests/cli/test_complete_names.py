@@ -39,6 +39,19 @@ def test_the_shell_is_answered(shop: Runner) -> None:
     assert ask(shop, "dbx config user.") == ["user.group", "user.name"]
 
 
+def test_plugins_and_their_words(shop: Runner) -> None:
+    shop.ok("plugin", "config", "log", "--name", "audit")
+    assert ask(shop, "dbx plugin replay ") == ["audit"]
+    assert ask(shop, "dbx plugin replay audit ") == ["order"]
+    assert ask(shop, "dbx plugin replay audit order o-1") == ["o-1", "o-10", "o-11"]
+    assert ask(shop, "dbx plugin replay audit --aggregate o") == ["order"]
+    assert ask(shop, "dbx plugin replay audit --aggregate order --aggregate-id o-11") == ["o-11"]
+    assert ask(shop, "dbx plugin replay audit order --payload-mode event-") == ["event-only", "event-and-schema"]
+    assert ask(shop, "dbx plugin config log --level w") == ["warn"]
+    assert ask(shop, "dbx plugin config http --format c") == ["cloudevents"]
+    assert ask(shop, "dbx plugin config tcp --on-dead h") == ["hold"]
+
+
 def test_fields_to_sort_by(shop: Runner) -> None:
     assert ask(shop, "dbx aggregate list --sort up") == ["updated_at"]
     assert ask(shop, "dbx aggregate list --sort version,agg") == ["version,aggregate_type", "version,aggregate_id"]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dbx.cli import params
+from dbx.cli.complete import complete_word
 from dbx.cli.context import Invocation, pass_invocation
 from dbx.cli.frame import define
 from dbx.cli.pluginoptions import line_out, plugin_argument
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     "--payload",
     "payload_mode",
     metavar="MODE",
+    shell_complete=complete_word("MODES"),
     help="What is sent; by default as configured.",
 )
 @click.option(

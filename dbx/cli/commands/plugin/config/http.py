@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from dbx.cli import params
+from dbx.cli.complete import complete_word
 from dbx.cli.context import Invocation, pass_invocation
 from dbx.cli.frame import define
 from dbx.cli.pluginoptions import finish_config, given_options, name_option, reach_options, read_headers, split_pairs
@@ -26,7 +27,12 @@ from dbx.errors import UsageError
 )
 @click.option("--hmac-key-file", "--secret-file", "hmac_key_file", metavar="FILE", help="The key is in its first line.")
 @click.option(
-    "--format", "format_name", metavar="FORMAT", default="eventdbx", help="eventdbx (default) or cloudevents."
+    "--format",
+    "format_name",
+    metavar="FORMAT",
+    default="eventdbx",
+    shell_complete=complete_word("FORMATS"),
+    help="eventdbx (default) or cloudevents.",
 )
 @reach_options
 @given_options

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from dbx.cli.complete import complete_word
 from dbx.cli.context import Invocation, pass_invocation
 from dbx.cli.frame import define
 from dbx.cli.pluginoptions import finish_config, given_options, name_option
@@ -14,7 +15,13 @@ from dbx.cli.pluginoptions import finish_config, given_options, name_option
 
 @define()
 @name_option
-@click.option("--level", metavar="LEVEL", default="info", help="trace, debug, info (default), warn or error.")
+@click.option(
+    "--level",
+    metavar="LEVEL",
+    default="info",
+    shell_complete=complete_word("LEVELS"),
+    help="trace, debug, info (default), warn or error.",
+)
 @click.option("--template", metavar="TEXT", help="The line of an event: {aggregate}, {id}, {event} and others.")
 @click.option("--file", "--output", "file", metavar="FILE", help="Append to FILE instead of writing to standard error.")
 @given_options
