@@ -9,6 +9,7 @@ from dbx.formats.bundle import START
 from dbx.ops import audit
 from dbx.ops.fetch import bring_schemas, check_promise
 from dbx.ops.link import Link, blaming, connected
+from dbx.remotes.promises import promised, shown_roots
 from dbx.repo.batch.staging import new_uuid
 from dbx.repo.replica.cloning import (
     QUARANTINE_NAME,
@@ -160,8 +161,8 @@ def _copy_some(
     repository, remote, transport = session.repository, link.remote, link.transport
     if name in repository.domain_names():
         raise Conflict(f"domain '{name}' exists already", hint="a partial copy is a domain of its own: give it a name")
-    found = transport.roots(aggregate_type, aggregate_id)
-    if not found:
+    shown = shown_roots(transport, aggregate_type, aggregate_id)
+    if not shown:
         what = aggregate_type if aggregate_id is None else f"{aggregate_type}/{aggregate_id}"
         raise NotFound(f"the remote has no aggregate '{what}'")
     with repository.changing():
@@ -171,8 +172,10 @@ def _copy_some(
         domain.staging_lock.acquire(repository.wait_s)
         terms = Terms(session.actor, f"clone: aggregates from {remote.url}"[:200], progress=access.progress)
         schemas = bring_schemas(session, domain, remote.name, transport, link.description).schemas
-        with transport.histories([Wanted(root[0], root[1], 0) for root in found]) as lines:
-            done = take(domain, lines, terms, message=f"clone of {aggregate_type} from {remote.url}"[:500])
+        wanted = [Wanted(*one, 0) for one in shown]
+        with transport.histories(wanted) as lines:
+            coming = promised(lines, wanted, shown)
+            done = take(domain, coming, terms, message=f"clone of {aggregate_type} from {remote.url}"[:500])
         head = describe(domain).head
         with repository.changing():
             _show(session, domain)

@@ -10,6 +10,7 @@ from dbx.formats.bundle import START
 from dbx.ops import audit
 from dbx.ops.link import linked
 from dbx.remotes.negotiate import compare_aggregates, relate
+from dbx.remotes.promises import promised
 from dbx.repo.replica import offer as offers
 from dbx.repo.replica.diverged import take_diverged
 from dbx.repo.replica.histories import parted, take
@@ -101,7 +102,8 @@ def pull_aggregates(
         bring_schemas(session, domain, remote.name, link.transport, link.description)
         terms = Terms(session.actor, f"pull: aggregates from {remote.name}", progress=access.progress)
         with link.transport.histories(found.theirs) as lines:
-            done = take(domain, lines, terms, message=f"pull of {aggregate_type} from {remote.name}")
+            coming = promised(lines, found.theirs, found.shown)
+            done = take(domain, coming, terms, message=f"pull of {aggregate_type} from {remote.name}")
         audit.note(session, "ref.pull", {"remote": remote.name, "new": done.commit}, domain=domain.name)
         return PulledAggregates(
             remote.name, remote.url, domain.name, done.aggregates, done.events, done.commit, len(found.ours), False

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from dbx.repo.replica.quarantine import Arrived, Directory
 
 PREFIX = "dbx/v1"
-MAX_ROOTS_BYTES = 1 << 32
+MAX_ROOTS_BYTES = 1 << 28
+"""Versions and roots of some two million aggregates, which are held in memory."""
 ANSWER_S = 900.0
 """How long a server may take to check what was sent to it, or to cut what was asked for."""
 _AT_ONCE = 256 * 1024

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from dbx.formats.bundle import START
+from dbx.remotes.promises import shown_roots
 from dbx.repo.replica.histories import Parted, Root, Wanted, find_parting, list_roots, prefix_roots
 from dbx.repo.replica.offer import commit_ids, point_at
 
@@ -33,7 +34,7 @@ class Comparison(NamedTuple):
     """Aggregates by version and root: those that the other side has further, those that we have, and those that differ.
 
     Each `Wanted` is an aggregate with the version that the side which lacks events is at. `same` counts those that are
-    equal, `events` what we lack.
+    equal, `events` what we lack. `shown` is what the other side says that it has.
     """
 
     theirs: list[Wanted]
@@ -41,6 +42,7 @@ class Comparison(NamedTuple):
     parted: list[Parted]
     same: int
     events: int
+    shown: dict[tuple[str, str], Root]
 
 
 def relate(domain: Domain, mine: Point, transport: Transport, theirs: Point) -> Relation:
@@ -71,12 +73,15 @@ def relate(domain: Domain, mine: Point, transport: Transport, theirs: Point) -> 
 def compare_aggregates(
     domain: Domain, transport: Transport, aggregate_type: str | None, aggregate_id: str | None
 ) -> Comparison:
-    """Compare the aggregates of a type, or one, or all of them, by version and root, and see which may be extended."""
+    """Compare the aggregates of a type, or one, or all of them, by version and root, and see which may be extended.
+
+    Raises Corrupt, with `received` in its details, where the other side shows what was not asked for.
+    """
     mine = {(root[0], root[1]): root for root in list_roots(domain, aggregate_type, aggregate_id)}
-    theirs = {(root[0], root[1]): root for root in transport.roots(aggregate_type, aggregate_id)}
+    theirs = shown_roots(transport, aggregate_type, aggregate_id)
     behind: list[tuple[Root, Root]] = []
     ahead: list[tuple[Root, Root]] = []
-    found = Comparison([], [], [], 0, 0)
+    found = Comparison([], [], [], 0, 0, theirs)
     same = 0
     for name, other in theirs.items():
         own = mine.get(name)

@@ -238,14 +238,15 @@ class _Taking:
     def read(self, lines: Iterator[bytes]) -> None:
         """Everything that comes."""
         for line in lines:
-            kind, name, after, version, root = _announcement(line)
+            root, after = read_announcement(line)
+            kind, name = root.aggregate_type, root.aggregate_id
             mine, _ = self.vetting.standing(kind, name)
             if after > mine:
                 raise Conflict(
                     f"the events of '{kind}/{name}' begin behind version {after}, but here it is at version {mine}",
                     hint="try again: the aggregate was looked at before it was as it is",
                 )
-            self._extend(lines, Root(kind, name, version, root), after, mine)
+            self._extend(lines, root, after, mine)
         if self._parted:
             raise parted(self._parted)
         self.vetting.finish()
@@ -297,6 +298,8 @@ class _Taking:
         if envelopes:
             self._add(kind, name, envelopes, bodies)
         _, here = self.vetting.standing(kind, name)
+        if mine == 0 and here.hex() != root.root:
+            raise Corrupt(f"the events of aggregate '{kind}/{name}' do not have the root that came with them")
         if max(mine, version) == version and here.hex() != root.root:
             self._parted.append(Parted(kind, name, min(after + 1, mine + 1), mine, version))
         if version > mine:
@@ -342,10 +345,11 @@ def find_parting(version: int, same: Callable[[int], bool]) -> int:
     return high
 
 
-def _announcement(line: bytes) -> tuple[str, str, int, int, str]:
+def read_announcement(line: bytes) -> tuple[Root, int]:
+    """(an aggregate as the sender has it, the version behind which its events come). Raises Corrupt, Invalid."""
     value = canonical.decode(line, what="a line that announces an aggregate")
     if isinstance(value, list) and len(value) == 5 and type(value[2]) is int and type(value[3]) is int:
         kind, name, after, version, root = value
         if 0 <= after <= version < 2**53 and isinstance(root, str) and len(root) == 64:
-            return names.check_type(kind), names.check_id(name), after, version, root
+            return Root(names.check_type(kind), names.check_id(name), version, root), after
     raise Corrupt("a line that should announce an aggregate does not")
