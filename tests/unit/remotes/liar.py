@@ -17,11 +17,15 @@ Spoil = Callable[[str, bytes], bytes]
 
 
 @contextmanager
-def lying(path: Path, spoil: Spoil) -> Iterator[str]:
-    """A server of the repository at a path; its address."""
+def lying(path: Path, spoil: Spoil, redirect: Callable[[str], str | None] = lambda path: None) -> Iterator[str]:
+    """A server of the repository at a path; its address. `redirect` says of a request's path where to send it."""
     honest = make_application(str(path / ".dbx"), gate=anybody)
 
     def application(environ, start_response):  # type: ignore[no-untyped-def]
+        elsewhere = redirect(environ["PATH_INFO"])
+        if elsewhere is not None:
+            start_response("307 Temporary Redirect", [("Location", elsewhere), ("Content-Length", "0")])
+            return [b""]
         said = []
         answer = honest(environ, lambda status, headers: said.append((status, headers)))
         try:
