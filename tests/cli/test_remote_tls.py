@@ -86,8 +86,8 @@ def serve(run: Runner, far: Path) -> Iterator[Callable[..., str]]:
 
 
 @contextmanager
-def listening(found: Certificate) -> Iterator[tuple[int, list[bytes]]]:
-    """A TLS server that takes all it is sent, and answers nothing: its port, and what came through."""
+def listening(found: Certificate, answer: bytes = b"") -> Iterator[tuple[int, list[bytes]]]:
+    """A TLS server that takes all it is sent, and always says the same: its port, and what came through."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(found.cert, found.key)
     came: list[bytes] = []
@@ -102,6 +102,7 @@ def listening(found: Certificate) -> Iterator[tuple[int, list[bytes]]]:
                     raw.settimeout(5)
                     with context.wrap_socket(raw, server_side=True) as connection:
                         came.append(connection.recv(65536))
+                        connection.sendall(answer)
                 except OSError:
                     continue
 
@@ -178,6 +179,22 @@ def test_nothing_is_sent_to_who_proves_nothing(run: Runner, tmp_path: Path, auth
     (sent,) = came
     assert f"Bearer {CANARY}".encode() in sent
     assert b"Host: 127.0.0.1:" in sent
+
+
+@pytest.mark.parametrize("scheme", ["https", "static+https"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_from_tls_no_way_leads_to_plain(
+    run: Runner, far: Path, serve: Callable[..., str], tmp_path: Path, authority: Certificate, scheme: str, host: str
+) -> None:
+    """Not even to the same host, and to a server that has what is asked for."""
+    plain = serve(None).replace("127.0.0.1", host)
+    answer = f"HTTP/1.1 301 Moved\r\nLocation: {plain}/default/dbx/v1/describe\r\nContent-Length: 0\r\n\r\n"
+    with listening(issue(tmp_path, "server", "127.0.0.1", by=authority), answer.encode()) as (port, _):
+        url = f"{scheme}://127.0.0.1:{port}/default"
+        error = run("clone", url, "--token", CANARY, "--json", env=trusting(authority)).error
+    assert (error["status"], error["type"]) == (8, "remote")
+    assert error["message"] == f"'{url}' redirects to another address, which is not followed"
+    assert list(run.cwd.iterdir()) == []
 
 
 def test_one_that_does_is_believed(

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import io
+import json
 import socket
 import tarfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from dbx.errors import DbxError, RemoteFailure
+from dbx.errors import Conflict, DbxError, RemoteFailure
 from dbx.ops.clone import clone
 from dbx.ops.fetch import fetch, pull
 from dbx.ops.link import Access
+from dbx.ops.push import push
 from dbx.ops.remote import set_url
 from dbx.ops.session import Session, Who
 from dbx.repo.domain import Domain
 from dbx.repo.replica import offer as offers
 from tests.history import append, fill, open_repository
-from tests.unit.remotes.contract import assert_sound, grow
+from tests.unit.remotes.contract import assert_sound, grow, root
 from tests.unit.remotes.liar import drip, lying, raw_server
 
 ACCESS = Access(timeout_s=1.0)
@@ -228,14 +231,80 @@ SERVERS: dict[str, Callable[[socket.socket, bytes], None]] = {
 }
 
 
+@pytest.mark.parametrize("scheme", ["", "static+"])
 @pytest.mark.parametrize("name", SERVERS)
-def test_a_server_that_does_not_play_along(near: Session, name: str) -> None:
+def test_a_server_that_does_not_play_along(near: Session, far: Path, name: str, scheme: str) -> None:
     before = offers.describe(near.domain)
     with raw_server(SERVERS[name]) as url:
-        point_at(near, url)
-        with pytest.raises(RemoteFailure):
-            pull(near, None, ACCESS)
+        point_at(near, f"{scheme}{url}")
+        for act in (pull, push):
+            began = time.monotonic()
+            with pytest.raises(RemoteFailure) as refused:
+                act(near, None, ACCESS)
+            assert refused.value.hint is not None
+            assert time.monotonic() - began < 30
     assert offers.describe(near.domain) == before
+    near.domain.close()
+    assert_sound(Path(near.repository.path).parent)
+    assert_sound(far)
+
+
+@pytest.mark.parametrize("name", BUNDLES)
+def test_a_clone_of_a_spoilt_bundle_makes_no_domain(near: Session, far: Path, name: str) -> None:
+    """And what came of it is in no way of the next attempt, with a server that does not lie."""
+    # A flipped bit may be one that nobody reads.
+    refusal = suppress(RemoteFailure) if name.startswith("flipped") else pytest.raises(RemoteFailure)
+    with lying(far, lambda path, data: BUNDLES[name](data) if path.endswith("/bundle") else data) as url, refusal:
+        clone(near, url, "copy", ACCESS)
+    made = "copy" in near.repository.domain_names()
+    assert name.startswith("flipped") or not made
+    with lying(far, lambda path, data: data) as url:
+        assert made or clone(near, url, "copy", ACCESS).commits == 5
+    near.domain.close()
+    assert_sound(Path(near.repository.path).parent)
+
+
+def changed(data: bytes, **members: object) -> bytes:
+    return json.dumps({**json.loads(data), **members}).encode()
+
+
+FAKE = "ab" * 32
+DESCRIBED: dict[str, Callable[[bytes], bytes]] = {
+    "a head that is not there": lambda data: changed(data, head={"commit": FAKE, "position": 9, "seq": 9}),
+    "another head at the same place": lambda data: changed(data, head={**json.loads(data)["head"], "commit": FAKE}),
+    "another domain": lambda data: changed(data, domain="00000000-0000-0000-0000-000000000001"),
+    "another root": lambda data: changed(data, root=FAKE),
+    "a name that leaves the directory": lambda data: changed(data, name="../evil"),
+    "schemas that are not there": lambda data: changed(data, schemas=FAKE),
+    "schemas that leave the directory": lambda data: changed(data, schemas="../" * 20),
+    "a negative place": lambda data: changed(data, head={"commit": FAKE, "position": -9, "seq": 9}),
+    "a huge place": lambda data: changed(data, head={"commit": FAKE, "position": 2**63, "seq": 2**63}),
+    "no head": lambda data: changed(data, head=None),
+    "more members": lambda data: changed(data, more="x" * 2_000_000),
+}
+
+
+@pytest.mark.parametrize("name", DESCRIBED)
+def test_a_server_that_says_it_stands_elsewhere(near: Session, far: Path, name: str) -> None:
+    """What it says is compared with what it then sends; a root that is only said is believed by nobody."""
+    before, theirs = offers.describe(near.domain), head_of(far)
+    with lying(far, lambda path, data: DESCRIBED[name](data) if path.endswith("/describe") else data) as url:
+        point_at(near, url)
+        for act in (fetch, pull, push):
+            with suppress(RemoteFailure, Conflict):
+                act(near, None, ACCESS)
+            assert head_of(far) == theirs
+        with suppress(RemoteFailure, Conflict):
+            clone(near, url, None, ACCESS, remote_domain="default")
+    found = offers.describe(near.domain)
+    assert found.head in (before.head, theirs)
+    assert found.root in (before.root, root(far))
+    near.domain.close()
+    assert_sound(Path(near.repository.path).parent)
+    assert_sound(far)
+    point_at(near, str(far))
+    pull(near, None, ACCESS)
+    assert offers.describe(near.domain).head == theirs
 
 
 def test_a_token_goes_to_its_address_and_nowhere_else(near: Session, far: Path) -> None:
