@@ -127,7 +127,10 @@ def decode_proof(data: bytes) -> Proof:
     """A proof from its file. Raises Corrupt for everything that `encode_proof` does not write."""
     if len(data) > MAX_PROOF_BYTES:
         raise Corrupt("the proof is larger than 256 MiB")
-    value = canonical.decode(data.removesuffix(b"\n"), what="the proof", max_depth=_MAX_DEPTH)
+    try:
+        value = canonical.decode(data.removesuffix(b"\n"), what="the proof", max_depth=_MAX_DEPTH)
+    except Corrupt as error:
+        raise _changed(error) from None
     if not isinstance(value, dict) or not isinstance(value.get("format"), str):
         raise Corrupt("this is not a proof")
     if value["format"] != FORMAT:
@@ -142,12 +145,15 @@ def decode_proof(data: bytes) -> Proof:
         if encode_proof(proof) != data:
             raise ValueError
     except Corrupt as error:
-        raise Corrupt(error.message, hint=error.hint, details={"reason": "changed", **error.details}) from None
+        raise _changed(error) from None
     except (KeyError, TypeError, ValueError, AttributeError):
-        raise Corrupt(
-            "the proof was changed: it is not spelled as dbx writes it", details={"reason": "changed"}
-        ) from None
+        raise _changed(Corrupt("the proof was changed: it is not spelled as dbx writes it")) from None
     return proof
+
+
+def _changed(error: Corrupt) -> Corrupt:
+    """The same, with the reason code of a proof that is not as it was written."""
+    return Corrupt(error.message, hint=error.hint, details={"reason": "changed", **error.details})
 
 
 # -- writing -----------------------------------------------------------------------------------------------------------

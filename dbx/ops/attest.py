@@ -55,7 +55,7 @@ def make_attestation(
     domain = session.domain
     key = get_signing_key(session.repository)
     signed = sign_checkpoint(session.repository, domain)
-    (report,) = check_domains(session, quick=quick, begin=begin, progress=progress)
+    (report,) = check_domains(session, around=False, quick=quick, begin=begin, progress=progress)
     actor = session.actor
     found = Verification(
         actor.group,

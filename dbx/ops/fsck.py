@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dbx.errors import Corrupt, Invalid
 from dbx.repo.check.domain import check_domain
 from dbx.repo.check.finding import Finding, Report
 from dbx.repo.repository import CONFIG, DOMAINS, HEAD
+from dbx.repo.upkeep.surroundings import check_around, check_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +26,7 @@ def check_domains(
     session: Session,
     *,
     everything: bool = False,
+    around: bool = True,
     quick: bool = False,
     jobs: int | None = None,
     begin: Callable[[int], None] = lambda events: None,
@@ -30,6 +34,7 @@ def check_domains(
 ) -> list[Report]:
     """One report for the session's domain, or for each domain of the repository.
 
+    `around`: the files beside each history are looked at as well, the workspace's own with the first report.
     `jobs` is the number of processes, by default one for each core. Raises NotFound; Corrupt when the repository itself
     is damaged, so that it cannot be told what to check.
     """
@@ -44,7 +49,7 @@ def check_domains(
             repository.check_domain(name)
         names = [name]
     processes = _cores() if jobs is None else jobs
-    return [
+    reports = [
         check_domain(
             repository.directory.below(f"{DOMAINS}/{name}"),
             name,
@@ -56,6 +61,22 @@ def check_domains(
         )
         for name in names
     ]
+    if not around:
+        return reports
+    found = [check_around(repository, name) for name in names]
+    found[0] += check_workspace(repository)
+    return [_with(report, more) for report, more in zip(reports, found, strict=True)]
+
+
+def _with(report: Report, more: list[Finding]) -> Report:
+    counts = Counter(finding.severity for finding in more)
+    return replace(
+        report,
+        errors=report.errors + counts["error"],
+        warnings=report.warnings + counts["warning"],
+        notes=report.notes + counts["note"],
+        findings=(*report.findings, *more),
+    )
 
 
 def _check_workspace(session: Session) -> None:

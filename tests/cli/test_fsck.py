@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
+
+import pytest
 
 from tests.cli.conftest import Runner
 
@@ -132,3 +135,61 @@ def test_an_interrupted_creation_is_no_damage(run: Runner) -> None:
     (run.cwd / ".dbx/domains/half/segments").mkdir(parents=True)
     run.ok("fsck", "--all")
     assert run("fsck", "half").status == 3
+
+
+AROUND = [
+    ".dbx/audit.head",
+    ".dbx/audit.jsonl",
+    ".dbx/keys/known.json",
+    ".dbx/plugins.yaml",
+    ".dbx/tokens.json",
+    ".dbx/uses.json",
+    "keys/signing-*.pem",
+    "signed/*.json",
+    "queue.db",
+    "schemas/order.yaml",
+]
+
+
+@pytest.fixture(scope="module")
+def office(tmp_path_factory: pytest.TempPathFactory) -> Runner:
+    """A workspace with one of every file that lies around a history."""
+    base = tmp_path_factory.mktemp("office")
+    run = Runner(base / "work", base)
+    run.cwd.mkdir()
+    run.ok("init")
+    run.ok("schema", "create", "order", "--events", "placed")
+    token = run.ok("token", "generate", "-g", "g", "-u", "u", "--action", "*.*", "--write-limit", "5", "--json").json
+    run.ok("aggregate", "create", "order", "o-1", "--event", "placed", "--token", token["token"])
+    run.ok("checkpoint", "--sign")
+    run.ok("plugin", "config", "log", "--name", "log", "--file", str(base / "log"))
+    run.ok("plugin", "run", "--once")
+    run.ok("fsck")
+    return run
+
+
+@pytest.mark.parametrize("how", ["cut", "zeroed"])
+@pytest.mark.parametrize("file", AROUND)
+def test_files_around_a_history_are_named(office: Runner, tmp_path: Path, file: str, how: str) -> None:
+    shutil.copytree(office.cwd, tmp_path / "copy")
+    run = Runner(tmp_path / "copy", office.home)
+    (path,) = (run.cwd / ".dbx").rglob(file.removeprefix(".dbx/"))
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2] if how == "cut" else bytes(len(data)))
+    outcome = run("fsck", "--json")
+    assert outcome.status == 7
+    (finding,) = [finding for finding in outcome.json["findings"] if finding["severity"] == "error"]
+    assert finding["file"].endswith(path.name)
+    assert outcome.json["errors"] == 1
+    run.ok("aggregate", "get", "order", "o-1", "--json")
+
+
+def test_a_private_key_that_is_not_here_is_no_damage(office: Runner, tmp_path: Path) -> None:
+    shutil.copytree(office.cwd, tmp_path / "copy")
+    run = Runner(tmp_path / "copy", office.home)
+    (path,) = (run.cwd / ".dbx/keys").glob("signing-*.pem")
+    path.chmod(0o644)
+    assert run.ok("fsck", "--json").json["warnings"] == 1
+    path.unlink()
+    (finding,) = run.ok("fsck", "--json").json["findings"]
+    assert (finding["severity"], finding["code"], finding["file"]) == ("warning", "key", f".dbx/keys/{path.name}")

@@ -175,7 +175,11 @@ def _refuse_shorter(repository: Repository, size: int) -> None:
 
 def _read_head(repository: Repository) -> AuditHead | None:
     data = repository.directory.find(HEAD, MAX_HEAD_BYTES)
-    return None if data is None else decode_head(data)
+    try:
+        return None if data is None else decode_head(data)
+    except Corrupt as error:
+        path = repository.directory.path_of(HEAD)
+        raise Corrupt(f"'{path}': {error.message}", hint=error.hint, details={"file": HEAD}) from None
 
 
 def _grown(head: AuditHead, line: bytes) -> AuditHead:

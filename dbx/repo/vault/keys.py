@@ -153,6 +153,24 @@ def read_private(repository: Repository, key_id: str | None = None) -> SigningKe
     raise NotFound(f"there is no key '{key_id[:MAX_NAME_CHARS]}' of our own", hint="see 'dbx key list'")
 
 
+def survey_private(repository: Repository) -> list[tuple[str, str, bool]]:
+    """(file, what is wrong, whether it is damaged) of the private half of each key of our own that is in use.
+
+    One that is not here, or that others can read, is not damaged. Raises Corrupt.
+    """
+    found: list[tuple[str, str, bool]] = []
+    for key in read_known_keys(repository).keys:
+        if key.role != OWN or key.until is not None:
+            continue
+        name = _pem(key.vkey)
+        try:
+            _read_seed(repository, key.vkey)
+        except KeyFailure as error:
+            data = repository.directory.find(name, _MAX_PEM_BYTES)
+            found.append((name, error.message, data is not None and not _is_private_half(data, key.vkey)))
+    return found
+
+
 def find_known(repository: Repository, key_id: str | None = None) -> Vkey:
     """A known key by its id, by default the one that signs. Raises NotFound, KeyFailure."""
     if key_id is None:
@@ -201,6 +219,13 @@ def _write(repository: Repository, known: KnownKeys) -> None:
 
 def _pem(key: Vkey) -> str:
     return f"{KEYS}/signing-{key.key_id.hex()}.pem"
+
+
+def _is_private_half(data: bytes, key: Vkey) -> bool:
+    try:
+        return sign.public_key(sign.decode_pkcs8(data)) == key.public
+    except ValueError:
+        return False
 
 
 def _read_seed(repository: Repository, key: Vkey) -> bytes:
