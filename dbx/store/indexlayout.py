@@ -85,11 +85,14 @@ class Row(NamedTuple):
 
     def checksum(self) -> bytes:
         """Eight bytes that a row changed by accident does not have."""
-        text = (
-            f"{self.type}/{self.id} {self.version} {self.created_at} {self.updated_at} {self.archived}"
-            f" {len(self.state)} "
-        ).encode()
-        return sha256(b"".join((self.key, self.root, self.edge, text, self.state, self.extensions))).digest()[:8]
+        return checksum_of(self)
+
+
+def checksum_of(row: Any) -> bytes:
+    """The checksum of a row whose first columns are those of `Row`. Raises TypeError for values that cannot be."""
+    _, kind, name, key, version, root, edge, state, extensions, created, updated, archived = row[:12]
+    text = f"{kind}/{name} {version} {created} {updated} {archived} {len(state)} ".encode()
+    return sha256(b"".join((key, root, edge, text, state, extensions))).digest()[:8]
 
 
 class Head(NamedTuple):

@@ -6,6 +6,7 @@ The index may lag; it may never know more than the log. All of it can be made ag
 from __future__ import annotations
 
 from array import array
+from operator import lt
 from struct import error as StructError  # noqa: N812 - it is a class
 from struct import unpack
 from typing import TYPE_CHECKING, Any
@@ -15,8 +16,9 @@ from dbx.crypto.merkle import edge_root
 from dbx.crypto.vault import is_sealed
 from dbx.errors import Corrupt
 from dbx.repo.check.blocks import split_name
+from dbx.repo.check.part import DIGEST_BYTES, digest_of
 from dbx.repo.check.tree import MemoryReader
-from dbx.store.indexlayout import IndexDamaged, Row
+from dbx.store.indexlayout import IndexDamaged, checksum_of
 from dbx.store.readindex import IndexSnapshot
 from dbx.store.sealedrows import EXTENSIONS, STATE, open_text
 
@@ -35,7 +37,7 @@ _VERSION, _ROOT, _EDGE, _STATE, _EXTENSIONS, _CREATED, _UPDATED, _ARCHIVED, _CHE
 
 def _checksum(row: Any) -> bytes | None:
     try:
-        return Row(*row[:12]).checksum()
+        return checksum_of(row)
     except TypeError:
         return None  # a text where bytes should be
 
@@ -153,6 +155,9 @@ class IndexCheck:
         self._findings = findings
         self._numbers: dict[int, int] = {}
         self._compared: set[int] = set()
+        # By number, what `digest_of` makes of the row of each aggregate; zeros where that is not compared.
+        self._digests = bytearray(DIGEST_BYTES * len(self._aggregates.names))
+        self._are_open = True
         self._reader = MemoryReader()
         self.current = head.seq == len(log.ids) - 1
         # Aggregates with events that the index does not have yet.
@@ -206,6 +211,7 @@ class IndexCheck:
                 self._numbers[row[0]] = number
                 if self._check_row(row, number):
                     self._compared.add(number)
+                    self._digest(row, number)
         if self._history.whole:
             known = seen if self.current else seen | self._moved
             expected = len(names) - (self._aggregates.unknown >= 0)
@@ -215,32 +221,63 @@ class IndexCheck:
 
     def _check_row(self, row: Any, number: int) -> bool:
         """Whether the row's state is to be compared too."""
-        name = f"{row[1]}/{row[2]}"
         if not self.current:
             self._reader.put({row[3]: leaf_hash(row[3], row[_VERSION], row[_ROOT])})
         if _checksum(row) != row[_CHECKSUM]:
-            self._error("index.row", f"the row of aggregate '{name}' does not have its checksum", number)
+            sentence = f"the row of aggregate '{row[1]}/{row[2]}' does not have its checksum"
+            self._error("index.row", sentence, number)
             return False
         tree, aggregates = self._tree, self._aggregates
         if not self._history.whole or number in tree.broken:
             return False  # events of it may be among those that were lost
         if number in self._moved:
             if row[_VERSION] >= tree.versions[number]:
-                self._error("index.row", f"aggregate '{name}' has a later version in it than in the log", number)
+                sentence = f"aggregate '{row[1]}/{row[2]}' has a later version in it than in the log"
+                self._error("index.row", sentence, number)
             return False
         edge = tree.edges[number]
         root = (tree.roots[number] if tree.sure else b"") or edge_root(edge)
-        expected = (tree.keys[number] or row[3], tree.versions[number], root, b"".join(edge))
-        if (row[3], row[_VERSION], row[_ROOT], row[_EDGE]) != expected:
-            self._error("index.row", f"aggregate '{name}' is not the one that its events add up to", number)
+        if row[3:_STATE] != (tree.keys[number] or row[3], tree.versions[number], root, b"".join(edge)):
+            sentence = f"aggregate '{row[1]}/{row[2]}' is not the one that its events add up to"
+            self._error("index.row", sentence, number)
             return False
-        times = (aggregates.created[number], aggregates.updated[number], int(number in self._history.archived))
-        if (row[_CREATED], row[_UPDATED], row[_ARCHIVED]) != times:
-            self._error("index.row", f"the times or the archive mark of aggregate '{name}' are wrong in it", number)
+        times = (aggregates.created[number], aggregates.updated[number], number in self._history.archived)
+        if row[_CREATED:_CHECKSUM] != times:
+            sentence = f"the times or the archive mark of aggregate '{row[1]}/{row[2]}' are wrong in it"
+            self._error("index.row", sentence, number)
         return number not in self._history.unfolded and not self._history.sealed
+
+    def _digest(self, row: Any, number: int) -> None:
+        state, extensions = row[_STATE:_CREATED]
+        if is_sealed(state) or is_sealed(extensions):
+            try:
+                state = open_text(state, row[3], row[_VERSION], STATE, self._vault)
+                extensions = open_text(extensions, row[3], row[_VERSION], EXTENSIONS, self._vault)
+            except Corrupt:
+                self._are_open = False
+                return
+        if not is_sealed(state) and not is_sealed(extensions):
+            at = DIGEST_BYTES * number
+            self._digests[at : at + DIGEST_BYTES] = digest_of(state, extensions)
 
     def _check_states(self) -> None:
         """The states of the rows that are as they should be otherwise."""
+        if not self._are_open or not self._have_digests():
+            self._find_wrong_states()
+
+    def _have_digests(self) -> bool:
+        """Whether each state that is compared has the hash of what the events add up to."""
+        expected, found = self._aggregates.digests(), self._digests
+        if expected == found:
+            return True
+        none = bytes(DIGEST_BYTES)
+        for at in range(0, len(found), DIGEST_BYTES):
+            if found[at : at + DIGEST_BYTES] not in (expected[at : at + DIGEST_BYTES], none):
+                return False
+        return True
+
+    def _find_wrong_states(self) -> None:
+        """Say which states are wrong. Raises Again where only their hashes are known."""
         aggregates, compared = self._aggregates, self._compared
         for rows in self._snapshot.rows("state"):
             for n, kind, name, key, version, sealed_state, sealed_extensions in rows:
@@ -272,20 +309,20 @@ class IndexCheck:
                 number = self._numbers.get(n)
                 if number is None or number in wrong:
                     continue
-                positions = [base + offset for offset in unpack(f"<{len(packed) // 4}I", packed)]
+                offsets = unpack(f"<{len(packed) // 4}I", packed)
                 if (
                     version != at[number] + 1
-                    or not positions
+                    or not offsets
                     or len(packed) % 4
-                    or not last[number] < positions[0]
-                    or not positions[-1] < end
-                    or not all(map(int.__lt__, positions, positions[1:]))
-                    or list(map(by_position.__getitem__, positions)).count(number) != len(positions)
+                    or not last[number] < base + offsets[0]
+                    or not base + offsets[-1] < end
+                    or not all(map(lt, offsets, offsets[1:]))
+                    or [by_position[base + offset] for offset in offsets].count(number) != len(offsets)
                 ):
                     wrong.add(number)
                     continue
-                at[number] += len(positions)
-                last[number] = positions[-1]
+                at[number] += len(offsets)
+                last[number] = base + offsets[-1]
         for number in self._numbers.values():
             count = self._tree.versions[number]
             if number not in wrong and at[number] != count and not (number in self._moved and at[number] < count):

@@ -39,6 +39,7 @@ from dbx.repo.log import MAIN, MANIFESTS, MAX_REF_BYTES
 from dbx.repo.undone import read_undone, reflog_size
 from dbx.store.journal import journal_name
 from dbx.store.segments import segment_name
+from dbx.store.staging import NAME as STAGING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -156,6 +157,7 @@ class _Check:
                 processes=processes,
                 progress=progress,
                 careful=self._careful,
+                whole=self._careful or directory.exists(STAGING),
                 stack=self._stack,
             )
         self._check_ends(log)

@@ -42,17 +42,21 @@ def follow(
     processes: int,
     progress: Callable[[int], None],
     careful: bool,
+    whole: bool,
     stack: ExitStack,
 ) -> History:
     """Commits and events. Raises Again unless it is told to be `careful`.
 
-    What the events add up to may still be on its way, until `stack` is closed: `Aggregates.settle` waits for it.
+    With `whole` states can be asked for, and not only their hashes. What the events add up to may still be on its way,
+    until `stack` is closed: `Aggregates.settle` waits for it.
     """
     jobs, sizes = _jobs(walks)
     aggregates = Aggregates()
     history = History(log, aggregates, findings, redacted=redacted)
     sources = [walked.source for walked in walks]
-    parts = stack.enter_context(Parts(jobs, sizes, sources, processes=processes, progress=progress, careful=careful))
+    parts = stack.enter_context(
+        Parts(jobs, sizes, sources, processes=processes, progress=progress, careful=careful, whole=whole)
+    )
     rows = aggregates.blocks(parts)
     for walked in walks:
         _follow_file(walked, log, history, rows)

@@ -6,14 +6,15 @@ from array import array
 from typing import TYPE_CHECKING, NamedTuple
 
 from dbx.repo.check.blocks import UNKNOWN, Fault
+from dbx.repo.check.parallel import Again
+from dbx.repo.check.part import Part
 from dbx.repo.check.shapes import Shapes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from dbx.repo.check.parallel import Parts
-    from dbx.repo.check.part import Part, Special
-    from dbx.repo.check.shapes import Tokens
+    from dbx.repo.check.part import Special
 
 
 class BlockRows(NamedTuple):
@@ -33,68 +34,77 @@ class BlockRows(NamedTuple):
 
 
 class Aggregates:
-    """What all events add up to, by the number of an aggregate; `numbers` and `ids` are by row of the log."""
+    """What all events add up to, by the number of an aggregate; `numbers` and `ids` are by row of the log.
+
+    Where several processes check, the last of them knows the states, and tells their hashes, or all of them.
+    """
 
     __slots__ = (
-        "_shapes", "_waiting", "created", "extensions", "ids", "names", "numbers", "parts", "states", "unknown",
-        "updated",
+        "_digests", "_folded", "_shapes", "_waiting", "created", "ids", "names", "numbers", "unknown", "updated",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self._shapes = Shapes()
+        self._folded = Part()
+        self._digests: bytes | None = None
+        self._waiting: Parts | None = None
         self.names: dict[str, int] = {}
-        self.states: list[Tokens | bytes] = []
-        self.extensions: list[Tokens] = []
         self.created: list[str] = []
         self.updated: list[str] = []
         self.numbers = array("I")
         self.ids = array("q")
-        self.parts: list[Part] = []
-        self._waiting: tuple[Parts, dict[int, list[int]]] | None = None
         self.unknown = -1
         """The number that stands for aggregates whose envelopes cannot be read; -1 for none."""
 
     def state(self, number: int) -> bytes:
-        """The state of an aggregate, as canonical text."""
-        self.settle()
-        return self._shapes.render(self.parts[0].state(number))
+        """The state of an aggregate, as canonical text. Raises Again where only hashes were told."""
+        return self._shapes.render(self._told().state(number))
 
     def extension(self, number: int) -> bytes:
-        """The extensions of an aggregate, as canonical text."""
-        self.settle()
-        found = self.extensions[number]
+        """The extensions of an aggregate, as canonical text. Raises as `state`."""
+        found = self._told().extensions[number]
         return self._shapes.render(found) if found else b"{}"
+
+    def digests(self) -> bytes:
+        """What `part.digest_of` makes of the state and the extensions of each aggregate, by number, joined."""
+        self.settle()
+        return self._folded.digest_states() if self._digests is None else self._digests
 
     def blocks(self, parts: Parts) -> Iterator[BlockRows]:
         """Every block; the first run's while the other runs are still being checked.
 
         States follow when they are asked for, or `settle` is called; `parts` must be open until then.
         """
-        yield from self._take(parts.own())
+        self._folded = own = parts.own()
+        self.names, self.created, self.updated = own.names, own.created, own.updated
+        parts.pass_on(own)
+        for number, time in own.times.items():
+            self.updated[number] = time
+        yield from self._take(own, own.numbers)
         numbers: dict[int, list[int]] = {}
         for run, piece in parts.others():
             mine = numbers.setdefault(run, [])
             self._merge_names(piece, mine)
-            yield from self._take(piece, mine)
-        self._waiting = parts, numbers
+            yield from self._take(piece, array("I", [mine[number] for number in piece.numbers]))
+        self._waiting = parts if parts.are_several else None
 
     def settle(self) -> None:
-        """Wait for the states of the other runs. Raises as `Parts.states`."""
+        """Wait for what the other runs add up to. Raises as `Parts.states`."""
         if self._waiting is not None:
-            (parts, numbers), self._waiting = self._waiting, None
-            for run, part in enumerate(parts.states()):
-                self._merge_states(part, numbers[run])
+            parts, self._waiting = self._waiting, None
+            found = parts.states()
+            if isinstance(found, Part):
+                self._folded = found
+            else:
+                self._digests = found
 
-    def _take(self, part: Part, new_numbers: list[int] | None = None) -> Iterator[BlockRows]:
-        if new_numbers is None:
-            self.parts.append(part)
-            self.names, self.states, self.extensions = part.names, part.states, part.extensions
-            self.created, self.updated = part.created, part.updated
-            for number, time in part.times.items():
-                self.updated[number] = time
-            numbers = part.numbers
-        else:
-            numbers = array("I", [new_numbers[number] for number in part.numbers])
+    def _told(self) -> Part:
+        self.settle()
+        if self._digests is not None:
+            raise Again
+        return self._folded
+
+    def _take(self, part: Part, numbers: array[int]) -> Iterator[BlockRows]:
         self.unknown = self.names.get(UNKNOWN, -1)
         self.numbers.extend(numbers)
         self.ids.extend(part.ids)
@@ -130,24 +140,8 @@ class Aggregates:
             number = names.get(name)
             if number is None:
                 number = names[name] = len(names)
-                self.states.append({})
-                self.extensions.append({})
                 self.created.append(created)
                 self.updated.append(created)
             numbers.append(number)
         for other, time in piece.times.items():
             self.updated[numbers[other]] = time
-
-    def _merge_states(self, part: Part, numbers: list[int]) -> None:
-        """Fold a later run over what there is."""
-        first, states, extensions = self.parts[0], self.states, self.extensions
-        for other, number in enumerate(numbers):
-            state = states[number]
-            if not state:
-                states[number] = part.states[other]
-            elif isinstance(state, bytes):
-                first.update_packed(number, part.state(other))
-            else:
-                state.update(part.state(other))
-            extensions[number].update(part.extensions[other])
-        part.states, part.extensions = [], []

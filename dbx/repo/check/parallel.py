@@ -1,6 +1,8 @@
 """Checking blocks on several cores. Almost nothing travels: joined leaf hashes, and what a run's events add up to.
 
 The hashes come first, piece by piece: they are followed here while the other processes go on reading and folding.
+What events add up to goes from the process of each run to that of the next. The last one then knows all of it, and
+tells a hash for each aggregate.
 
 The work is cut into as many runs of blocks as there are processes; the first is this process's own. What comes out is
 the same, in the same order, for any number of them.
@@ -12,6 +14,8 @@ import mmap
 import os
 import select
 import signal
+import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from dbx.errors import Failure
@@ -38,7 +42,7 @@ _VANISHED = 3
 
 
 class Again(Exception):  # noqa: N818 - not an error: begin again, and fold before anything is told
-    """A run turned out not to be canonical when a part of what it holds was told already."""
+    """A run turned out not to be canonical when a part of what it holds was told already, or more must be told."""
 
 
 class Parts:
@@ -56,16 +60,21 @@ class Parts:
         processes: int,
         progress: Callable[[int], None],
         careful: bool = False,
+        whole: bool = False,
     ) -> None:
         """`sizes` are the stored bytes of the jobs, by which they are shared out.
 
-        With `careful` every run is folded before any of it is told, so that `states` never raises Again.
+        With `careful` every run is folded before any of it is told, so that `states` never raises Again. With `whole`
+        it gives the states, not only their hashes.
         """
         self._careful = careful
+        self._whole = whole
         self._sources = sources
         self._progress = progress
         self._runs = _share(jobs, sizes, processes)
         self._children: list[tuple[int, int]] = []
+        self._next = -1
+        self._sender: threading.Thread | None = None
         self._counters: mmap.mmap | None = None
         self._told = 0
 
@@ -73,8 +82,9 @@ class Parts:
         others = self._runs[1:]
         if others:
             self._counters = mmap.mmap(-1, _WORD * len(others))
-        for n, run in enumerate(others):
-            self._children.append(self._start(n, run))
+            before, self._next = os.pipe()
+            for n, run in enumerate(others):
+                before = self._start(n, run, before, is_last=run is others[-1])
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -83,6 +93,16 @@ class Parts:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
         self._children = []
+        if self._sender is not None:
+            self._sender.join()  # nobody is left to read
+        elif self._next >= 0:
+            os.close(self._next)
+        self._next = -1
+
+    @property
+    def are_several(self) -> bool:
+        """Whether there are other runs than the first."""
+        return len(self._runs) > 1
 
     def own(self) -> Part:
         """The first run."""
@@ -100,22 +120,41 @@ class Parts:
                 kind = bytes(data[:1])
                 yield n, Part.decode(memoryview(data)[1:])
 
-    def states(self) -> Iterator[Part]:
-        """What the events of the other runs add up to, in order, when `others` has come to its end. Raises as it."""
-        for n in range(len(self._children)):
-            yield Part.decode_states(memoryview(self._receive(n)))
+    def pass_on(self, part: Part) -> None:
+        """Give what the first run adds up to to the next, where there is one; it is not kept here then."""
+        if self.are_several:
+            # In a thread: the other process may read it much later.
+            self._sender = threading.Thread(target=_send_last, args=(self._next, part.encode_states()), daemon=True)
+            self._sender.start()
+            part.states, part.extensions = [], []
 
-    def _start(self, n: int, run: Sequence[Job]) -> tuple[int, int]:
+    def states(self) -> Part | bytes:
+        """What the events of all runs add up to, when `others` has come to its end: `Part.digest_states`, or the whole.
+
+        Raises as `others`.
+        """
+        data = self._receive(len(self._children) - 1)
+        return Part.decode_states(memoryview(data)) if self._whole else bytes(data)
+
+    def _start(self, n: int, run: Sequence[Job], before: int, *, is_last: bool) -> int:
+        """Begin a run; `before` is where it reads what the runs before it add up to. The same for the run after it."""
         reading, writing = os.pipe()
+        after = (-1, -1) if is_last else os.pipe()
         pid = os.fork()
         if pid:
-            os.close(writing)
-            return pid, reading
+            self._children.append((pid, reading))
+            for fd in (before, writing, after[1]):
+                if fd >= 0:
+                    os.close(fd)
+            return after[0]
         status = 1
         try:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted as well, and ends this process
-            os.close(reading)
-            self._tell_run(writing, run, self._counter(n))
+            # A pipe ends when its last writer does: nobody may hold an end that is not his.
+            for fd in (reading, self._next, after[0], *(fd for _, fd in self._children)):
+                if fd >= 0:
+                    os.close(fd)
+            self._tell_run(writing, run, self._counter(n), before, after[1])
             status = 0
         except Vanished:
             status = _VANISHED
@@ -123,23 +162,35 @@ class Parts:
             # Nothing of the parent's may be cleaned up here, and a traceback would be told twice.
             os._exit(status)
 
-    def _tell_run(self, fd: int, run: Sequence[Job], progress: Callable[[int], None]) -> None:
-        """Check a run in a child, and send what it holds."""
+    def _tell_run(self, fd: int, run: Sequence[Job], progress: Callable[[int], None], before: int, after: int) -> None:
+        """Check a run in a child, and send what it holds. `after` is -1 for the last run."""
+        try:
+            part = self._tell_rows(fd, run, progress)
+            earlier = _receive_all(before)
+            if not earlier:
+                raise NotCanonical
+            part.put_over(earlier)
+            if after >= 0:
+                _send(after, part.encode_states())
+            else:
+                _send(fd, part.encode_states() if self._whole else part.digest_states())
+        except NotCanonical:
+            for to in (fd, after):
+                if to >= 0:
+                    _send(to, b"")
+
+    def _tell_rows(self, fd: int, run: Sequence[Job], progress: Callable[[int], None]) -> Part:
         if self._careful:
             part = check_blocks(run, self._sources, progress)
             _send(fd, _LAST_ROWS + part.encode())
-            _send(fd, part.encode_states())
-            return
+            return part
         part, reader = Part(), BlockReader()
-        try:
-            size = -(-len(run) // _PIECES)
-            for at in range(0, len(run), size):
-                add_blocks(part, reader, run[at : at + size], self._sources, progress)
-                _send(fd, (_ROWS if at + size < len(run) else _LAST_ROWS) + part.encode())
-            part.fold()
-            _send(fd, part.encode_states())
-        except NotCanonical:
-            _send(fd, b"")
+        size = -(-len(run) // _PIECES)
+        for at in range(0, len(run), size):
+            add_blocks(part, reader, run[at : at + size], self._sources, progress)
+            _send(fd, (_ROWS if at + size < len(run) else _LAST_ROWS) + part.encode())
+        part.fold()
+        return part
 
     def _counter(self, n: int) -> Callable[[int], None]:
         done = 0
@@ -191,6 +242,23 @@ class Parts:
             done = sum(int.from_bytes(words[at : at + _WORD], "big") for at in range(0, len(words), _WORD))
             self._progress(done - self._told)
             self._told = done
+
+
+def _send_last(fd: int, data: bytes) -> None:
+    """Send in a thread, and close. Who should read it may have died; that is told elsewhere."""
+    with suppress(BrokenPipeError):
+        _send(fd, data)
+    os.close(fd)
+
+
+def _receive_all(fd: int) -> bytes:
+    """A message from the run before. Raises EOFError when its process died."""
+    with open(fd, "rb") as file:
+        size = file.read(_WORD)
+        data = file.read(int.from_bytes(size, "big"))
+        if len(size) < _WORD or len(data) < int.from_bytes(size, "big"):
+            raise EOFError
+        return data
 
 
 def _send(fd: int, data: bytes) -> None:

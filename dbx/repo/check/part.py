@@ -8,7 +8,7 @@ from __future__ import annotations
 import marshal
 import zlib
 from array import array
-from collections import Counter
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from dbx.errors import Corrupt
@@ -18,18 +18,20 @@ from dbx.model.event import ERASED, RESERVED
 from dbx.repo.check.blocks import BlockReader, Columns, Fault, find_damaged_bodies, read_slowly
 from dbx.repo.check.frames import BLOCK, LOST
 from dbx.repo.check.sealed import open_bodies
-from dbx.repo.check.shapes import Shapes, Tokens
+from dbx.repo.check.shapes import Shapes, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from dbx.repo.check.frames import Source
+    from dbx.repo.check.shapes import Block, Tokens
 
 _HELD_BYTES = 48 * 1024 * 1024
-"""Bodies are held back up to so many bytes, to be parsed and folded aggregate by aggregate: what belongs
-together is then read together."""
+"""Bodies are held back up to so many bytes: of what is folded together, only the last counts."""
 _LIVE = 40_000
 """States of more aggregates than this are packed between two foldings."""
+
+DIGEST_BYTES = 32
 
 Job = tuple[int, int, int, int]
 """A block: the number of its source, its kind (BLOCK or LOST), the offsets of its E frame and of its B frame or -1."""
@@ -52,16 +54,13 @@ class Part:
     """
 
     __slots__ = (
-        "_held", "_held_bytes", "_kinds", "_of", "_shapes", "_told", "blocks", "created", "extensions", "ids",
+        "_held", "_held_bytes", "_shapes", "_told", "blocks", "created", "extensions", "ids",
         "leaves", "names", "numbers", "specials", "states", "times", "updated", "versions",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self._shapes = Shapes()
-        # Of the events that are held back: their aggregates, bodies and types.
-        self._of: list[int] = []
-        self._held: list[bytes] = []
-        self._kinds: list[str] = []
+        self._held: list[Block] = []
         self._told = 0
         self.times: dict[int, str] = {}
         """The time of each aggregate's last event, of those that are not in `updated` yet."""
@@ -91,10 +90,7 @@ class Part:
         if columns.faults or columns.empty or columns.unread or not RESERVED.isdisjoint(columns.kinds):
             self._hold_special(columns, numbers, first)
         else:
-            self._of += numbers
-            self._held += columns.bodies  # type: ignore[arg-type]  # all of them are there
-            self._kinds += columns.kinds
-            self._held_bytes += sum(map(len, columns.bodies))  # type: ignore[arg-type]
+            self._hold(numbers, columns.kinds, columns.raw)
         if self._held_bytes > _HELD_BYTES:
             self.fold()
 
@@ -104,35 +100,38 @@ class Part:
 
     def fold(self) -> None:
         """Fold the bodies that are held back into the states. Raises NotCanonical."""
-        states, extensions, pack = self.states, self.extensions, len(self.names) > _LIVE
-        held, kinds, fold = self._held, self._kinds, self._shapes.fold
-        # What belongs together is read together: this order keeps that of the events of each aggregate.
-        order = sorted(range(len(held)), key=self._of.__getitem__)
-        counts = Counter(self._of)
-        at = 0
         try:
-            for number in sorted(counts):
-                rows = order[at : at + counts[number]]
-                at += len(rows)
-                state = self.state(number)
-                fold([kinds[row] for row in rows], [held[row] for row in rows], state, extensions[number])
-                states[number] = marshal.dumps(state) if pack else state
+            self._shapes.fold(reversed(self._held), self.states, self.extensions, pack=len(self.names) > _LIVE)
         except Corrupt:
             raise NotCanonical from None
-        self._of, self._held, self._kinds = [], [], []
-        self._held_bytes = 0
+        self._held, self._held_bytes = [], 0
 
     def state(self, number: int) -> Tokens:
         """The state of an aggregate as far as this run knows it."""
-        state = self.states[number]
-        if isinstance(state, bytes):
-            found: Tokens = marshal.loads(state)  # noqa: S302 - our own
-            return found
-        return state
+        return unpack(self.states[number])
 
-    def update_packed(self, number: int, later: Tokens) -> None:
-        """Merge a later state over one that is packed, and keep it packed."""
-        self.states[number] = marshal.dumps({**self.state(number), **later})
+    def put_over(self, data: bytes) -> None:
+        """Merge what this adds up to over what runs before it do, as `encode_states` made it of them.
+
+        Aggregates are numbered as over all these runs from then on, and events can no longer be added.
+        """
+        names, states, extensions = marshal.loads(data)  # noqa: S302 - from a process that forked with this one
+        numbers = dict(zip(names, range(len(names)), strict=True))
+        for name, later, latest in zip(self.names, self.states, self.extensions, strict=True):
+            number = numbers.get(name)
+            if number is None:
+                numbers[name] = len(numbers)
+                states.append(later)
+                extensions.append(latest)
+                continue
+            state = states[number]
+            if isinstance(state, dict) and isinstance(later, dict):
+                state.update(later)
+            else:
+                states[number] = marshal.dumps({**unpack(state), **unpack(later)})
+            if latest:
+                extensions[number].update(latest)
+        self.names, self.states, self.extensions = numbers, states, extensions
 
     def encode(self) -> bytes:
         """What was added since this was last asked, but for states, as bytes for the process that asked.
@@ -159,8 +158,18 @@ class Part:
         return data
 
     def encode_states(self) -> bytes:
-        """States and extensions as bytes, of a part that was folded to its end."""
-        return marshal.dumps((self.states, self.extensions))
+        """Names, states and extensions as bytes, of a part that was folded to its end."""
+        return marshal.dumps((list(self.names), self.states, self.extensions))
+
+    def digest_states(self) -> bytes:
+        """What `digest_of` makes of each aggregate, by number, joined."""
+        render = self._shapes.render
+        return b"".join(
+            [
+                digest_of(render(unpack(state)), render(known) if known else b"{}")
+                for state, known in zip(self.states, self.extensions, strict=True)
+            ]
+        )
 
     @staticmethod
     def decode(data: memoryview) -> Part:
@@ -178,7 +187,8 @@ class Part:
     def decode_states(data: memoryview) -> Part:
         """What `encode_states` made in a process that this one started."""
         part = Part()
-        part.states, part.extensions = marshal.loads(data)  # noqa: S302 - from our own child
+        names, part.states, part.extensions = marshal.loads(data)  # noqa: S302 - from our own child
+        part.names = dict.fromkeys(names, 0)
         return part
 
     def _number(self, names: Sequence[str], times: Sequence[str]) -> list[int]:
@@ -199,9 +209,14 @@ class Part:
             numbers.append(number)
         return numbers
 
+    def _hold(self, numbers: Sequence[int], kinds: Sequence[str], bodies: bytes | Sequence[bytes]) -> None:
+        self._held.append((numbers, kinds, bodies))
+        self._held_bytes += len(bodies) if isinstance(bodies, bytes) else sum(map(len, bodies))
+
     def _hold_special(self, columns: Columns, numbers: list[int], first: int) -> None:
         """Rows of which some are reserved events, or have no body that can be read."""
         marks = dict.fromkeys(columns.empty, "empty") | dict.fromkeys(columns.unread, "unread")
+        held: list[tuple[int, str, bytes]] = []
         for row, (number, kind, body) in enumerate(zip(numbers, columns.kinds, columns.bodies, strict=True)):
             if row in marks:
                 self.specials.append((first + row, marks[row], columns.versions[row], kind))
@@ -210,10 +225,14 @@ class Part:
                 version = erased if kind == ERASED else columns.versions[row]
                 self.specials.append((first + row, "reserved", version, kind))
             elif body is not None:
-                self._of.append(number)
-                self._held.append(body)
-                self._kinds.append(kind)
-                self._held_bytes += len(body)
+                held.append((number, kind, body))
+        if held:
+            self._hold(*zip(*held, strict=True))
+
+
+def digest_of(state: bytes, extensions: bytes) -> bytes:
+    """The hash by which states are compared between processes: SHA-256 of both canonical texts, a line each."""
+    return sha256(state + b"\n" + extensions).digest()
 
 
 def _erased_version(line: bytes | None) -> int:

@@ -11,7 +11,10 @@ doubles, so that there is no shorter way to write them.
 
 from __future__ import annotations
 
+import marshal
 import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +22,12 @@ from dbx.formats import canonical
 from dbx.formats.envelope import MAX_NOTE_CHARS, Body, decode_body
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Iterable
 
 Tokens = dict[bytes, bytes]
 """The canonical texts of an object's members, by key (UTF-8, not escaped)."""
+Block = tuple[Sequence[int], Sequence[str], bytes | Sequence[bytes]]
+"""Events: the numbers of their aggregates, their types, and their bodies, in one piece or line by line."""
 
 _TEXT = r'"[^"\\\x00-\x1f]*"'
 _SCALAR = rf"(?:{_TEXT}|0|-?[1-9][0-9]{{0,14}}|-?(?:0|[1-9][0-9]{{0,8}})\.[0-9]{{0,5}}[1-9]|true|false|null)"
@@ -34,69 +39,120 @@ _MAX_PATTERN = 8192
 _QUOTED_NOTE = MAX_NOTE_CHARS + 2
 
 
+@dataclass(frozen=True, slots=True)
 class _Shape:
     """The bodies that `match` matches; its groups are the members of the metadata, the note if any, and the payload.
 
-    `metadata_keys` and `payload_keys` are numbers: shapes with the same keys have the same.
+    `of_metadata` and `of_payload` are a bit for the keys of each, `of_both` is both: shapes with the same keys have the
+    same. `first` is the number of groups before the payload.
     """
 
-    __slots__ = ("first", "has_note", "match", "metadata", "metadata_keys", "payload", "payload_keys")
-
-    def __init__(self, body: Body, pattern: str, number: Callable[[tuple[bytes, ...]], int]) -> None:
-        self.match: Callable[[bytes], re.Match[bytes] | None] = re.compile(pattern.encode()).fullmatch
-        self.metadata = tuple(key.encode() for key in body.metadata or ())
-        self.payload = tuple(key.encode() for key in body.payload)
-        self.metadata_keys, self.payload_keys = number(self.metadata), number(self.payload)
-        self.has_note = body.note is not None
-        self.first = len(self.metadata) + self.has_note
+    match: Callable[[bytes], re.Match[bytes] | None]
+    has_note: bool
+    of_both: int
+    of_metadata: int
+    of_payload: int
+    metadata: tuple[bytes, ...]
+    payload: tuple[bytes, ...]
+    first: int
 
 
 class Shapes:
-    """The shapes met so far."""
+    """The shapes met so far.
+
+    That a body is UTF-8 without noncharacters, and short enough for all its parts, is the caller's to know.
+    """
 
     def __init__(self) -> None:
         self._by_kind: dict[str, list[_Shape]] = {}
         self._count = 0
-        self._keys: dict[tuple[bytes, ...], int] = {}
+        self._keys: dict[tuple[bool, tuple[bytes, ...]], int] = {}
         self._match_plain = re.compile("[A-Za-z0-9_@.-]+").fullmatch
         self._layouts: dict[frozenset[bytes], tuple[bytes, Callable[[Tokens], tuple[bytes, ...]]]] = {}
 
-    def fold(self, kinds: Sequence[str], lines: Sequence[bytes], state: Tokens, extensions: Tokens) -> None:
-        """Merge the payloads and the metadata of bodies, in order. Raises Corrupt for one that is not as it should be.
+    def check(self, kinds: Sequence[str], lines: Sequence[bytes]) -> None:
+        """Raises Corrupt for a body that is not as it should be."""
+        for kind, line in zip(kinds, lines, strict=True):
+            for shape in self._by_kind.get(kind, ()):
+                found = shape.match(line)
+                if found is not None:
+                    if shape.has_note:
+                        _check_note(found[shape.first], line)
+                    break
+            else:
+                self._read_slowly(kind, line)
 
-        That a line is UTF-8 without noncharacters, and short enough for all its parts, is the caller's to know.
+    def fold(
+        self, blocks: Iterable[Block], states: list[Tokens | bytes], extensions: list[Tokens], *, pack: bool
+    ) -> None:
+        """Merge payloads into states and metadata into extensions, which are by the number of an aggregate.
+
+        The last block comes first. States may be packed (`unpack`); with `pack` those that are touched are. Raises
+        Corrupt for a body that is not as it should be; then nothing is merged.
         """
+        # Backwards, because what a later event of the same aggregate with the same keys overwrites is compared with its
+        # shape, and not taken apart; and what was read last is likely still in the cache.
+        seen = [0] * len(states)
+        payloads: list[Tokens | None] = [None] * len(states)
+        metadata = payloads[:]
+        for block in blocks:
+            self._take(block, seen, payloads, metadata)
+        for number, latest in enumerate(payloads):
+            if latest is not None:
+                state = states[number]
+                merged = {**unpack(state), **latest} if state else latest
+                states[number] = marshal.dumps(merged) if pack else merged
+        for number, latest in enumerate(metadata):
+            if latest is not None:
+                extensions[number].update(latest)
+
+    def _take(
+        self, block: Block, seen: list[int], payloads: list[Tokens | None], metadata: list[Tokens | None]
+    ) -> None:
+        """The events of a block, put under those that come after them."""
+        numbers, kinds, bodies = block
+        lines = bodies.split(b"\n")[:-1] if isinstance(bodies, bytes) else bodies
         by_kind = self._by_kind
-        payloads, metadata = {-1}, {-1}
-        shown: list[tuple[_Shape | None, Any]] = []
-        # Backwards: what a later event with the same keys overwrites is compared with its shape, and not taken apart.
-        for kind, line in zip(reversed(kinds), reversed(lines), strict=True):
+        for number, kind, line in zip(reversed(numbers), reversed(kinds), reversed(lines), strict=True):
             for shape in by_kind.get(kind, ()):
                 found = shape.match(line)
                 if found is not None:
                     break
             else:
-                shown.append((None, self._read_slowly(kind, line)))
+                self._take_slowly(number, kind, line, payloads, metadata)
                 continue
-            if shape.has_note and len(found[shape.first]) > _QUOTED_NOTE:
-                decode_body(line)
-            if shape.payload_keys not in payloads or shape.metadata_keys not in metadata:
-                payloads.add(shape.payload_keys)
-                metadata.add(shape.metadata_keys)
-                shown.append((shape, found))
-        for known, what in reversed(shown):
-            if known is None:
-                state.update(what[0])
-                extensions.update(what[1])
+            if shape.has_note:
+                _check_note(found[shape.first], line)
+            old, both = seen[number], shape.of_both
+            if old & both == both:
                 continue
-            texts = what.groups()
-            if known.first:
-                extensions.update(zip(known.metadata, texts, strict=False))
-                texts = texts[known.first :]
-            state.update(zip(known.payload, texts, strict=True))
+            seen[number] = old | both
+            texts = found.groups()
+            if not old & shape.of_metadata:
+                known = metadata[number]
+                if known is None:
+                    metadata[number] = dict(zip(shape.metadata, texts, strict=False))
+                else:
+                    for key, text in zip(shape.metadata, texts, strict=False):
+                        known.setdefault(key, text)
+            if not old & shape.of_payload:
+                known = payloads[number]
+                if known is None:
+                    payloads[number] = dict(zip(shape.payload, texts[shape.first :], strict=True))
+                else:
+                    put = known.setdefault
+                    for key, text in zip(shape.payload, texts[shape.first :], strict=True):
+                        put(key, text)
+
+    def _take_slowly(
+        self, number: int, kind: str, line: bytes, payloads: list[Tokens | None], metadata: list[Tokens | None]
+    ) -> None:
+        payload, known = self._read_slowly(kind, line)
+        payloads[number] = {**payload, **(payloads[number] or {})}
+        metadata[number] = {**known, **(metadata[number] or {})}
 
     def merge(self, kind: str, line: bytes, state: Tokens, extensions: Tokens) -> None:
-        """Merge one body, as `fold` does. Where an aggregate has few events that costs less. Raises as `fold`."""
+        """Merge one body, where it is not known which others come after it. Raises as `fold`."""
         for shape in self._by_kind.get(kind, ()):
             found = shape.match(line)
             if found is not None:
@@ -146,11 +202,21 @@ class Shapes:
             pattern = self._pattern(body)
             # One that does not match its own example is no use: a text with an escape, a number with an exponent.
             if pattern is not None and len(pattern) <= _MAX_PATTERN:
-                shape = _Shape(body, pattern, lambda keys: self._keys.setdefault(keys, len(self._keys)))
+                shape = self._shape(body, pattern)
                 if shape.match(line):
                     shapes.append(shape)
                     self._count += 1
         return state, extensions
+
+    def _shape(self, body: Body, pattern: str) -> _Shape:
+        metadata = tuple(key.encode() for key in body.metadata or ())
+        payload = tuple(key.encode() for key in body.payload)
+        of_metadata = self._keys.setdefault((True, metadata), 1 << len(self._keys))
+        of_payload = self._keys.setdefault((False, payload), 1 << len(self._keys))
+        has_note = body.note is not None
+        match = re.compile(pattern.encode()).fullmatch
+        of_both = of_metadata | of_payload
+        return _Shape(match, has_note, of_both, of_metadata, of_payload, metadata, payload, len(metadata) + has_note)
 
     def _pattern(self, body: Body) -> str | None:
         parts = []
@@ -183,3 +249,17 @@ class Shapes:
             item = kinds.pop()
             return rf"\[(?:{item}(?:,{item})*)?\]"
         return _SCALAR
+
+
+def unpack(state: Tokens | bytes) -> Tokens:
+    """A state that may be packed."""
+    if isinstance(state, bytes):
+        found: Tokens = marshal.loads(state)  # noqa: S302 - our own
+        return found
+    return state
+
+
+def _check_note(note: bytes, line: bytes) -> None:
+    """Raises Corrupt for a note (a JSON text) that is too long."""
+    if len(note) > _QUOTED_NOTE:
+        decode_body(line)

@@ -61,7 +61,7 @@ class Examiner:
             if columns.faults:
                 raise Corrupt(columns.faults[0].message)
         elif lines is not None and not parse_later:
-            self._shapes.fold(columns.kinds, lines, {}, {})
+            self._shapes.check(columns.kinds, lines)
         if lines is not None:
             self._empty.update((columns.names[row], columns.versions[row]) for row in columns.empty)
         return Examined(columns, envelopes, lines, end)

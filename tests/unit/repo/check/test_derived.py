@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from dbx.repo.check import parallel
 from dbx.store.indexlayout import COLUMNS, Row
 from tests.unit.repo.check.build import append, check, codes, copy, fill, item, open_repository
 
@@ -89,6 +90,29 @@ def test_a_state_with_a_good_checksum(whole: Path, tmp_path: Path) -> None:
         (finding,) = [f for f in check(path).findings if f.severity == "error"]
         assert finding.code == code
         assert finding.what == {"aggregate_type": "order", "aggregate_id": "o-1"}
+
+
+@pytest.mark.parametrize("staged", [False, True])
+def test_a_wrong_state_is_named_by_any_number_of_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, staged: bool
+) -> None:
+    """Other processes tell only hashes, unless something is staged; where one is wrong, all is done again."""
+    monkeypatch.setattr(parallel, "_SMALL", 0)
+    path = fill(tmp_path, staged=staged)
+    for column, what in ((7, "the state of"), (8, "the extensions of")):
+        spoilt = copy(path, tmp_path / "copy")
+        database = sqlite3.connect(spoilt / "index.db")
+        row = list(database.execute(f"SELECT {COLUMNS} FROM aggregate WHERE id = 'o-2'").fetchone())
+        row[column] = b'{"total":1}'
+        row[12] = Row(*row[:12]).checksum()
+        with database:
+            database.execute(f"INSERT OR REPLACE INTO aggregate ({COLUMNS}) VALUES ({','.join('?' * 13)})", row)
+        database.close()
+        reports = [check(spoilt, processes=processes) for processes in (1, 2, 4)]
+        assert reports[0] == reports[1] == reports[2]
+        (finding,) = [f for f in reports[0].findings if f.severity == "error"]
+        assert (finding.code, finding.what["aggregate_id"]) == ("index.state", "o-2")
+        assert what in finding.message
 
 
 @pytest.mark.parametrize("data", [b"", b"SQLite format 3\0" + bytes(84), b"no database", bytes(8192)])

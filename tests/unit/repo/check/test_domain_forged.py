@@ -225,6 +225,21 @@ def test_a_body_that_is_not_canonical(path: Path, name: str, row: int) -> None:
     assert (named["aggregate_id"], named["version"], named["position"]) == ("b", 1 if row == 1 else 2, row)
 
 
+def test_a_hash_that_begins_at_the_end_of_another(path: Path) -> None:
+    """Two envelopes whose hashes are right when one is read behind the other."""
+
+    def change(frames: Frames) -> None:
+        found = lines(frames, b"E")
+        first, second = (decode_envelope(line).body for line in found[2:4])
+        found[2] = found[2].replace(first.encode(), first.encode() + second[:1].encode())
+        found[3] = found[3].replace(second.encode(), second[1:].encode())
+
+    forge(path, change)
+    without_evidence(path)
+    found = [finding for finding in errors(check(path)) if finding.code == "event.envelope"]
+    assert [finding.what["position"] for finding in found] == [2, 3]
+
+
 @pytest.mark.parametrize("processes", [1, 2, 4])
 def test_a_body_that_is_not_canonical_is_found_by_any_number_of_processes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processes: int

@@ -22,6 +22,7 @@ from tests.unit.repo.check.build import (
     JANE,
     append,
     check,
+    collect_without_merging,
     copy,
     fill,
     item,
@@ -233,3 +234,26 @@ def test_runs_that_meet_the_same_aggregates_in_another_order(tmp_path: Path, mon
         report = check(path, processes=processes)
         assert not report.findings
         assert (report.events, report.aggregates) == (24, 4)
+
+
+def test_events_that_are_staged_while_others_are_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then states are asked for of which only hashes were told."""
+    monkeypatch.setattr(parallel, "_SMALL", 0)
+    domain = open_repository(tmp_path).domain()
+    for name in "abc":
+        append(domain, item(name), item("all", payload={"n": name}))
+        collect_without_merging(domain)
+    stage(domain, [(1, item("all"), None)], issued_by=JANE)
+    domain.close()
+    path = Path(domain.directory.path)
+    expected = check(path)
+    assert expected.clean
+    (path / "staging.jsonl").rename(tmp_path / "elsewhere")
+    begun: list[int] = []
+
+    def stage_now(events: int) -> None:
+        if (tmp_path / "elsewhere").exists():
+            (tmp_path / "elsewhere").rename(path / "staging.jsonl")
+
+    assert check(path, processes=2, begin=begun.append, progress=stage_now) == expected
+    assert begun == [6, 6]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from dbx.errors import Corrupt
 from dbx.formats import canonical
 from dbx.formats.envelope import Body, decode_body, encode_body
-from dbx.repo.check.shapes import Shapes, Tokens
+from dbx.repo.check.shapes import Block, Shapes, Tokens, unpack
 
 SALT = "AAECAwQFBgcICQoL"
 BODIES = [
@@ -33,10 +34,27 @@ payloads = st.dictionaries(st.sampled_from(["a", "b", "n", "Z", "a_", "a!", "é"
 
 
 def fold(shapes: Shapes, lines: list[bytes]) -> tuple[bytes, bytes]:
-    state: Tokens = {}
-    extensions: Tokens = {}
-    shapes.fold(["kind"] * len(lines), lines, state, extensions)
-    return shapes.render(state), shapes.render(extensions)
+    shapes.check(["kind"] * len(lines), lines)
+    return fold_blocks(shapes, [([0] * len(lines), lines)], 1)[0]
+
+
+def fold_blocks(shapes: Shapes, blocks: list[tuple[list[int], list[bytes]]], count: int) -> list[tuple[bytes, bytes]]:
+    """(state, extensions) of each aggregate after blocks of (numbers, bodies); what they are depends on no option."""
+    found = []
+    for pack, in_one_piece, windows in itertools.product((False, True), (False, True), (1, 2)):
+        states: list[Tokens | bytes] = [{} for _ in range(count)]
+        extensions: list[Tokens] = [{} for _ in range(count)]
+        held: list[Block] = [
+            (numbers, ["kind"] * len(lines), b"".join(line + b"\n" for line in lines) if in_one_piece else lines)
+            for numbers, lines in blocks
+        ]
+        half = len(held) // windows
+        for window in (held[:half], held[half:]):
+            shapes.fold(reversed(window), states, extensions, pack=pack)
+        texts = [shapes.render(unpack(state)) for state in states]
+        found.append(list(zip(texts, map(shapes.render, extensions), strict=True)))
+    assert all(other == found[0] for other in found)
+    return found[0]
 
 
 def parsed(lines: list[bytes]) -> tuple[bytes, bytes]:
@@ -59,6 +77,18 @@ def test_folding_by_patterns_is_folding(found: list[dict[str, Any]]) -> None:
         except Exception:
             continue
     assert fold(Shapes(), lines * 2) == parsed(lines)
+
+
+@given(st.lists(st.lists(st.tuples(st.integers(0, 2), st.sampled_from(BODIES)), max_size=5), max_size=5))
+@settings(max_examples=100, deadline=None)
+def test_later_events_overwrite_earlier_ones(found: list[list[tuple[int, Body]]]) -> None:
+    """Events of three aggregates in any order, in any blocks."""
+    blocks = [([number for number, _ in rows], [encode_body(body) for _, body in rows]) for rows in found]
+    expected = [
+        parsed([line for numbers, lines in blocks for n, line in zip(numbers, lines, strict=True) if n == number])
+        for number in range(3)
+    ]
+    assert fold_blocks(Shapes(), blocks, 3) == expected
 
 
 def test_bodies_of_one_kind() -> None:
@@ -146,6 +176,6 @@ def test_shapes_are_bounded() -> None:
     shapes = Shapes()
     lines = [encode_body(Body({f"k{n}": n}, None, None, SALT)) for n in range(400)]
     for n, line in enumerate(lines):
-        shapes.fold([f"kind_{n % 100}"], [line], {}, {})
+        shapes.check([f"kind_{n % 100}"], [line])
     assert shapes._count <= 256
     assert fold(shapes, lines) == parsed(lines)
