@@ -7,7 +7,7 @@ import re
 from dbx.crypto.indextree import BUCKET
 from dbx.model import matcher, validation
 from dbx.repo import working, writer
-from dbx.store import fs, indexlayout, journal
+from dbx.store import fs, indexlayout, journal, queuelayout
 from tests.manual.examples import page
 from tests.meta import roff
 
@@ -16,8 +16,9 @@ SECTIONS = roff.sections(PAGE)
 
 
 def test_every_table_has_its_paragraph() -> None:
-    tables = set(re.findall(r"^CREATE TABLE (\w+)", indexlayout.SCHEMA, re.MULTILINE))
-    assert {name for tag in roff.tags(SECTIONS["INDEX.DB"]) for name in tag.split(", ")} == tables
+    for section, layout in (("INDEX.DB", indexlayout.LAYOUT), ("QUEUE.DB", queuelayout.RELAXED)):
+        tables = set(re.findall(r"^CREATE TABLE (\w+)", "\n".join(layout.schema), re.MULTILINE))
+        assert {name for tag in roff.tags(SECTIONS[section]) for name in tag.split(", ")} == tables
 
 
 def test_numbers_are_those_of_the_code() -> None:
