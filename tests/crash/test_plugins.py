@@ -143,3 +143,28 @@ def test_kill_between_the_reply_and_the_cursor(where: Path, counting: Counting, 
         assert versions[0] <= (first[-1] if first else 0) + 1
     shown = json.loads(strace.run(("queue", "--json"), where).stdout)
     assert (shown["pending"], shown["dead"]) == (0, 0)
+
+
+def test_a_commit_does_not_even_look_at_plugins(where: Path, needs_strace: None) -> None:
+    make(where)
+    for n in range(10):
+        outcome = strace.run(
+            ("plugin", "config", "http", "--name", f"p{n}", "--endpoint", "https://example.org/"), where
+        )
+        assert outcome.status == 0, outcome
+    names = "openat,newfstatat,stat,lstat,connect,socket,write,pwrite64"
+    log = where / "calls"
+    for command, file in (
+        (("aggregate", "create", "order", "o-1", "--event", "order_placed"), "/journal-"),
+        (("aggregate", "apply", "order", "o-1", "order_paid", "--stage"), "/staging.jsonl"),
+        (("commit",), "/staging.jsonl"),
+        (("plugin", "list"), "plugins.yaml"),  # what is looked for would be found
+    ):
+        outcome = strace.run(command, where, options=["-y", "-o", str(log), "-e", f"trace={names}"])
+        assert outcome.status == 0, outcome
+        calls = log.read_text(errors="replace")
+        assert file in calls, command
+        if command[0] != "plugin":
+            assert "plugins.yaml" not in calls
+            assert "queue." not in calls
+            assert "AF_INET" not in calls
