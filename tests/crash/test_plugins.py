@@ -155,9 +155,9 @@ def test_a_commit_does_not_even_look_at_plugins(where: Path, needs_strace: None)
     names = "openat,newfstatat,stat,lstat,connect,socket,write,pwrite64"
     log = where / "calls"
     for command, file in (
-        (("aggregate", "create", "order", "o-1", "--event", "order_placed"), "/journal-"),
-        (("aggregate", "apply", "order", "o-1", "order_paid", "--stage"), "/staging.jsonl"),
-        (("commit",), "/staging.jsonl"),
+        (("aggregate", "create", "order", "o-1", "--event", "order_placed"), "journal-"),
+        (("aggregate", "apply", "order", "o-1", "order_paid", "--stage"), "staging.jsonl"),
+        (("commit",), "staging.jsonl"),
         (("plugin", "list"), "plugins.yaml"),  # what is looked for would be found
     ):
         outcome = strace.run(command, where, options=["-y", "-o", str(log), "-e", f"trace={names}"])
