@@ -19,13 +19,3 @@ def copy_database(source: str, target: str) -> bool:
     except sqlite3.DatabaseError:
         return False
     return True
-
-
-def find_complaint(path: str) -> str | None:
-    """The first thing that SQLite's own check of a database finds, None when all is well. Nothing is written."""
-    try:
-        with closing(sqlite3.connect(f"file:{quote(path)}?mode=ro", uri=True)) as db:
-            found = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
-    except sqlite3.DatabaseError as error:
-        return str(error)
-    return None if found == "ok" else str(found)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import sqlite3
 import time
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -205,3 +205,13 @@ def _open_reading(path: str, timeout_s: float) -> sqlite3.Connection:
         else:
             return database
     raise ValueError(f"no way to open '{path}'")  # pragma: no cover - the last one raises
+
+
+def find_complaint(path: str, *, timeout_s: float = 10.0) -> str | None:
+    """The first thing that SQLite's own check of a database finds, None when all is well. Nothing is written."""
+    try:
+        with closing(_open_reading(path, timeout_s)) as database:
+            found = database.execute("PRAGMA integrity_check(1)").fetchone()[0]
+    except sqlite3.DatabaseError as error:
+        return str(error)
+    return None if found == "ok" else str(found)

@@ -43,6 +43,7 @@ class IndexSnapshot:
         self.damage: str | None = None
         self._db: sqlite3.Connection | None = None
         for mode in _MODES:
+            self.damage = None
             try:
                 self._db = sqlite3.connect(f"file:{quote(path)}?{mode}", uri=True, isolation_level=None, timeout=10)
                 self._db.execute("PRAGMA query_only=ON").close()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Runner
+from tests.cli.conftest import DBX, Runner
 
 DOMAIN = ".dbx/domains/default"
 
@@ -193,3 +196,32 @@ def test_a_private_key_that_is_not_here_is_no_damage(office: Runner, tmp_path: P
     path.unlink()
     (finding,) = run.ok("fsck", "--json").json["findings"]
     assert (finding["severity"], finding["code"], finding["file"]) == ("warning", "key", f".dbx/keys/{path.name}")
+
+
+def test_a_repository_that_cannot_be_written_is_checked(run: Runner) -> None:
+    fill(run)
+    run.ok("plugin", "config", "log", "--name", "log", "--file", str(run.home / "log"))
+    run.ok("plugin", "run", "--once")
+    nobody = 65534
+    is_root = os.geteuid() == 0
+    if is_root and shutil.which("setpriv") is None:
+        pytest.skip("root can write everywhere, and setpriv is not here to be somebody else")
+    with tempfile.TemporaryDirectory() as name:
+        copy = Path(name) / "copy"
+        shutil.copytree(run.cwd, copy)
+        Path(name).chmod(0o755)
+        for path in (copy, *copy.rglob("*")):
+            path.chmod(0o500 if path.is_dir() else 0o400)
+            if is_root:
+                os.chown(path, nobody, nobody)
+        somebody = ["setpriv", "--reuid", str(nobody), "--clear-groups"] if is_root else []
+        done = subprocess.run(
+            [*somebody, DBX, "-C", str(copy), "fsck", "--json"],
+            env=run.environment(),
+            capture_output=True,
+            check=False,
+        )
+        for path in (copy, *copy.rglob("*")):
+            path.chmod(0o700)
+    assert done.returncode == 0, done
+    assert json.loads(done.stdout)["findings"] == []

@@ -21,7 +21,7 @@ from dbx.repo.repository import DOMAINS
 from dbx.repo.schema import schemas
 from dbx.repo.security import audit, tokens, uses
 from dbx.repo.vault import keys
-from dbx.store.copydb import find_complaint
+from dbx.store.database import find_complaint
 from dbx.store.queuelayout import NAME as QUEUE_FILE
 
 if TYPE_CHECKING:
