@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from dbx.errors import Conflict, DbxError, Invalid, NotFound
 from dbx.formats import canonical
 from dbx.model import cloudevents, eventdbx
+from dbx.model.event import ARCHIVED
 from dbx.repo.batch import staging
 from dbx.repo.batch.commit import commit_staged
 from dbx.repo.schema import schemas
@@ -38,7 +39,7 @@ class Imported(NamedTuple):
 
 
 class Coming(NamedTuple):
-    """An event on its way in: the object that `apply --from` takes, and who issued it."""
+    """An event on its way in: the object that `apply --from` takes, and who issued it, None where nobody knows."""
 
     item: dict[str, Any]
     actor: Actor | None
@@ -58,7 +59,8 @@ def import_eventdbx(session: Session, path: str, *, dry_run: bool = False) -> Im
     planned = eventdbx.plan(found)
     documents = {kind: eventdbx.schema_document(value, found.differences) for kind, value in found.schemas.items()}
     _check_schemas(session, documents)
-    coming = [Coming(event.item, event.actor) for event in planned]
+    # Archiving was no event over there: this one is ours.
+    coming = [Coming(e.item, session.actor if e.item["event_type"] == ARCHIVED else e.actor) for e in planned]
     commit = _commit(session, coming, f"import from EventDBX: {os.path.basename(os.path.abspath(path))}", dry_run)
     if not dry_run:
         for document in documents.values():
@@ -145,7 +147,7 @@ def _commit(session: Session, coming: Sequence[Coming], message: str, dry_run: b
 
     def items(builder: Builder) -> Iterator[Item]:
         for number, one in enumerate(coming, 1):
-            builder.attribute_to(one.actor or importer)
+            builder.attribute_to(one.actor)
             yield number, one.item, None
 
     staging.stage(domain, items, issued_by=importer, reserved=True, dry_run=dry_run)

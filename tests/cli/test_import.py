@@ -56,6 +56,16 @@ def test_damage_is_reported(shop: Runner) -> None:
     assert "order/order-1 version 2: its hash is not that of its content" in done.stdout
 
 
+def test_who_is_not_known_is_not_made_up(shop: Runner) -> None:
+    unknown = event(0)
+    unknown["metadata"]["issued_by"] = None  # as EventDBX's own command line records it
+    (shop.cwd / "one.json").write_text(json.dumps([unknown]))
+    shop.ok("import", "eventdbx", "one.json", env={"DBX_ACTOR": "move:bob"})
+    (one,) = shop.ok("events", "--json").json
+    assert one["issued_by"] is None
+    assert shop.ok("log", "--json").json[0]["actor"] == {"group": "move", "user": "bob"}
+
+
 @pytest.mark.parametrize(
     ("text", "status"),
     [
@@ -90,6 +100,7 @@ def test_cloudevents_there_and_back(shop: Runner) -> None:
     (one,) = shop.ok("events", "thing", "--json").json
     assert one["event_type"] == "com_example_some_event"
     assert one["metadata"]["@ce_source"] == "/mycontext/4"
+    assert one["issued_by"] is None
     lines = "\n".join(json.dumps({**FOREIGN, "id": f"x{n}", "subject": f"thing/{n}"}) for n in range(3))
     assert shop.ok("import", "cloudevents", "-", "--json", stdin=lines).json["events"] == 3
     exported = shop.ok("events", "thing", "--format", "cloudevents", "--jsonl").stdout
