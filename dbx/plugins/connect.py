@@ -99,4 +99,8 @@ def reason(error: OSError) -> str:
     """Why a connection failed, in few words."""
     if isinstance(error, TimeoutError):
         return str(error) or "timed out"
+    if certificate := getattr(error, "verify_message", None):
+        return f"its certificate proves nothing: {certificate}"
+    if getattr(error, "library", None) == "SSL":
+        return f"no TLS: {str(getattr(error, 'reason', '')).replace('_', ' ').lower()}"
     return (error.strerror or str(error) or type(error).__name__).lower()

@@ -44,6 +44,15 @@ def make_request(method: str, target: str, host: str, headers: Sequence[tuple[st
     return ("\r\n".join(lines) + "\r\n\r\n").encode("ascii") + (body or b"")
 
 
+def _is_empty(error: OSError) -> bool:
+    """Whether reading without waiting failed because there is nothing to read: TLS has a word of its own for that."""
+    if isinstance(error, BlockingIOError):
+        return True
+    import ssl
+
+    return isinstance(error, ssl.SSLWantReadError)
+
+
 class Exchange:
     """A connection that requests go over, one at a time."""
 
@@ -62,16 +71,17 @@ class Exchange:
         self.socket.setblocking(False)
         try:
             self.socket.recv(1)
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
+        except OSError as error:
+            return _is_empty(error)
         return False
 
     def ask(self, request: bytes, *, has_body: bool, deadline: Deadline) -> Reply:
         """Send a request and read its reply. Raises OSError, Malformed."""
-        self.socket.settimeout(deadline.left_s())
-        self.socket.sendall(request)
+        left = memoryview(request)
+        while left:
+            # Not sendall: over TLS it would begin its time-out anew with each record.
+            self.socket.settimeout(deadline.left_s())
+            left = left[self.socket.send(left) :]
         for _ in range(_MAX_INFORMATIONAL):
             minor, status, headers = self._read_head(deadline)
             if status >= 200:

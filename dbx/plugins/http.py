@@ -147,6 +147,9 @@ class HttpSink:
         try:
             made.settimeout(deadline.left_s())
             return Exchange(ssl.create_default_context().wrap_socket(made, server_hostname=self._host))
+        except OSError as error:
+            made.close()
+            raise Unreachable(error.errno, reason(error)) from None
         except BaseException:
             made.close()
             raise

@@ -167,7 +167,13 @@ def test_aggregates_that_were_let_go_are_folded_again(domain: Domain, monkeypatc
     for round_ in range(4):
         append_at_once(domain, *[f"o-{n}" for n in range(5)])
         append(domain, *[f"o-{n}" for n in range(5)], **{f"k{round_}": "x" * 100})
-    limits = ({}, {"_KEPT": 2}, {"_KEPT_STATES": 2, "_KEPT_BYTES": 300}, {"_KEPT_STATES": 1, "_KEPT_BYTES": 0})
+    limits: tuple[dict[str, int], ...]
+    limits = (
+        {},
+        {"_KEPT": 2},
+        {"_KEPT_STATES": 2, "_KEPT_BYTES": 300},
+        {"_KEPT_STATES": 1, "_KEPT_BYTES": 0},
+    )
     found = []
     for limit in limits:
         with monkeypatch.context() as patch:
