@@ -99,6 +99,8 @@ def reason(error: OSError) -> str:
     """Why a connection failed, in few words."""
     if isinstance(error, TimeoutError):
         return str(error) or "timed out"
+    if isinstance(error, Unreachable) and error.strerror:
+        return error.strerror  # made here, from what this function said
     if certificate := getattr(error, "verify_message", None):
         return f"its certificate proves nothing: {certificate}"
     if getattr(error, "library", None) == "SSL":
