@@ -109,6 +109,8 @@ scan_once = _make_scanner(parse_int=es6number.parse_integer, parse_float=es6numb
 text, `scan` says what is wrong, if anything is."""
 scan_plain = _make_scanner(parse_int=es6number.parse_integer, parse_float=_plain_fraction)
 """As `scan_once`, but a ValueError too for a number of which `chunks` makes another text than ECMAScript."""
+scan_canonical = _make_scanner()
+"""As `scan_once`, for canonical texts of which another text is to be made: numbers come as Python reads them."""
 _scan_unique = _make_scanner(
     parse_int=es6number.parse_integer, parse_float=es6number.parse_fraction, object_pairs_hook=_unique
 )

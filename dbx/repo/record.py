@@ -21,6 +21,9 @@ Layers = dict[Shape, str]
 Folded = dict[str, Any] | bytes
 """A state or extensions: parsed, or as the index stores it; b"" for {}."""
 
+MERGED: Shape = ""
+"""Stands for whatever keys: the shape of layers that were joined, in which a key may come twice and counts as it comes
+last."""
 _MOST_LAYERS = 16
 
 
@@ -124,9 +127,12 @@ class Record:
         if len(layers) > _MOST_LAYERS:
             _ = self.extensions
 
-    def layers(self) -> tuple[Layers, Layers]:
-        """What `lay` and `lay_metadata` would have to be given, in order, to make the state and the extensions."""
-        return _layers(self._state, self.payloads), _layers(self._extensions, self.metadata)
+    def merged(self) -> tuple[tuple[Shape, str], tuple[Shape, str]]:
+        """What another record must be given by `lay`, and by `lay_metadata`, to be as if it had all that this one has.
+
+        The text is "" where there is nothing.
+        """
+        return _merged(self._state, self.payloads), _merged(self._extensions, self.metadata)
 
     def reserve(self, event_type: str) -> None:
         """Take in an event of a reserved type."""
@@ -186,22 +192,19 @@ def _parsed(folded: Folded) -> dict[str, Any]:
 
 def _fold(folded: dict[str, Any], layers: Layers) -> None:
     if layers:
-        folded.update(_merged(layers.values()))
+        folded.update(canonical.scan_once(_joined(layers.values()), 0)[0])
         layers.clear()
 
 
-def _merged(texts: Iterable[str]) -> dict[str, Any]:
-    """The members of all objects; of those with the same key, the last. Parsing them as one object does just that."""
-    members = ",".join([text[1:-1] for text in texts if text != "{}"])
-    return canonical.scan_once(f"{{{members}}}", 0)[0]  # type: ignore[no-any-return]
+def _joined(texts: Iterable[str]) -> str:
+    """The members of all objects as one: whose parser keeps the last of those with the same key."""
+    return "{" + ",".join([text[1:-1] for text in texts if text != "{}"]) + "}"
 
 
-def _layers(folded: Folded, layers: Layers) -> Layers:
+def _merged(folded: Folded, layers: Layers) -> tuple[Shape, str]:
     if not folded:
-        return layers
-    whole = dict(_parsed(folded))
-    _fold(whole, dict(layers))
-    return {shape_of(whole): canonical.encode_scanned(whole)}
+        return next(iter(layers.items()), (MERGED, "")) if len(layers) < 2 else (MERGED, _joined(layers.values()))
+    return MERGED, _joined([canonical.encode_scanned(_parsed(folded)), *layers.values()])
 
 
 def _whole(folded: Folded, layers: Layers) -> bytes:
@@ -210,11 +213,10 @@ def _whole(folded: Folded, layers: Layers) -> bytes:
         if isinstance(folded, bytes):
             return folded or b"{}"
         return canonical.encode_scanned(folded).encode()
-    if len(layers) == 1 and not folded:
-        (text,) = layers.values()
-    else:
+    shape, text = next(iter(layers.items()))
+    if folded or len(layers) > 1 or shape == MERGED:
         whole = _parsed(folded)
-        _fold(whole, layers)
+        whole.update(canonical.scan_canonical(_joined(layers.values()), 0)[0])
         text = canonical.encode_scanned(whole)
     layers.clear()
     return text.encode()

@@ -22,6 +22,7 @@ from dbx.repo.batch import half
 from dbx.repo.batch.staging import stage
 from dbx.repo.intake import parse_lines
 from dbx.repo.lines import GZIP, MAX_LINE_BYTES, read_lines
+from dbx.repo.record import MERGED
 from dbx.store.fs import read_at
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from dbx.repo.build import Builder
     from dbx.repo.domain import Domain
     from dbx.repo.intake import Item
-    from dbx.repo.record import Record, Shape
+    from dbx.repo.record import Record
     from dbx.store.fs import TemporaryFile
     from dbx.store.section import Section
 
@@ -219,20 +220,20 @@ class SecondHalf:
         return envelope, body
 
     def _lay(self, records: list[Record]) -> None:
-        shapes: list[Shape] = []
+        shapes = [MERGED]
         for start in range(0, len(records), half.PIECE):
-            fresh, payloads, metadata = self._receive(3)
+            fresh, states, extensions = self._receive(3)
             shapes += fresh.decode().split("\n") if fresh else []
-            for record, states, extensions in zip(
+            for record, state, extension in zip(
                 records[start : start + half.PIECE],
-                half.decode_layers(shapes, payloads),
-                half.decode_layers(shapes, metadata),
+                half.decode_layers(shapes, states),
+                half.decode_layers(shapes, extensions),
                 strict=True,
             ):
-                for layer in states:
-                    record.lay(*layer)
-                for layer in extensions:
-                    record.lay_metadata(*layer)
+                if state[1]:
+                    record.lay(*state)
+                if extension[1]:
+                    record.lay_metadata(*extension)
 
     def _receive(self, count: int) -> list[bytes]:
         if half.read_exactly(self._reading, 1) != half.SAYS:

@@ -22,6 +22,7 @@ from dbx.errors import Invalid
 from dbx.formats.segment import Packed
 from dbx.repo.intake import Intake, Undecided, parse_lines
 from dbx.repo.lines import read_lines
+from dbx.repo.record import MERGED
 from dbx.store.descriptor import write_all
 from dbx.store.fs import read_at
 from dbx.store.section import cut_blocks, encode_block, pack_lines
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from dbx.crypto.vault import Vault
     from dbx.errors import DbxError
     from dbx.model.entropy import Entropy
-    from dbx.repo.record import Layers, Record, Shape
+    from dbx.repo.record import Record, Shape
     from dbx.repo.rules import Rules
 
 AT_ONCE = 2048
@@ -115,11 +116,11 @@ def read_exactly(fd: int, size: int) -> bytes:
     return bytes(data)
 
 
-def decode_layers(known: list[Shape], lines: bytes) -> Iterator[list[tuple[Shape, str]]]:
-    """What `_encode_layers` wrote, aggregate by aggregate. `known` are all shapes that were told."""
+def decode_layers(known: list[Shape], lines: bytes) -> Iterator[tuple[Shape, str]]:
+    """What is to be laid on one aggregate after the other. `known` are MERGED and all shapes that were told."""
     for line in lines.decode().split("\n"):
-        words = line.split("\t")
-        yield [(known[int(words[at])], words[at + 1]) for at in range(0, len(words) - 1, 2)]
+        number, _, text = line.partition(" ")
+        yield known[int(number)], text
 
 
 def decode_trees(data: bytes) -> Iterator[tuple[int, bytes]]:
@@ -128,9 +129,9 @@ def decode_trees(data: bytes) -> Iterator[tuple[int, bytes]]:
         yield data[at], data[at + 1 : at + 33]
 
 
-def _encode_layers(shapes: dict[Shape, int], layers: Layers) -> str:
-    # Canonical texts hold neither tabs nor newlines.
-    return "\t".join([f"{shapes.setdefault(shape, len(shapes))}\t{text}" for shape, text in layers.items()])
+def _encode_layer(shapes: dict[Shape, int], shape: Shape, text: str) -> str:
+    # Canonical texts hold no newlines.
+    return f"{shapes.setdefault(shape, len(shapes))} {text}"
 
 
 def close_all_but(*kept: int) -> None:
@@ -198,22 +199,22 @@ class _Half(Intake):
         self._finish(array("Q", versions), ids, target, first)
 
     def _pieces(self) -> Iterator[tuple[bytes, bytes, bytes]]:
-        """Shapes that are new, layers of payloads, layers of metadata, PIECE aggregates at a time, which it forgets.
+        """Shapes that are new, what to lay on states, and on extensions, PIECE aggregates at a time, which it forgets.
 
         By now the first process holds many as well, and the memory of both counts.
         """
         order = self._order
-        shapes: dict[Shape, int] = {}
+        shapes = {MERGED: 0}
         self._by_type.clear()
         for start in range(0, len(order), PIECE):
             before = len(shapes)
-            layers = [record.layers() for record in order[start : start + PIECE]]
-            payloads = "\n".join([_encode_layers(shapes, states) for states, _ in layers])
-            metadata = "\n".join([_encode_layers(shapes, extensions) for _, extensions in layers])
+            merged = [record.merged() for record in order[start : start + PIECE]]
+            states = "\n".join([_encode_layer(shapes, *state) for state, _ in merged])
+            extensions = "\n".join([_encode_layer(shapes, *extension) for _, extension in merged])
             for record in order[start : start + PIECE]:
                 record.payloads, record.metadata = {}, {}
             fresh = "\n".join(list(shapes)[before:])
-            yield fresh.encode(), payloads.encode(), metadata.encode()
+            yield fresh.encode(), states.encode(), extensions.encode()
         order.clear()
 
     def _prepare(self) -> None:

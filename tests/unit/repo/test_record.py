@@ -21,9 +21,9 @@ def lay(record: Record, payload: dict[str, Any]) -> None:
     record.lay_metadata(shape_of(payload), canonical.encode_text(payload))
 
 
-@given(PAYLOADS, PAYLOADS, st.booleans())
+@given(PAYLOADS, PAYLOADS, PAYLOADS, st.booleans())
 def test_layers_are_folded_as_if_one_by_one(
-    first: list[dict[str, Any]], then: list[dict[str, Any]], settle: bool
+    before: list[dict[str, Any]], first: list[dict[str, Any]], then: list[dict[str, Any]], settle: bool
 ) -> None:
     record, expected = Record("order", "o-1"), dict[str, Any]()
     for payload in first:
@@ -35,13 +35,18 @@ def test_layers_are_folded_as_if_one_by_one(
         lay(record, payload)
         expected.update(payload)
     told = Record("order", "o-1")
-    states, extensions = record.layers()
-    for shape, text in states.items():
-        told.lay(shape, text)
-    for shape, text in extensions.items():
-        told.lay_metadata(shape, text)
+    for payload in before:
+        lay(told, payload)
+    state, extensions = record.merged()
+    if state[1]:
+        told.lay(*state)
+    if extensions[1]:
+        told.lay_metadata(*extensions)
+    told_whole = {key: value for payload in before for key, value in payload.items()} | expected
     whole = canonical.encode(expected)
-    assert told.settle() == record.settle() == record.settle() == (whole, whole)
+    assert record.settle() == record.settle() == (whole, whole)
+    assert told.settle() == (canonical.encode(told_whole), canonical.encode(told_whole))
+    assert (told.state, told.extensions) == (told_whole, told_whole)
     assert (record.state, record.extensions) == (expected, expected)
 
 
