@@ -141,25 +141,24 @@ class Feed:
         return tickets
 
     def _due_lanes(self, working: WorkingSet, reader: LogReader, priority: int) -> list[Ticket]:
-        """The events of the most urgent aggregate whose time has come."""
+        """The events of the most urgent aggregates whose time has come, about BATCH of them."""
         ledger = self.ledger
         now = ledger.now()
         due = [x for x in ledger.lanes.values() if x.status == PENDING and x.next_at <= now and x.priority >= priority]
+        tickets: list[Ticket] = []
         for lane in sorted(due, key=lambda lane: (-lane.priority, lane.position)):
             row = working.index.find(lane.type, lane.aggregate)
             places = [] if row is None or row.n is None else working.index.positions(row.n)
             behind = max(ledger.cursor, lane.position + 1)
             left = [place for place in places if lane.position <= place < behind][:BATCH]
-            if left:
-                tickets = []
-                for n, stored in enumerate(reader.events(left)):
-                    attempt = lane.attempts + 1 if n == 0 else 1
-                    tickets.append(
-                        self._ticket(working, reader, stored, attempt=attempt, late=True)._replace(lane=lane)
-                    )
-                return tickets
-            ledger.drop(lane)
-        return []
+            for n, stored in enumerate(reader.events(left)):
+                attempt = lane.attempts + 1 if n == 0 else 1
+                tickets.append(self._ticket(working, reader, stored, attempt=attempt, late=True)._replace(lane=lane))
+            if not left:
+                ledger.drop(lane)
+            if len(tickets) >= BATCH:
+                break
+        return tickets
 
     def _urgent(self, working: WorkingSet, reader: LogReader) -> list[Ticket]:
         """The events of an aggregate up to the first one that has high priority here and is not yet settled."""

@@ -178,6 +178,24 @@ def test_many_failures_in_a_row_are_taken_for_being_down(world: World) -> None:
     assert len(tried) == 8
 
 
+def test_many_aggregates_that_failed_are_tried_again_in_order(world: World) -> None:
+    plugin = world.plugin()
+    world.append(*(f"o-{n}" for n in range(150)), *(f"o-{n}" for n in range(150)))
+    world.answer = lambda delivery: DONE if delivery.position % 5 == 0 else failed("500")
+    feed = world.feed(plugin)
+    first = world.run(feed)
+    assert len(first) == 180  # of those that failed the second event waits
+    assert world.state(plugin).behind == 240
+    world.answer = lambda _: DONE
+    world.wait(60)
+    again = world.run(feed)
+    assert sorted(again) == [n for n in range(300) if n % 5]
+    assert [at for at in again if at < 150] == [n for n in range(150) if n % 5]
+    for n in range(150):
+        assert [at for at in again if at % 150 == n] == sorted(at for at in again if at % 150 == n)
+    assert world.state(plugin).behind == 0
+
+
 def test_retry_after_holds_everything(world: World) -> None:
     plugin = world.plugin()
     world.append("o-1", "o-2", "o-3")
