@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from dbx.formats import canonical
 from dbx.model.delivery import needs_schema, needs_state
 from dbx.model.lint import Finding
-from dbx.model.plugin import LogConfig
+from dbx.model.plugin import HttpConfig, LogConfig
 from dbx.model.pluginparse import find_placeholders
 from dbx.model.schema import to_value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from dbx.model.lintfacts import Facts, TypeFacts
     from dbx.model.plugin import Plugin
@@ -31,12 +31,9 @@ _SMALLER = "event-only"
 
 def payload_modes(facts: Facts) -> Iterator[Finding]:
     """Plugins that get events, in a mode with state or schema where a smaller one would do."""
-    types = [one for one in facts.types if one.examined]
-    if not types:
-        return
     for plugin in facts.plugins:
         if plugin.gets_events and plugin.payload_mode in ("all", "event-and-schema") and not _is_cloud(plugin):
-            found = _unused(plugin, types) or _large(plugin, types)
+            found = _unused(plugin, facts.types) or _large(plugin, facts.types)
             if found is not None:
                 mode, what, why = found
                 command = f"dbx plugin config {plugin.kind} --name {plugin.name} … --payload {mode}"
@@ -47,10 +44,10 @@ def payload_modes(facts: Facts) -> Iterator[Finding]:
 
 def _is_cloud(plugin: Plugin) -> bool:
     """Whether it is sent CloudEvents, which hold the event alone whatever the mode is."""
-    return getattr(plugin.config, "format", "") == "cloudevents"
+    return isinstance(plugin.config, HttpConfig) and plugin.config.format == "cloudevents"
 
 
-def _unused(plugin: Plugin, types: list[TypeFacts]) -> tuple[str, str, str] | None:
+def _unused(plugin: Plugin, types: Sequence[TypeFacts]) -> tuple[str, str, str] | None:
     """(mode, what, why) where state or schema says nothing, or goes nowhere."""
     config = plugin.config
     has_schemas = any(one.schema is not None for one in types)
@@ -58,15 +55,13 @@ def _unused(plugin: Plugin, types: list[TypeFacts]) -> tuple[str, str, str] | No
     if isinstance(config, LogConfig) and config.template is not None and (with_state or has_schemas):
         used = {found[1] for found in find_placeholders(config.template)}
         if "state" not in used:
-            what = "its template names neither: each event is followed by lines that it does not make"
-            return (
-                _SMALLER,
-                what,
-                "a template says what is wanted of an event; state and schema have lines of their own",
-            )
+            what = "its template does not use the state: lines of state and schema follow that of each event"
+            return _SMALLER, what, "a template says all that is wanted, or should"
+    if not any(one.examined for one in types):
+        return None
     if not with_state and not has_schemas:
         return _SMALLER, "no type has a schema", "event-only sends the same, and says so"
-    single = all(one.longest == 1 for one in types)
+    single = all(one.longest <= 1 for one in types)
     if with_state and single and sum(one.aggregates for one in types) >= _SURE:
         mode = "event-and-schema" if has_schemas else _SMALLER
         why = "to send it again says nothing, and it is folded and encoded for every delivery"
@@ -74,7 +69,7 @@ def _unused(plugin: Plugin, types: list[TypeFacts]) -> tuple[str, str, str] | No
     return None
 
 
-def _large(plugin: Plugin, types: list[TypeFacts]) -> tuple[str, str, str] | None:
+def _large(plugin: Plugin, types: Sequence[TypeFacts]) -> tuple[str, str, str] | None:
     """(mode, what, why) where the event is a small part of what is sent, by what the aggregates are now."""
     events = beside = count = 0
     for one in types:
