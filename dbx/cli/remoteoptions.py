@@ -40,6 +40,8 @@ remote_argument = click.argument("remote", metavar="[REMOTE]", required=False, t
 
 def _keep_timeout(ctx: click.Context, _: click.Parameter, value: float | None) -> None:
     if value is not None:
+        if value <= 0:
+            raise UsageError("bad value for '--timeout': it must be more than 0 seconds", hint="as in 10 or 0.5")
         ctx.meta[_TIMEOUT] = value
 
 
@@ -94,7 +96,7 @@ def transfer_options(what_dry_run_says: str) -> Callable[[Callable[..., Any]], C
 def check_aggregate(aggregate_type: str | None, aggregate_id: str | None) -> None:
     """An id needs its type."""
     if aggregate_id is not None and aggregate_type is None:
-        raise UsageError("'--id' needs '--aggregate TYPE'")
+        raise UsageError("'--id' needs '--aggregate TYPE'", hint="as in '--aggregate order --id o-17'")
 
 
 def access(invocation: Invocation, token: str | None, token_file: str | None, bar: Progress | None = None) -> Access:
@@ -134,4 +136,4 @@ def shown_value(shown: Shown) -> dict[str, Any]:
     """A remote in JSON; `token` tells whether one is stored, never what it is."""
     head = None if shown.head is None else {"id": shown.head, "seq": shown.seq}
     where = {"name": shown.name, "url": shown.url, "domain": shown.domain}
-    return {**where, "head": head, "token": shown.token, "env": shown.environment}
+    return {**where, "head": head, "token": shown.token, "env": shown.environment, "sealed": shown.sealed}

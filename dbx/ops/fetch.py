@@ -9,7 +9,7 @@ from dbx.errors import Conflict, RemoteFailure
 from dbx.formats.bundle import START
 from dbx.ops import audit
 from dbx.ops.link import linked
-from dbx.remotes.negotiate import compare_aggregates, relate
+from dbx.remotes.negotiate import compare_aggregates, refuse_nothing, relate
 from dbx.remotes.promises import promised
 from dbx.repo.replica import offer as offers
 from dbx.repo.replica.diverged import take_diverged
@@ -87,12 +87,18 @@ def pull_aggregates(
     access: Access,
     *,
     dry_run: bool = False,
+    must_exist: bool = True,
 ) -> PulledAggregates:
-    """Take over the events of aggregates that the remote has and we lack. Raises Conflict where histories differ."""
+    """Take over the events of aggregates that the remote has and we lack. Raises Conflict where histories differ.
+
+    With `must_exist`, raises NotFound where neither side has any of them.
+    """
     domain = session.domain
     remote = get_remote(domain, name)
     with linked(session, domain, remote, access) as link:
         found = compare_aggregates(domain, link.transport, aggregate_type, aggregate_id)
+        if must_exist:
+            refuse_nothing(found, domain.name, remote.name, aggregate_type, aggregate_id)
         if found.parted:
             raise parted(found.parted)
         if dry_run or not found.theirs:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from dbx.errors import Conflict, Denied
 from dbx.ops.fetch import check_promise
 from dbx.ops.link import linked
-from dbx.remotes.negotiate import compare_aggregates, relate
+from dbx.remotes.negotiate import compare_aggregates, refuse_nothing, relate
 from dbx.repo.replica import offer as offers
 from dbx.repo.replica.diverged import take_diverged
 from dbx.repo.replica.histories import give, parted
@@ -125,12 +125,18 @@ def push_aggregates(
     access: Access,
     *,
     dry_run: bool = False,
+    must_exist: bool = True,
 ) -> PushedAggregates:
-    """Hand over the events of aggregates that we have and the remote lacks. Raises Conflict where histories differ."""
+    """Hand over the events of aggregates that we have and the remote lacks. Raises Conflict where histories differ.
+
+    With `must_exist`, raises NotFound where neither side has any of them.
+    """
     domain = session.domain
     remote = get_remote(domain, name)
     with linked(session, domain, remote, access) as link:
         found = compare_aggregates(domain, link.transport, aggregate_type, aggregate_id)
+        if must_exist:
+            refuse_nothing(found, domain.name, remote.name, aggregate_type, aggregate_id)
         if found.parted:
             raise parted(found.parted)
         events = 0

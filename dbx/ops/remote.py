@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 class Shown(NamedTuple):
     """A remote. `head` and `seq` are those of its tracking ref, None and -1 before the first fetch; `token` tells
-    whether one is stored for its address."""
+    whether one is stored for its address, `sealed` whether it is sent sealed bodies only."""
 
     name: str
     url: str
@@ -43,6 +43,7 @@ class Shown(NamedTuple):
     seq: int
     token: bool
     environment: str | None = None
+    sealed: bool = False
 
 
 class Checked(NamedTuple):
@@ -202,4 +203,5 @@ def _shown(session: Session, domain: Domain, remote: RemoteSetting) -> Shown:
         -1 if ref is None else ref.seq,
         is_stored,
         remote.environment,
+        remote.sealed,
     )

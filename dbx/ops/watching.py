@@ -223,7 +223,7 @@ class Watcher:
     def _pull(self) -> dict[str, Any]:
         kind, name = self._plan.aggregate_type, self._plan.aggregate_id
         if kind is not None:
-            some = pull_aggregates(self._session, self._remote, kind, name, self._access)
+            some = pull_aggregates(self._session, self._remote, kind, name, self._access, must_exist=False)
             return {"aggregates": some.aggregates, "events": some.events, "up_to_date": not some.aggregates}
         done = pull(self._session, self._remote, self._access)
         counts = {"commits": done.commits, "events": done.events, "schemas": done.schemas}
@@ -232,7 +232,7 @@ class Watcher:
     def _push(self) -> dict[str, Any]:
         kind, name = self._plan.aggregate_type, self._plan.aggregate_id
         if kind is not None:
-            some = push_aggregates(self._session, self._remote, kind, name, self._access)
+            some = push_aggregates(self._session, self._remote, kind, name, self._access, must_exist=False)
             return {"aggregates": some.aggregates, "events": some.events, "up_to_date": not some.aggregates}
         done = push(self._session, self._remote, self._access)
         counts = {"commits": done.commits, "events": done.events, "schemas": done.schemas}

@@ -36,6 +36,9 @@ KINDS = {
 }
 """Scheme -> the module that has `connect(address, domain, means) -> Transport`. A further transport is a line here."""
 
+NO_DOMAIN = "name one that is there with '--remote-domain' or behind '#', or make it there"
+"""The hint where the other side has no domain of that name."""
+
 TIMEOUT_S = 30.0
 DEADLINE_S = 3600.0
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import http.client
+import re
 import ssl
 import tempfile
 import time
@@ -16,8 +17,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode, urlsplit
 
-from dbx.errors import Conflict, Corrupt, DbxError, Denied, Invalid, KeyFailure, Locked, RemoteFailure
+from dbx.errors import Conflict, Corrupt, DbxError, Denied, Invalid, KeyFailure, Locked, NotFound, RemoteFailure
 from dbx.formats import wire
+from dbx.remotes.base import NO_DOMAIN
 from dbx.remotes.pace import Pace, PacedSocket
 from dbx.repo.replica.histories import Root, split
 from dbx.repo.replica.offer import Description
@@ -297,7 +299,9 @@ class HttpTransport:
             )
         known = _REFUSALS.get(refused.kind)
         if known is None:
-            return RemoteFailure(f"the remote refused: {refused.message}", hint=refused.hint, details=refused.details)
+            is_domain = refused.kind == NotFound.kind and refused.message.startswith("domain ")
+            hint = NO_DOMAIN if is_domain else refused.hint
+            return RemoteFailure(f"the remote refused: {refused.message}", hint=hint, details=refused.details)
         return known(f"the remote refused: {refused.message}", hint=refused.hint, details=refused.details)
 
     @contextmanager
@@ -336,12 +340,16 @@ def _foreign() -> Iterator[None]:
 
 def _reason(error: BaseException) -> str:
     said = str(error.strerror if isinstance(error, OSError) and error.strerror else error)
+    if isinstance(error, ssl.SSLError) and error.reason:
+        # What OpenSSL calls it, without the place in its source.
+        said = f"no TLS connection came about ({error.reason.replace('_', ' ').lower()})"
     return _said(said) or type(error).__name__
 
 
 def _said(said: str) -> str:
     """What another library says, as a part of a sentence of ours."""
     text = " ".join("".join(c if c.isprintable() else " " for c in said).split())
+    text = re.sub(r"^_ssl\.c:[0-9]+: ", "", text)
     first = text if text[:2].isupper() else text[:1].lower() + text[1:]
     return first[:_MAX_REASON].rstrip(".")
 

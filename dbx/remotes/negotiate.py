@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from dbx.errors import NotFound
 from dbx.formats.bundle import START
 from dbx.remotes.promises import shown_roots
 from dbx.repo.replica.histories import Parted, Root, Wanted, find_parting, list_roots, prefix_roots
@@ -106,6 +107,16 @@ def compare_aggregates(
         _judge(domain, transport, pairs, roots, [other.root for _, other in pairs], found.ours, found.parted)
     events = sum(theirs[one[0], one[1]].version - one.version for one in found.theirs)
     return found._replace(same=same, events=events)
+
+
+def refuse_nothing(found: Comparison, mine: str, remote: str, aggregate_type: str, aggregate_id: str | None) -> None:
+    """Raises NotFound where neither side has any of what is asked for: it is a slip of who typed it."""
+    if not (found.theirs or found.ours or found.same or found.parted):
+        what = aggregate_type if aggregate_id is None else f"{aggregate_type}/{aggregate_id}"
+        raise NotFound(
+            f"neither domain '{mine}' nor the remote '{remote}' has an aggregate '{what}'",
+            hint="see 'dbx aggregate list'",
+        )
 
 
 def _judge(

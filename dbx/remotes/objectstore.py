@@ -255,7 +255,14 @@ class ObjectShelf:
             return
 
     def _sign(self, method: str, key: str) -> str:
-        url: str = self._obstore.sign(self._store, method, key, expires_in=timedelta(seconds=SIGNED_FOR_S))
+        try:
+            url: str = self._obstore.sign(self._store, method, key, expires_in=timedelta(seconds=SIGNED_FOR_S))
+        except self._errors.BaseError:
+            # What it says is where it looked for credentials, in its own words.
+            raise RemoteFailure(
+                f"cannot reach '{self._url}': there are no credentials to sign a request with",
+                hint="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the machine a role",
+            ) from None
         return url
 
     @contextmanager

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from dbx.errors import NotFound, RemoteFailure
+from dbx.remotes.base import NO_DOMAIN
 from dbx.remotes.trail import pushed, pushed_aggregates
 from dbx.repo.replica import offer as offers
 from dbx.repo.replica.histories import give, list_roots, prefix_roots, split, take
@@ -42,7 +43,8 @@ def connect(address: Address, domain: str | None, means: Means) -> PathTransport
         name = domain or named or _choose(repository, means.name)
         return PathTransport(repository, repository.domain(name), means)
     except NotFound as error:
-        raise RemoteFailure(f"cannot reach '{address.text}': {error.message}", hint=error.hint) from None
+        hint = NO_DOMAIN if error.message.startswith("domain ") else error.hint
+        raise RemoteFailure(f"cannot reach '{address.text}': {error.message}", hint=hint) from None
 
 
 class PathTransport:

@@ -48,6 +48,9 @@ class Turns:
         self._slots.release()
 
 
+_CHOOSE = dict.fromkeys((errno.EADDRINUSE, errno.EACCES), "choose another port with '--port'")
+
+
 class Server:
     """The server; `serve_forever` until `shutdown`. Each connection has a thread, and there are at most so many.
 
@@ -86,8 +89,8 @@ class Server:
             self._wake.close()
             self._waker.close()
             raise Failure(
-                f"cannot listen on {host}:{port}: {(error.strerror or str(error)).lower()}",
-                hint="choose another port with '--port'",
+                f"cannot listen on {host}:{port}: {_why(error)}",
+                hint=_CHOOSE.get(error.errno or 0, "choose another address with '--host'"),
             ) from None
         self._listener.setblocking(False)
         self.server_address = self._listener.getsockname()
@@ -260,3 +263,8 @@ def _busy() -> bytes:
     data = wire.encode_refusal(refusal)
     lines = ["HTTP/1.1 503 Service Unavailable", "Content-Type: application/json", f"Content-Length: {len(data)}"]
     return "".join(f"{line}\r\n" for line in [*lines, "Connection: close", "Retry-After: 1", ""]).encode() + data
+
+
+def _why(error: OSError) -> str:
+    """What the system says, without the address that Python adds."""
+    return (error.strerror or str(error)).partition(" (while attempting")[0].lower()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 from dbx.errors import Corrupt, Denied, RemoteFailure
+from dbx.remotes.base import NO_DOMAIN
 from dbx.remotes.files import FilesTransport
 from dbx.remotes.http import HttpTransport
 from dbx.repo.places import places
@@ -56,7 +57,9 @@ class WebShelf(HttpTransport):
             found = places(self._path, self._domain, self._means.name, self._read)
             if found is None:
                 if self._domain is not None:
-                    raise RemoteFailure(f"cannot reach '{self._url}': domain '{self._domain}' does not exist there")
+                    raise RemoteFailure(
+                        f"cannot reach '{self._url}': domain '{self._domain}' does not exist there", hint=NO_DOMAIN
+                    )
                 return None
             self._place = found
         return self._read(f"{self._place}/{name}", max_bytes)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import Outcome, Runner
+from tests.unit.remotes.web import web_server
 
 
 @pytest.fixture
@@ -368,3 +371,72 @@ def test_a_clone_leaves_an_index_and_nothing_of_sqlite(run: Runner, far: Path) -
     run.ok("clone", str(far), "part", "--aggregate", "order")
     assert sorted(path.name for path in run.cwd.glob(".dbx/domains/*/index.db*")) == ["index.db"] * 3
     run.ok("fsck", "--all")
+
+
+def test_a_slip_in_an_aggregates_name_is_told(near: Runner) -> None:
+    for words in (("push", "--aggregate", "ordre"), ("pull", "--aggregate", "order", "--id", "o-99")):
+        error = near(*words, "--json").error
+        assert error["status"] == 3
+        assert error["message"].startswith("neither domain 'default' nor the remote 'origin' has an aggregate 'ord")
+        assert error["hint"] == "see 'dbx aggregate list'"
+        assert near(*words, "--dry-run").status == 3
+    for verb in ("push", "pull"):
+        assert near.ok(verb, "--aggregate", "order", "--json").json["up_to_date"] is True
+    # A watcher may be there before the first of them.
+    near.ok("watch", "--run-once", "--aggregate", "invoice")
+
+
+def test_a_domain_where_a_remote_is_meant(near: Runner) -> None:
+    """EventDBX's users name the domain."""
+    near.ok("checkout", "-c", "other")
+    for words in (("push", "default"), ("pull", "default"), ("fetch", "default")):
+        error = near(*words, "--json").error
+        assert error["status"] == 3
+        assert error["hint"] == "'default' is a domain: choose it with '-d default', and its remote is meant"
+    assert "dbx remote add" in refused(near("push", "nowhere"), 3)
+    near.ok("-d", "default", "push")
+
+
+@pytest.mark.parametrize("url", ["{far}#nix", "{http}/nix", "static+{web}#nix"])
+def test_a_domain_that_is_not_there(run: Runner, far: Path, url: str) -> None:
+    server = run.start("serve", "--port", "0", "--json", "--quiet", cwd=far, stdout=subprocess.PIPE)
+    try:
+        assert server.stdout is not None
+        http = json.loads(server.stdout.readline())["url"]
+        with web_server(far) as web:
+            error = run("clone", url.format(far=far, http=http, web=web.url), "--json").error
+    finally:
+        server.terminate()
+        assert server.wait(20) == 0
+    assert error["status"] == 8
+    assert "domain 'nix' does not exist" in error["message"]
+    assert "--remote-domain" in error["hint"]
+
+
+@pytest.mark.parametrize("timeout", ["0", "-1", "soon", "nan", "inf"])
+def test_timeouts_that_are_none(near: Runner, timeout: str) -> None:
+    for words in (("pull",), ("push",), ("fetch",), ("remote", "check"), ("watch", "--run-once")):
+        assert near(*words, "--timeout", timeout).status == 2
+
+
+def test_a_remote_tells_whether_it_is_sent_sealed_bodies_only(near: Runner, far: Path) -> None:
+    assert near.ok("remote", "add", "vault", str(far), "--sealed", "--json").json["sealed"] is True
+    assert near.ok("remote", "show", "origin", "--json").json["sealed"] is False
+    assert "sealed=true" in near.ok("remote", "show", "vault").lines
+
+
+def test_a_port_that_is_taken(run: Runner, far: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert refused(run("serve", "--port", port, cwd=far), 1) == (
+            f"dbx: error: cannot listen on 127.0.0.1:{port}: address already in use\n"
+            "dbx: hint: choose another port with '--port'\n"
+        )
+    said = refused(run("serve", "--host", "203.0.113.7", "--port", "0", "--read-only", cwd=far), 1)
+    assert said.endswith("dbx: hint: choose another address with '--host'\n")
+
+
+def test_every_address_that_is_none_has_a_hint(run: Runner) -> None:
+    run.ok("init")
+    for url in ("http://", "ssh://-x@h/y", "http://h/x?y", "ftp://x/y", "", " ", "http://u:p@h/x", "http://h:x/y"):
+        assert run("remote", "add", "one", url, "--json").error["hint"], url

@@ -19,6 +19,7 @@ from dbx.formats import yamltext
 from dbx.formats.envelope import is_actor_text
 from dbx.model.address import parse_address
 from dbx.model.names import check_domain_name, quote, refuse_device
+from dbx.repo.domainfile import NAME as FILE
 from dbx.repo.domainfile import load_domain_file, write_domain_file
 from dbx.repo.vault.secrets import is_current, seal_text, unseal_text
 
@@ -97,14 +98,22 @@ def get_remote(domain: Domain, name: str | None = None) -> RemoteSetting:
             f"domain '{domain.name}' has no remote"
             if name is None
             else f"domain '{domain.name}' has no remote {quote(name)}",
-            hint="add one with 'dbx remote add origin URL'",
+            hint=_other_domain(domain, name) or "add one with 'dbx remote add origin URL'",
         )
     names = ", ".join(remote.name for remote in remotes)
     raise NotFound(
         f"domain '{domain.name}' has no remote {quote(name or ORIGIN)}",
-        hint=f"it has: {names}",
+        hint=_other_domain(domain, name) or f"it has: {names}",
         details={"known": names},
     )
+
+
+def _other_domain(domain: Domain, name: str | None) -> str | None:
+    """A hint for who names a domain where a remote is meant, as EventDBX has it."""
+    if name is None or not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,63}", name):
+        return None
+    is_domain = os.path.isfile(os.path.join(os.path.dirname(domain.directory.path), name, FILE))
+    return f"'{name}' is a domain: choose it with '-d {name}', and its remote is meant" if is_domain else None
 
 
 def put_remote(domain: Domain, remote: RemoteSetting, *, new: bool) -> None:

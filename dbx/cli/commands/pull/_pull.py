@@ -34,4 +34,4 @@ def command(
             emit(invocation, fetched_value(done), fetched_lines(done, verb))
             return
         some = pull_aggregates(opened, remote, aggregate_type, aggregate_id, way, dry_run=dry_run)
-        emit(invocation, some._asdict(), pulled_aggregates_lines(some))
+        emit(invocation, {**some._asdict(), "up_to_date": not some.aggregates}, pulled_aggregates_lines(some))

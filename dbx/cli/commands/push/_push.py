@@ -33,4 +33,4 @@ def command(
             emit(invocation, pushed_value(done), pushed_lines(done))
             return
         some = push_aggregates(opened, remote, aggregate_type, aggregate_id, way, dry_run=dry_run)
-        emit(invocation, some._asdict(), pushed_aggregates_lines(some))
+        emit(invocation, {**some._asdict(), "up_to_date": not some.aggregates}, pushed_aggregates_lines(some))
