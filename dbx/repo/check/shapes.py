@@ -29,6 +29,7 @@ Tokens = dict[bytes, bytes]
 Block = tuple[Sequence[int], Sequence[str], bytes | Sequence[bytes]]
 """Events: the numbers of their aggregates, their types, and their bodies, in one piece or line by line."""
 
+_MEMBER, _EXTENSION, _NOTE = b"p", b"m", b"n"
 _TEXT = r'"[^"\\\x00-\x1f]*"'
 _SCALAR = rf"(?:{_TEXT}|0|-?[1-9][0-9]{{0,14}}|-?(?:0|[1-9][0-9]{{0,8}})\.[0-9]{{0,5}}[1-9]|true|false|null)"
 _SALT = r'"[A-Za-z0-9_-]{16}"'
@@ -44,7 +45,7 @@ class _Shape:
     """The bodies that `match` matches; its groups are the members of the metadata, the note if any, and the payload.
 
     `of_metadata` and `of_payload` are a bit for the keys of each, `of_both` is both: shapes with the same keys have the
-    same. `first` is the number of groups before the payload.
+    same. `first` is the number of groups before the payload; `members` names all groups as `join_tokens` does.
     """
 
     match: Callable[[bytes], re.Match[bytes] | None]
@@ -55,6 +56,33 @@ class _Shape:
     metadata: tuple[bytes, ...]
     payload: tuple[bytes, ...]
     first: int
+    members: tuple[bytes, ...]
+
+
+def join_tokens(state: Tokens, extensions: Tokens) -> Tokens:
+    """The members of both in one, each marked with where it belongs."""
+    joined = {_EXTENSION + key: text for key, text in extensions.items()}
+    joined.update((_MEMBER + key, text) for key, text in state.items())
+    return joined
+
+
+def _overlay(tokens: Tokens, shown: list[Iterable[tuple[bytes, bytes]]]) -> Tokens:
+    """Put over members what came later, of which the last came first."""
+    for members in reversed(shown):
+        tokens.update(members)
+    return tokens
+
+
+def split_tokens(tokens: Tokens) -> tuple[Tokens, Tokens]:
+    """State and extensions that were joined."""
+    state: Tokens = {}
+    extensions: Tokens = {}
+    for key, text in tokens.items():
+        if key[:1] == _MEMBER:
+            state[key[1:]] = text
+        elif key[:1] == _EXTENSION:
+            extensions[key[1:]] = text
+    return state, extensions
 
 
 class Shapes:
@@ -151,25 +179,43 @@ class Shapes:
         payloads[number] = {**payload, **(payloads[number] or {})}
         metadata[number] = {**known, **(metadata[number] or {})}
 
-    def merge(self, kind: str, line: bytes, state: Tokens, extensions: Tokens) -> None:
-        """Merge one body, where it is not known which others come after it. Raises as `fold`."""
-        for shape in self._by_kind.get(kind, ()):
-            found = shape.match(line)
-            if found is not None:
-                break
-        else:
-            payload, metadata = self._read_slowly(kind, line)
-            state.update(payload)
-            extensions.update(metadata)
-            return
-        texts = found.groups()
-        first = shape.first
-        if first:
-            if shape.has_note and len(texts[first - 1]) > _QUOTED_NOTE:
-                decode_body(line)
-            extensions.update(zip(shape.metadata, texts, strict=False))
-            texts = texts[first:]
-        state.update(zip(shape.payload, texts, strict=True))
+    def merge(
+        self,
+        rows: Iterable[int],
+        numbers: Sequence[int],
+        kinds: Sequence[str],
+        lines: Sequence[bytes],
+        take: Callable[[int], Tokens],
+        put: Callable[[int, Tokens], None],
+    ) -> None:
+        """Merge bodies into members of states and extensions together, as `join_tokens` joins them.
+
+        Those of an aggregate stand together among `rows`, its last event first. What it has is taken and put back once:
+        for states that are packed in between. Raises as `fold`, having put some.
+        """
+        by_kind = self._by_kind
+        last, seen = -1, 0
+        shown: list[Iterable[tuple[bytes, bytes]]] = []
+        for row in rows:
+            if numbers[row] != last:
+                if shown:
+                    put(last, _overlay(take(last), shown))
+                last, seen, shown = numbers[row], 0, []
+            line = lines[row]
+            for shape in by_kind.get(kinds[row], ()):
+                found = shape.match(line)
+                if found is not None:
+                    break
+            else:
+                shown.append(join_tokens(*self._read_slowly(kinds[row], line)).items())
+                continue
+            if shape.has_note:
+                _check_note(found[shape.first], line)
+            if seen & shape.of_both != shape.of_both:
+                seen |= shape.of_both
+                shown.append(zip(shape.members, found.groups(), strict=True))
+        if shown:
+            put(last, _overlay(take(last), shown))
 
     def render(self, tokens: Tokens) -> bytes:
         """The canonical text of an object."""
@@ -216,7 +262,10 @@ class Shapes:
         has_note = body.note is not None
         match = re.compile(pattern.encode()).fullmatch
         of_both = of_metadata | of_payload
-        return _Shape(match, has_note, of_both, of_metadata, of_payload, metadata, payload, len(metadata) + has_note)
+        first = len(metadata) + has_note
+        extensions = [_EXTENSION + key for key in metadata]
+        members = (*extensions, *[_NOTE] * has_note, *[_MEMBER + key for key in payload])
+        return _Shape(match, has_note, of_both, of_metadata, of_payload, metadata, payload, first, members)
 
     def _pattern(self, body: Body) -> str | None:
         parts = []

@@ -19,7 +19,7 @@ from dbx.formats import canonical
 from dbx.formats.envelope import decode_body
 from dbx.model.event import ERASED, RESERVED
 from dbx.repo.check.blocks import join_name, split_name
-from dbx.repo.check.shapes import Shapes
+from dbx.repo.check.shapes import Shapes, join_tokens, split_tokens
 from dbx.repo.masks import SealedAway, may_mask
 from dbx.repo.record import Record, parse, record_of
 
@@ -35,12 +35,11 @@ if TYPE_CHECKING:
     Locate = Callable[[Corrupt], Corrupt]
     """Says in an error where the block lies that it is about."""
 
-Layout = tuple[tuple[bytes, ...], tuple[bytes, ...]]
-"""The keys of a state and of its extensions, in the order in which they came."""
+Layout = tuple[bytes, ...]
+"""The members of a state and of its extensions, in the order in which they came."""
 
-# No canonical text holds these.
-_NEXT, _AND = b"\n", b"\0"
-_HELD_BYTES = 32 * 1024 * 1024
+_NEXT = b"\n"  # no canonical text holds it
+_HELD_BYTES = 24 * 1024 * 1024
 _STATE_BYTES = 64 * 1024 * 1024
 _MANY_EVENTS = 1_000_000
 _MANY_AGGREGATES = 150_000
@@ -131,23 +130,14 @@ class Tally:
     def fold(self) -> None:
         """Fold the bodies that are held back into the states. Raises Corrupt for one that is not spelled as it should
         be."""
-        of, held, kinds, merge = self._of, self._held, self._kinds, self._shapes.merge
-        state: Tokens = {}
-        extensions: Tokens = {}
-        last = -1
+        # What belongs together is read together.
+        rows = sorted(range(len(self._held)), key=self._of.__getitem__)
+        rows.reverse()
         try:
-            # What belongs together is read together: this order keeps that of the events of each aggregate.
-            for row in sorted(range(len(held)), key=of.__getitem__):
-                number = of[row]
-                if number != last:
-                    self._put_state(last, state, extensions)
-                    state, extensions = self._get_state(number)
-                    last = number
-                merge(kinds[row], held[row], state, extensions)
+            self._shapes.merge(rows, self._of, self._kinds, self._held, self._get_tokens, self._put_tokens)
         except Corrupt:
             self._blame()
             raise
-        self._put_state(last, state, extensions)
         self._of, self._held, self._kinds, self._places = [], [], [], []
         self._held_bytes = 0
 
@@ -227,6 +217,9 @@ class Tally:
             return
         self._places.append((len(self._held), locate))
         if events.empty or not RESERVED.isdisjoint(kinds):
+            for kind, body in zip(kinds, bodies, strict=True):
+                if kind in RESERVED and body:
+                    decode_body(body)  # which nobody folds, and so nobody would look at
             rows = [row for row, kind in enumerate(kinds) if kind not in RESERVED and bodies[row]]
             numbers, kinds, bodies = [numbers[n] for n in rows], [kinds[n] for n in rows], [bodies[n] for n in rows]
         self._of += numbers
@@ -234,31 +227,26 @@ class Tally:
         self._held += bodies
         self._held_bytes += sum(map(len, bodies))
 
-    def _get_state(self, number: int) -> tuple[Tokens, Tokens]:
-        """State and extensions of an aggregate so far."""
+    def _get_tokens(self, number: int) -> Tokens:
+        """The members of an aggregate's state and extensions so far."""
         packed = self._states.get(number)
         if packed is not None:
-            (keys, more), text = packed
-            state, _, extensions = text.partition(_AND)
-            # Of no members splitting gives one text.
-            return dict(zip(keys, state.split(_NEXT), strict=False)), dict(
-                zip(more, extensions.split(_NEXT), strict=False)
-            )
+            keys, text = packed
+            return dict(zip(keys, text.split(_NEXT), strict=True)) if keys else {}
         row = self._rows.get(number)
         if row is None or number in self._masked:
-            return {}, {}
-        return _tokens(row.state), _tokens(row.extensions)
+            return {}
+        return join_tokens(_tokens(row.state), _tokens(row.extensions))
 
-    def _put_state(self, number: int, state: Tokens, extensions: Tokens) -> None:
-        if number < 0:
-            return
+    def _put_tokens(self, number: int, tokens: Tokens) -> None:
+        """Pack them."""
         before = self._states.get(number)
-        if before is not None and len(before[0][0]) == len(state) and len(before[0][1]) == len(extensions):
+        if before is not None and len(before[0]) == len(tokens):
             layout = before[0]  # members keep their places, and new ones come behind
         else:
-            layout = tuple(state), tuple(extensions)
+            layout = tuple(tokens)
             layout = self._layouts.setdefault(layout, layout)
-        text = _AND.join((_NEXT.join(state.values()), _NEXT.join(extensions.values())))
+        text = _NEXT.join(tokens.values())
         self._states[number] = layout, text
         self._state_bytes += len(text) - (0 if before is None else len(before[1]))
 
@@ -282,7 +270,8 @@ class Tally:
         if number in self._masked:
             record.mask()
         elif number in self._states:
-            state, extensions = self._get_state(number)
+            state, extensions = split_tokens(self._get_tokens(number))
+            del self._states[number]  # what follows needs the room
             record.load(self._shapes.render(state), self._shapes.render(extensions))
         return record
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from dbx.errors import Corrupt
 from dbx.formats import canonical
 from dbx.formats.envelope import Body, decode_body, encode_body
-from dbx.repo.check.shapes import Block, Shapes, Tokens, unpack
+from dbx.repo.check.shapes import Block, Shapes, Tokens, join_tokens, split_tokens, unpack
 
 SALT = "AAECAwQFBgcICQoL"
 BODIES = [
@@ -53,8 +53,27 @@ def fold_blocks(shapes: Shapes, blocks: list[tuple[list[int], list[bytes]]], cou
             shapes.fold(reversed(window), states, extensions, pack=pack)
         texts = [shapes.render(unpack(state)) for state in states]
         found.append(list(zip(texts, map(shapes.render, extensions), strict=True)))
+    found.append(merge_rows(blocks, count))
     assert all(other == found[0] for other in found)
     return found[0]
+
+
+def merge_rows(blocks: list[tuple[list[int], list[bytes]]], count: int) -> list[tuple[bytes, bytes]]:
+    """The same by `merge`, in two steps, with what was merged kept elsewhere in between."""
+    shapes = Shapes()
+    kept: dict[int, Tokens] = {}
+    numbers = [number for some, _ in blocks for number in some]
+    lines = [line for _, some in blocks for line in some]
+    half = len(lines) // 2
+    for window in (range(half), range(half, len(lines))):
+        rows = sorted(window, key=numbers.__getitem__)[::-1]
+        shapes.merge(rows, numbers, ["kind"] * len(lines), lines, lambda n: dict(kept.get(n, {})), kept.__setitem__)
+    found = []
+    for number in range(count):
+        state, extensions = split_tokens(kept.get(number, {}))
+        assert split_tokens(join_tokens(state, extensions)) == (state, extensions)
+        found.append((shapes.render(state), shapes.render(extensions)))
+    return found
 
 
 def parsed(lines: list[bytes]) -> tuple[bytes, bytes]:

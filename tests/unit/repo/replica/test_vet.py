@@ -272,6 +272,15 @@ def test_a_forged_history_is_refused_however_roots_are_followed(
         assert (str(other), other.details) == (str(plain), plain.details)
 
 
+def test_a_body_that_nobody_folds_is_looked_at_too(source: Domain, target: Domain) -> None:
+    forged = parts(source)
+    envelope(forged[-1], 1, event_type="aggregate_archived")
+    body(forged[-1], 1, b'{"payload": {}' + SALT)
+    with quarantine(target) as directory:
+        error = refusal(target, forge(directory, source, forged), None)
+    assert "canonical" in str(error), error
+
+
 @pytest.mark.parametrize("flushes", [False, True])
 @pytest.mark.parametrize("follower", FOLLOWERS)
 def test_the_index_becomes_what_the_log_says(source: Domain, target: Domain, follower: str, flushes: bool) -> None:
