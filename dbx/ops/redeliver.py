@@ -23,6 +23,7 @@ from dbx.repo.delivery.redelivery import (
     Wanted,
     bookmark_name,
     drop_bookmark,
+    drop_old_bookmarks,
     find_bookmark,
     list_bookmarks,
     put_bookmark,
@@ -144,8 +145,7 @@ def replay(session: Session, name: str, asked: Asked, how: How, watcher: Watcher
         audit.note(session, "plugin.replay", {"plugin": plugin.name, **of}, domain=domain.name)
         sink = open_sink(plugin, surroundings(session, watcher.say))
         stack.callback(sink.close)
-        if not begin.position:
-            place.forget()
+        place.settle(begin)
         return _Player(session, place, sink, how.rate, watcher, begin).play(going)
 
 
@@ -154,7 +154,10 @@ def unfinished(session: Session, plugin: Plugin) -> list[Unfinished]:
     if not jobs.has_queue(session.domain):
         return []
     with jobs.opened_queue(session.domain, durable=False) as queue:
-        return [Unfinished(Asked(*what), found.delivered) for what, found in list_bookmarks(queue, plugin.name)]
+        return [
+            Unfinished(Asked(*what), found.delivered)
+            for what, found in list_bookmarks(session.domain, queue, plugin.name)
+        ]
 
 
 def _survey(session: Session, plugin: Plugin, wanted: Wanted, begin: Bookmark, watcher: Watcher) -> Redelivery:
@@ -237,9 +240,15 @@ class _Place:
         watcher.resume(found.delivered)
         return found
 
+    def settle(self, begin: Bookmark) -> None:
+        """Forget what does not hold any more, now that it is about to begin."""
+        if not begin.position:
+            self.forget()
+        drop_old_bookmarks(self._domain, self._queue, self.plugin.name)
+
     def save(self, bookmark: Bookmark) -> None:
         """Write down how far it is."""
-        put_bookmark(self._queue, self._name, bookmark)
+        put_bookmark(self._domain, self._queue, self._name, bookmark)
 
     def forget(self) -> None:
         """It has come to its end."""

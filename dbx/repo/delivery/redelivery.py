@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 LOCK = "replay.lock"
 BATCH = 64
+KEPT_DAYS = 30
+"""A replay that nobody takes up again for so long is forgotten."""
 _WINDOW = 250_000
 """So many positions of the log at a time are looked through for events of a type."""
 
@@ -50,7 +52,8 @@ class Wanted(NamedTuple):
 class Bookmark(NamedTuple):
     """How far a replay is: `position` is the next to look at, `leaf` the hash of the event before it, None for none.
 
-    `seen` events were looked at, `delivered` were delivered. `since` is the time that it began with.
+    `seen` events were looked at, `delivered` were delivered. `since` is the time that it began with, `at` when it was
+    written, in milliseconds since the Unix epoch.
     """
 
     position: int = 0
@@ -58,6 +61,7 @@ class Bookmark(NamedTuple):
     seen: int = 0
     delivered: int = 0
     since: str | None = None
+    at: int = 0
 
 
 class Step(NamedTuple):
@@ -184,6 +188,8 @@ def find_bookmark(domain: Domain, queue: Queue, name: str) -> tuple[Bookmark | N
     if text is None:
         return None, False
     found = _parse(queue, text)
+    if _is_old(domain, found):
+        return None, False
     if found.leaf is None:
         return found, False
     leaf = bytes.fromhex(found.leaf)
@@ -191,9 +197,9 @@ def find_bookmark(domain: Domain, queue: Queue, name: str) -> tuple[Bookmark | N
     return (found, False) if holds else (None, True)
 
 
-def put_bookmark(queue: Queue, name: str, bookmark: Bookmark) -> None:
-    """Write down how far a replay is."""
-    queue.set_meta(name, canonical.encode_text(bookmark._asdict()))
+def put_bookmark(domain: Domain, queue: Queue, name: str, bookmark: Bookmark) -> None:
+    """Write down how far a replay is, now."""
+    queue.set_meta(name, canonical.encode_text(bookmark._replace(at=domain.clock() // 1000)._asdict()))
 
 
 def drop_bookmark(queue: Queue, name: str) -> None:
@@ -201,17 +207,34 @@ def drop_bookmark(queue: Queue, name: str) -> None:
     queue.drop_meta(name)
 
 
-def list_bookmarks(queue: Queue, plugin: str) -> list[tuple[list[Any], Bookmark]]:
+def drop_old_bookmarks(domain: Domain, queue: Queue, plugin: str) -> None:
+    """Forget the replays to a plugin that nobody has taken up again for KEPT_DAYS."""
+    for name, text in queue.metas(replays_of(plugin)).items():
+        if _is_old(domain, _parse(queue, text)):
+            queue.drop_meta(name)
+
+
+def list_bookmarks(domain: Domain, queue: Queue, plugin: str) -> list[tuple[list[Any], Bookmark]]:
     """(what `bookmark_name` was given behind the plugin, the bookmark) of all replays to a plugin that were cut off."""
     prefix = replays_of(plugin)
-    found = queue.metas(prefix).items()
-    return [(canonical.loads(name[len(prefix) :], what="a bookmark"), _parse(queue, text)) for name, text in found]
+    found = [(name, _parse(queue, text)) for name, text in queue.metas(prefix).items()]
+    return [
+        (canonical.loads(name[len(prefix) :], what="a bookmark"), mark)
+        for name, mark in found
+        if not _is_old(domain, mark)
+    ]
+
+
+def _is_old(domain: Domain, bookmark: Bookmark) -> bool:
+    return domain.clock() // 1000 - bookmark.at > KEPT_DAYS * 86_400_000
 
 
 def _parse(queue: Queue, text: Any) -> Bookmark:
     try:
         found = Bookmark(**canonical.loads(text, what="a bookmark"))
         bytes.fromhex(found.leaf or "")
+        if not all(type(number) is int for number in (found.position, found.seen, found.delivered, found.at)):
+            raise ValueError("a number is none")
     except (Invalid, TypeError, ValueError) as error:
         raise QueueDamaged(f"a bookmark in '{queue.path}' cannot be read", hint="say --restart") from error
     return found

@@ -111,13 +111,30 @@ def test_it_goes_on_behind_its_bookmark(domain: Domain) -> None:
     with jobs.opened_queue(domain) as queue:
         name = redelivery.bookmark_name("hook", "order", None)
         assert redelivery.find_bookmark(domain, queue, name) == (None, False)
-        redelivery.put_bookmark(queue, name, begin)
-        assert redelivery.find_bookmark(domain, queue, name) == (begin, False)
-        assert redelivery.list_bookmarks(queue, "hook") == [(["order", None], begin)]
-        assert redelivery.list_bookmarks(queue, "hoo") == []
+        redelivery.put_bookmark(domain, queue, name, begin)
+        found, astray = redelivery.find_bookmark(domain, queue, name)
+        assert found is not None
+        assert (found._replace(at=0), astray) == (begin, False)
+        assert redelivery.list_bookmarks(domain, queue, "hook") == [(["order", None], found)]
+        assert redelivery.list_bookmarks(domain, queue, "hoo") == []
         assert replayed(domain, Wanted("order"), begin) == [("o-1", 2)]
         redelivery.drop_bookmark(queue, name)
         assert redelivery.find_bookmark(domain, queue, name) == (None, False)
+
+
+def test_a_bookmark_is_kept_for_a_month(domain: Domain, monkeypatch: pytest.MonkeyPatch) -> None:
+    append(domain, "o-1", "o-2")
+    with jobs.opened_queue(domain) as queue:
+        names = ["replay hook [1]", "replay hook [2]", "replay other [1]"]
+        for name in names:
+            redelivery.put_bookmark(domain, queue, name, marked(domain, 1))
+        redelivery.drop_old_bookmarks(domain, queue, "hook")
+        assert list(queue.metas("replay")) == names
+        monkeypatch.setattr(redelivery, "KEPT_DAYS", 0)  # the clock goes on by a second each time
+        assert redelivery.find_bookmark(domain, queue, names[0]) == (None, False)
+        assert redelivery.list_bookmarks(domain, queue, "hook") == []
+        redelivery.drop_old_bookmarks(domain, queue, "hook")
+        assert list(queue.metas("replay")) == names[2:]
 
 
 def test_a_bookmark_in_history_that_was_taken_back_does_not_hold(domain: Domain) -> None:
@@ -125,7 +142,7 @@ def test_a_bookmark_in_history_that_was_taken_back_does_not_hold(domain: Domain)
     begin = marked(domain, 3)
     take_back(domain)
     with jobs.opened_queue(domain) as queue:
-        redelivery.put_bookmark(queue, "replay hook x", begin)
+        redelivery.put_bookmark(domain, queue, "replay hook x", begin)
         assert redelivery.find_bookmark(domain, queue, "replay hook x") == (None, True)
         append(domain, "o-9")
         assert redelivery.find_bookmark(domain, queue, "replay hook x") == (None, True)
