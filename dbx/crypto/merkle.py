@@ -51,6 +51,18 @@ def root(leaves: Sequence[bytes]) -> bytes:
     return nodes[0] if nodes else EMPTY
 
 
+def joined_root(leaves: bytes) -> bytes:
+    """`root` of leaves in one piece, one behind the other: a slice for two of them is less work than two objects."""
+    digest = sha256
+    end = len(leaves)
+    if end <= HASH_BYTES:
+        return leaves or EMPTY
+    nodes = [digest(b"\x01" + leaves[at : at + 64]).digest() for at in range(0, end - HASH_BYTES, 64)]
+    if end & HASH_BYTES:
+        nodes.append(leaves[-HASH_BYTES:])
+    return root(nodes)
+
+
 def append(edge: list[bytes], size: int, leaf: bytes) -> None:
     """Make `edge`, that of a tree of `size` leaves, the edge of that tree with one leaf more."""
     _check_edge(edge, size)
@@ -131,6 +143,14 @@ def edge_root(edge: Sequence[bytes]) -> bytes:
     node = edge[-1]
     for at in range(len(edge) - 2, -1, -1):
         node = sha256(b"\x01" + edge[at] + node).digest()
+    return node
+
+
+def joined_edge_root(edge: bytes) -> bytes:
+    """`edge_root` of an edge whose hashes are joined, as `encode_edge` does."""
+    node = edge[-HASH_BYTES:] or EMPTY
+    for at in range(len(edge) - 2 * HASH_BYTES, -1, -HASH_BYTES):
+        node = sha256(b"\x01" + edge[at : at + HASH_BYTES] + node).digest()
     return node
 
 

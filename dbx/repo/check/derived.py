@@ -12,7 +12,7 @@ from struct import unpack
 from typing import TYPE_CHECKING, Any
 
 from dbx.crypto.indextree import EMPTY, IndexTree, leaf_hash
-from dbx.crypto.merkle import edge_root
+from dbx.crypto.merkle import joined_edge_root
 from dbx.crypto.vault import is_sealed
 from dbx.errors import Corrupt
 from dbx.repo.check.blocks import split_name
@@ -236,8 +236,8 @@ class IndexCheck:
                 self._error("index.row", sentence, number)
             return False
         edge = tree.edges[number]
-        root = (tree.roots[number] if tree.sure else b"") or edge_root(edge)
-        if row[3:_STATE] != (tree.keys[number] or row[3], tree.versions[number], root, b"".join(edge)):
+        root = (tree.roots[number] if tree.sure else b"") or joined_edge_root(edge)
+        if row[3:_STATE] != (tree.keys[number] or row[3], tree.versions[number], root, edge):
             sentence = f"aggregate '{row[1]}/{row[2]}' is not the one that its events add up to"
             self._error("index.row", sentence, number)
             return False

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from dbx.repo.check.finding import Findings
     from dbx.repo.check.join import Aggregates, BlockRows
 
-_CHUNK = 1 << 16
+_HASH = merkle.HASH_BYTES
+_CHUNK = _HASH << 16
 
 
 class _Root:
@@ -31,20 +32,20 @@ class _Root:
 
     def __init__(self) -> None:
         self._chunks: list[bytes] = []
-        self._leaves: list[bytes] = []
+        self._leaves = bytearray()
 
-    def add(self, leaves: list[bytes]) -> None:
+    def add(self, leaves: bytes) -> None:
         self._leaves += leaves
         while len(self._leaves) >= _CHUNK:
-            self._chunks.append(merkle.root(self._leaves[:_CHUNK]))
+            self._chunks.append(merkle.joined_root(bytes(self._leaves[:_CHUNK])))
             del self._leaves[:_CHUNK]
 
     def take(self) -> bytes:
         """The root; empty again afterwards."""
         if self._leaves or not self._chunks:
-            self._chunks.append(merkle.root(self._leaves))
+            self._chunks.append(merkle.joined_root(bytes(self._leaves)))
         root = merkle.root(self._chunks)
-        self._chunks, self._leaves = [], []
+        self._chunks, self._leaves = [], bytearray()
         return root
 
 
@@ -158,7 +159,7 @@ class History:
 
     def _follow(self, rows: BlockRows, start: int, end: int) -> None:
         """Rows `start` to `end` of a block: versions without gaps, and each aggregate's tree."""
-        leaves = rows.leaves if end - start == len(rows.leaves) else rows.leaves[start:end]
+        leaves = rows.leaves[start * _HASH : end * _HASH]
         self._root.add(leaves)
         specials = [special for special in rows.specials if start <= special[0] < end]
         if specials or self.archived or self.aggregates.unknown >= 0:
@@ -167,19 +168,24 @@ class History:
         tree.grow(len(self.aggregates.names))
         latest, edges, digest = tree.versions, tree.edges, sha256
         numbers = rows.numbers[start:end]
-        for row, (number, version, leaf) in enumerate(
-            zip(numbers, rows.versions[start:end], leaves, strict=True), start
-        ):
+        at = 0
+        for number, version in zip(numbers, rows.versions[start:end], strict=True):
+            node = leaves[at : at + _HASH]
+            at += _HASH
             size = latest[number]
             latest[number] = version
             if version != size + 1:
-                self._jump(rows, row, size)
+                self._jump(rows, start + at // _HASH - 1, size)
                 continue
             edge = edges[number]
-            while size & 1:
-                leaf = digest(b"\x01" + edge.pop() + leaf).digest()  # noqa: PLW2901 - it climbs
-                size >>= 1
-            edge.append(leaf)
+            if size & 1:
+                below = len(edge)
+                while size & 1:
+                    below -= _HASH
+                    node = digest(b"\x01" + edge[below : below + _HASH] + node).digest()
+                    size >>= 1
+                edge = edge[:below]
+            edges[number] = edge + node
         self._touched.update(numbers)
         self.position += end - start
 
@@ -197,7 +203,7 @@ class History:
             name = f"{what['aggregate_type']}/{what['aggregate_id']}"
             sentence = f"event '{what['event_id']}' is version {version} of '{name}', where {size + 1} should come"
             self.findings.error("event.version", sentence, self._file, self._offset, what)
-        tree.edges[number] = [b"\0" * 32] * version.bit_count()
+        tree.edges[number] = b"\0" * _HASH * version.bit_count()
         tree.give_up()
         tree.broken.add(number)
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 class BlockRows(NamedTuple):
     """The events of one block, in log order. `lost` is how many it held when none can be read, -1 for unknown.
+    `leaves` are their leaf hashes, joined.
 
     Rows in `specials` count within the block, as do those of `faults`.
     """
@@ -26,7 +27,7 @@ class BlockRows(NamedTuple):
     numbers: Sequence[int]
     versions: Sequence[int]
     ids: Sequence[int]
-    leaves: list[bytes]
+    leaves: bytes
     lost: int
     sealed: int
     faults: list[Fault]
@@ -125,7 +126,7 @@ class Aggregates:
                 numbers[row:end],
                 part.versions[row:end],
                 part.ids[row:end],
-                [blob[n : n + 32] for n in range(0, len(blob), 32)],
+                blob,
                 lost,
                 sealed,
                 [Fault(*fault) for fault in faults],

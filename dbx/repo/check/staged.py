@@ -7,7 +7,7 @@ from hashlib import sha256
 from struct import unpack
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dbx.crypto.merkle import append, edge_root, leaf_hash
+from dbx.crypto.merkle import append, decode_edge, edge_root, leaf_hash
 from dbx.errors import Corrupt, KeyFailure
 from dbx.formats import canonical
 from dbx.formats.envelope import Envelope, decode_body, decode_envelope
@@ -47,7 +47,7 @@ class _Staged:
         self.offsets: list[int] = []
         if history is not None and number is not None:
             self.sure = history.tree.versions[number] == self.base and number not in history.unfolded
-            self.edge = list(history.tree.edges[number])
+            self.edge = decode_edge(history.tree.edges[number], history.tree.versions[number])
             self.state = canonical.scan(history.aggregates.state(number).decode())[0]
             self.extensions = canonical.scan(history.aggregates.extension(number).decode())[0]
             self.archived = number in history.archived

@@ -6,7 +6,7 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 from dbx.crypto.indextree import EMPTY, IndexTree, key_of, leaf_hash
-from dbx.crypto.merkle import edge_root
+from dbx.crypto.merkle import joined_edge_root
 from dbx.repo.check.blocks import split_name
 
 if TYPE_CHECKING:
@@ -58,7 +58,8 @@ class MemoryReader:
 
 
 class AggregateTree:
-    """By number: version, right edge and root of each aggregate. Those in `broken` have no root that means anything."""
+    """By number: version, right edge (joined) and root of each aggregate. Those in `broken` have no root that means
+    anything."""
 
     def __init__(self, aggregates: Aggregates) -> None:
         self._aggregates = aggregates
@@ -67,7 +68,7 @@ class AggregateTree:
         self._tree = IndexTree(self._reader, EMPTY)
         self._updates = 0
         self.versions: list[int] = []
-        self.edges: list[list[bytes]] = []
+        self.edges: list[bytes] = []
         self.roots: list[bytes] = []
         self.keys: list[bytes] = []
         self.broken: set[int] = set()
@@ -83,7 +84,7 @@ class AggregateTree:
         more = count - len(self.versions)
         if more > 0:
             self.versions += [0] * more
-            self.edges += [[] for _ in range(more)]
+            self.edges += [b""] * more
             self.roots += [b""] * more
             self.keys += [b""] * more
 
@@ -107,7 +108,7 @@ class AggregateTree:
             key = keys[number]
             if not key:
                 key = keys[number] = key_of(*split_name(self.name(number)))
-            root = roots[number] = edge_root(edges[number])
+            root = roots[number] = joined_edge_root(edges[number])
             changes[key] = leaf_hash(key, versions[number], root)
         found = self._tree.update(changes)
         self._reader.put(changes)

@@ -182,6 +182,15 @@ def test_subtrees_made_elsewhere_grow_an_edge(before: int) -> None:
         assert len(edge) == (before + count).bit_count()
 
 
+@pytest.mark.parametrize("count", [*range(10), 31, 32, 33, 64, 100])
+def test_hashes_in_one_piece_have_the_same_roots(count: int) -> None:
+    leaves = [merkle.leaf_hash(bytes([n])) for n in range(count)]
+    edge: list[bytes] = []
+    merkle.extend(edge, 0, leaves)
+    assert merkle.joined_root(b"".join(leaves)) == merkle.root(leaves)
+    assert merkle.joined_edge_root(merkle.encode_edge(edge)) == merkle.root(leaves)
+
+
 def test_a_subtree_that_does_not_fit_is_refused() -> None:
     with pytest.raises(ValueError, match="height 1 fits behind 1 leaves"):
         merkle.graft([b"a" * 32], 1, [(1, b"b" * 32)])
