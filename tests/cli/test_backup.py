@@ -97,3 +97,14 @@ def test_a_token_is_asked(run: Runner) -> None:
     run.ok("backup", "-o", "../b")
     assert run("backup", "-o", "../c", env={"DBX_TOKEN": reader}).status == 6
     assert run("restore", "-i", "../b", "--force", env={"DBX_TOKEN": reader}).status == 6
+
+
+def test_plugins_travel_with_keys_only(run: Runner) -> None:
+    (run.cwd.parent / "pass").write_text("correct horse\n")
+    run.ok("plugin", "config", "process", "/bin/cat", "--name", "cat", "--env", "SECRET=canary")
+    run.ok("backup", "-o", "../open")
+    run.ok("backup", "-o", "../whole", "--with-keys", "--passphrase-file", "../pass")
+    run.ok("restore", "-i", "../open", "--force")
+    assert run.ok("plugin", "list", "--json").json == []
+    run.ok("restore", "-i", "../whole", "--force", "--passphrase-file", "../pass")
+    assert [one["name"] for one in run.ok("plugin", "list", "--json").json] == ["cat"]
