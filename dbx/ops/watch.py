@@ -127,15 +127,16 @@ class _Looking:
 
     def _look(self) -> object:
         found: list[tuple[object, ...]] = []
-        with suppress(FileNotFoundError), os.scandir(self._directory) as entries:
+        with suppress(OSError), os.scandir(self._directory) as entries:
             found += [(entry.name, *_stamp(entry.path)) for entry in entries if entry.name.startswith("journal")]
         return (*_stamp(self._ref), *sorted(found, key=str))
 
 
 def _stamp(path: str) -> tuple[int, ...]:
+    """Nothing for what cannot be looked at: whoever reads the log says why."""
     try:
         found = os.stat(path)
-    except FileNotFoundError:
+    except OSError:
         return ()
     return found.st_ino, found.st_size, found.st_mtime_ns
 
