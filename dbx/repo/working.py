@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from dbx.formats.commit import Commit
+    from dbx.store.ahead import Ahead
     from dbx.store.index import Index
 
 _RECORDS = 20_000
@@ -204,15 +205,15 @@ class WorkingSet:
         """Whether there is anything to flush."""
         return self.head != self.indexed or bool(self.touched or self._blocks or self._dropped)
 
-    def flush(self, *, also: Callable[[Index], None] | None = None) -> None:
+    def flush(self, *, also: Callable[[Index], None] | None = None, ahead: Ahead | None = None) -> None:
         """Write all of it to the index in one transaction. Raises MovedIndex when another process was there first.
 
-        `also` writes more within the transaction.
+        `also` writes more within the transaction, `ahead` did so before.
         """
         if not self.is_ahead and also is None:
             return
         index = self.index
-        with index.write(self.indexed):
+        with index.write(self.indexed, ahead):
             self._write_records()
             index.put_pages(self.tree.take_pages())
             index.put_runs(self._runs)

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from dbx.repo.domain import Domain
     from dbx.repo.rules import Rules
     from dbx.repo.working import WorkingSet
+    from dbx.store.ahead import Ahead
     from dbx.store.index import Head, Index
     from dbx.store.segments import SegmentWriter
 
@@ -344,10 +345,12 @@ def finish(
     *,
     lazy: bool = False,
     also: Callable[[Index], None] | None = None,
+    ahead: Ahead | None = None,
 ) -> None:
     """After the commit is durable: reflog, index, sealing. None of these may fail what was acknowledged.
 
-    With `lazy` the index is written only every FLUSH_COMMITS commits; `also` writes more in the same transaction.
+    With `lazy` the index is written only every FLUSH_COMMITS commits; `also` writes more in the same transaction, as
+    `ahead` did before.
     """
     try:
         if lazy and domain.journal is not None and domain.journal.is_busy:
@@ -356,7 +359,7 @@ def finish(
             domain.reflog.append(entries)
         if not lazy or working.pending >= FLUSH_COMMITS:
             domain.refold()
-            working.flush(also=also)
+            working.flush(also=also, ahead=ahead)
         if working.head.journal_end >= SEAL_BYTES:
             from concurrent.futures import ThreadPoolExecutor
 
@@ -366,4 +369,6 @@ def finish(
     except (OSError, DbxError):
         # Derived or evidence: a full disk or a damaged index here costs the next command some replaying, and nobody a
         # commit. Where the log itself is damaged, the next command says so.
+        if ahead is not None:
+            ahead.drop()
         domain.reset()

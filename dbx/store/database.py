@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from dbx.errors import Corrupt
+    from dbx.store.ahead import Ahead
     from dbx.store.fs import Directory
 
 # With rw the last one to close leaves no files behind; a read-only disk allows ro, or the file alone.
@@ -160,17 +161,30 @@ class Database:
             self._db.executemany(sql, values)
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """What is written inside is written as a whole, or not at all."""
+    def transaction(self, ahead: Ahead | None = None) -> Iterator[None]:
+        """What is written inside is written as a whole, or not at all; what was written `ahead` belongs to it."""
         with self._guard():
-            self._db.execute("BEGIN IMMEDIATE")
             try:
+                if ahead is None:
+                    self.begin()
+                else:
+                    ahead.wait()
                 yield
                 self._db.execute("COMMIT")
             except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
+                self.abandon()
                 raise
+
+    def begin(self) -> None:
+        """Begin a transaction."""
+        with self._guard():
+            self._db.execute("BEGIN IMMEDIATE")
+
+    def abandon(self) -> None:
+        """End a transaction, if there is one, as if it had never been."""
+        with self._guard():
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
 
     def get_meta(self, name: str) -> Any:
         """A named value, None when it was never set."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from dbx.crypto.vault import Vault
+    from dbx.store.ahead import Ahead
     from dbx.store.indexlayout import Head
 
 
@@ -63,10 +64,12 @@ class HeldIndex(Index):
             raise MovedIndex("the index was brought forward by another process")
 
     @contextmanager
-    def write(self, base: Head | None) -> Iterator[Index]:
+    def write(self, base: Head | None, ahead: Ahead | None = None) -> Iterator[Index]:
         """Within the transaction that is open already. On an error all of it is lost."""
         self.hold()
         with self._guard():
+            if ahead is not None:
+                ahead.wait()
             if base is not None and self.head() != base:
                 raise MovedIndex("the index is not where it was")
             try:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from dbx.crypto.vault import Vault
+    from dbx.store.ahead import Ahead
 
 __all__ = ["Head", "Index", "IndexDamaged", "IndexUnavailable", "MovedIndex", "Row"]
 
@@ -86,10 +87,13 @@ class Index(Database):
                     self._db.execute("COMMIT")
 
     @contextmanager
-    def write(self, base: Head | None) -> Iterator[Index]:
-        """A write transaction on top of `base`; raises MovedIndex if the index is elsewhere. All or nothing."""
+    def write(self, base: Head | None, ahead: Ahead | None = None) -> Iterator[Index]:
+        """A write transaction on top of `base`; raises MovedIndex if the index is elsewhere. All or nothing.
+
+        It goes on with what was done `ahead`, if anything was.
+        """
         self._stands = None
-        with self.transaction():
+        with self.transaction(ahead):
             if base is not None and self.head() != base:
                 raise MovedIndex("the index was brought forward by another process")
             yield self

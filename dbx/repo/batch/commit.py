@@ -25,6 +25,7 @@ from dbx.repo.thresholds import has_thresholds
 from dbx.repo.transaction import commit_actor, reflog_entry
 from dbx.repo.writer import LARGE_BYTES, Committed, finish, write_journal, writing
 from dbx.store import stagedindex
+from dbx.store.ahead import Ahead
 from dbx.store.index import IndexDamaged
 from dbx.store.staging import NAME, EditedSeals, read_blocks
 
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _LISTED = 20
 _LOOSE_PAGES = 1000
+_MANY_BYTES = 4 * 1024 * 1024
+"""From here on it is worth a thread to have the index adopt what is staged while the segment is written."""
 
 
 def commit_staged(
@@ -227,27 +230,38 @@ def _commit(
         )
         return commit, encode_commit(commit)
 
-    if _is_large(domain, batch):
-        commit, commit_id = _write_segment(domain, working, batch, close, progress)
-    else:
-        pairs = [pair for block in _blocks(domain, batch) for pair in block.pairs()]
-        envelopes, bodies = [envelope for envelope, _ in pairs], [body for _, body in pairs]
-        commit, line = close(len(pairs))
-        commit_id = merkle.leaf_hash(line)
-        committed = Committed(commit, commit_id.hex(), envelopes, bodies)
-        write_journal(domain, working, head.position, head.seq + 1, [committed], [line], lambda: None)
-    working.advance(commit, commit_id)
-    domain.records_moved()
-    finish(
-        domain,
-        working,
-        [reflog_entry(commit, commit_id.hex())],
-        also=lambda index: stagedindex.adopt_staged(index, commit.position),
-    )
+    def adopt(index: Index) -> None:
+        stagedindex.adopt_staged(index, head.position)
+
+    ahead = Ahead(working.index, adopt) if batch.size >= _MANY_BYTES else None
+    try:
+        if _is_large(domain, batch):
+            commit, commit_id = _write_segment(domain, working, batch, close, progress)
+        else:
+            commit, commit_id = _write_journal(domain, working, batch, close)
+        working.advance(commit, commit_id)
+        domain.records_moved()
+        entry = reflog_entry(commit, commit_id.hex())
+        finish(domain, working, [entry], also=None if ahead else adopt, ahead=ahead)
+    finally:
+        if ahead is not None:
+            ahead.drop()
     with suppress(OSError, IndexDamaged):
         # The staged half was large and is empty now. The next batch takes its place; gc gives it back.
         working.index.compact(beyond=max(_LOOSE_PAGES, working.index.count_pages() // 2))
     return commit, commit_id.hex()
+
+
+def _write_journal(
+    domain: Domain, working: WorkingSet, batch: Batch, close: Callable[[int], tuple[Commit, bytes]]
+) -> tuple[Commit, bytes]:
+    pairs = [pair for block in _blocks(domain, batch) for pair in block.pairs()]
+    commit, line = close(len(pairs))
+    commit_id = merkle.leaf_hash(line)
+    envelopes, bodies = [envelope for envelope, _ in pairs], [body for _, body in pairs]
+    committed = Committed(commit, commit_id.hex(), envelopes, bodies)
+    write_journal(domain, working, working.head.position, working.head.seq + 1, [committed], [line], lambda: None)
+    return commit, commit_id
 
 
 def _write_segment(
