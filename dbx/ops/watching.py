@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from dbx.errors import DbxError, Failure, Locked, NotFound
+from dbx.formats.bundle import START
 from dbx.model.time import format_time
 from dbx.ops.fetch import pull, pull_aggregates
 from dbx.ops.push import push, push_aggregates
@@ -138,6 +139,8 @@ class Watcher:
         self._remote = get_remote(self._domain, plan.remote).name
         self._lock = WatchLock(self._domain)
         self._state: WatchState | None = None
+        self._shared = START
+        """Up to where the last push brought the history over."""
 
     @property
     def state(self) -> WatchState:
@@ -232,9 +235,11 @@ class Watcher:
     def _push(self) -> dict[str, Any]:
         kind, name = self._plan.aggregate_type, self._plan.aggregate_id
         if kind is not None:
+            self._shared = offers.describe(self._domain).head
             some = push_aggregates(self._session, self._remote, kind, name, self._access, must_exist=False)
             return {"aggregates": some.aggregates, "events": some.events, "up_to_date": not some.aggregates}
         done = push(self._session, self._remote, self._access)
+        self._shared = done.head
         counts = {"commits": done.commits, "events": done.events, "schemas": done.schemas}
         return {**counts, "up_to_date": done.up_to_date}
 
@@ -262,19 +267,18 @@ class Watcher:
         """Until the next cycle is due; less where a commit came, unless the last cycle failed. Raises Stopped."""
         due = time.monotonic() + self._delay_s
         reacts = self._plan.mode != "pull" and not self.state.failures
-        head = offers.describe(self._domain).head
         while (left := due - time.monotonic()) > 0:
             if not reacts:
                 with stop.waiting():
                     time.sleep(left)
                 continue
-            with stop.waiting():
-                noticed = commits.wait_for_commit(left)
-            # What this watcher pulled itself is no news.
-            if noticed and offers.describe(self._domain).head != head:
+            # What was pushed or pulled is no news; what came while that went on is.
+            if offers.describe(self._domain).head != self._shared:
                 with stop.waiting():
                     time.sleep(min(_SETTLE_S, max(0.0, due - time.monotonic())))
                 return
+            with stop.waiting():
+                commits.wait_for_commit(left)
 
 
 def next_delay(interval_s: float, failures: int, entropy: Entropy) -> float:
