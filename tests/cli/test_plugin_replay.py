@@ -399,7 +399,7 @@ def test_one_that_is_cut_off_goes_on_where_it_stopped(shop: Runner, hook: Hook, 
 
 
 def test_one_replay_at_a_time_and_live_deliveries_beside_it(shop: Runner, hook: Hook) -> None:
-    replay = shop.start(*REPLAY, "--rate", "2", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    replay = shop.start(*REPLAY, "--rate", "1", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         wait_for(lambda: len(hook.got) >= 1)
         second = shop("--wait", "0", *REPLAY, "--json")
@@ -421,7 +421,7 @@ def test_one_replay_at_a_time_and_live_deliveries_beside_it(shop: Runner, hook: 
 def test_a_plugin_that_is_changed_meanwhile_gets_nothing_more(
     shop: Runner, hook: Hook, change: tuple[str, ...]
 ) -> None:
-    replay = shop.start(*REPLAY, "--rate", "2", "--json", stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    replay = shop.start(*REPLAY, "--rate", "0.5", "--json", stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     try:
         wait_for(lambda: len(hook.got) >= 1)
         more = ("--endpoint", hook.url, "--allow-private") if change[0] == "config" else ()
