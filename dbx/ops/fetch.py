@@ -184,7 +184,9 @@ def _bring(session: Session, name: str | None, access: Access, *, move: bool, ke
                 done, both = take_diverged(domain, arrived, terms, purpose)
                 if both and move:
                     raise parted(both)
-                recommitted = mine.head.seq - relation.common.seq if move else 0
+                if move:
+                    top = arrived.header.head.seq if keep else relation.common.seq
+                    recommitted = (done.head if keep else mine.head).seq - top
             else:
                 done = receive(domain, arrived, terms)
         if not keep:

@@ -15,6 +15,7 @@ from dbx.repo.replica.quarantine import quarantined
 from dbx.repo.replica.receive import Terms, track_known, tracking_ref
 from dbx.repo.replica.remoteconfig import get_remote
 from dbx.repo.replica.seen import remember
+from dbx.repo.schema import publishing
 from dbx.repo.schema.schemachain import is_newer
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from dbx.repo.replica.histories import Parted
     from dbx.repo.replica.offer import Description
 
+RECORDED = "recorded on push"
 _LISTED = 20
 
 
@@ -91,11 +93,16 @@ def push(session: Session, name: str | None, access: Access, *, dry_run: bool = 
 
 
 def push_schemas(session: Session, name: str | None, access: Access, *, dry_run: bool = False) -> Pushed:
-    """Push the published schemas, and nothing else."""
+    """Push the schemas, and nothing else. What is not published yet is published first.
+
+    Raises Conflict where the remote has versions that we lack, Invalid where publishing is left to people.
+    """
     domain = session.domain
     remote = get_remote(domain, name)
     with linked(session, domain, remote, access) as link:
-        mine, theirs = offers.describe(domain), link.description
+        theirs = link.description
+        _publish_first(session, theirs.schemas, remote.name, dry_run=dry_run)
+        mine = offers.describe(domain)
         at = mine.head
         with offers.offering(domain, at, at.seq, schemas=theirs.schemas) as offer:
             has_news = is_newer(domain.directory, theirs.schemas)
@@ -115,6 +122,26 @@ def push_schemas(session: Session, name: str | None, access: Access, *, dry_run:
                 dry_run,
                 not has_news,
             )
+
+
+def _publish_first(session: Session, theirs: str | None, remote: str, *, dry_run: bool) -> None:
+    domain = session.domain
+    directory = domain.directory
+    found = publishing.status(directory)
+    mine = None if found.head is None else found.head.id
+    if mine is None and not found.added:
+        return
+    if theirs not in (None, mine) and not is_newer(directory, theirs):
+        raise Conflict(
+            f"cannot push the schemas of '{domain.name}': the remote '{remote}' has versions of them that we lack",
+            hint="run 'dbx pull schema'",
+            details={"local": mine, "remote": theirs},
+        )
+    if not found.is_published:
+        session.require("schema.write")
+        publishing.must_be_published(domain, "push")
+        if not dry_run:
+            publishing.publish(domain, actor=session.actor, reason=RECORDED)
 
 
 def push_aggregates(

@@ -1,7 +1,8 @@
 """Two histories that went on from one commit: what each side added, and ours committed again on top of theirs.
 
-That is possible where no aggregate was advanced on both sides. The events stay as they are, byte for byte; their
-commits are new ones, because a commit names what it follows. Only what nobody else has seen is committed anew.
+That is possible where no aggregate was advanced on both sides, unless by the same events: those that were handed over
+one aggregate at a time are there already, and are left out. The events stay as they are, byte for byte; their commits
+are new ones, because a commit names what it follows. Only what nobody else has seen is committed anew.
 """
 
 from __future__ import annotations
@@ -33,11 +34,12 @@ from dbx.store.heldindex import HeldIndex
 from dbx.store.segments import SEGMENTS, FrameReader, SegmentWriter, segment_name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Sequence
 
     from dbx.formats.bundle import Point
     from dbx.formats.commit import Commit
     from dbx.repo.domain import Domain
+    from dbx.repo.log import LogReader
     from dbx.repo.replica.quarantine import Arrived
     from dbx.repo.replica.receive import Terms
     from dbx.repo.replica.vet import Vetting
@@ -66,27 +68,27 @@ def take_diverged(domain: Domain, arrived: Arrived, terms: Terms, purpose: Purpo
         try:
             trial = rewind(domain, held, base, mine)
             theirs: dict[Name, Advance] = {}
+            leaves: dict[Name, list[bytes]] = {}
             judge = terms.judge
 
             def note(commit: Commit, envelopes: Sequence[bytes], bodies: Sequence[bytes]) -> None:
                 advances(envelopes, theirs)
+                _gather(envelopes, mine, leaves)
                 if judge is not None:
                     judge(commit, envelopes, bodies)
 
             vetting = vet(domain, trial, arrived, terms._replace(judge=note))
-            both = [
-                Parted(*name, mine[name].first, mine[name].last, theirs[name].last)
-                for name in sorted(mine.keys() & theirs.keys())
-            ]
+            both, same = _compare(domain, mine, theirs, leaves)
             done = Received(before, point_of(trial.head), vetting.commits, vetting.events, 0)
             if purpose == "look":
                 return done, both
             if purpose == "recommit" and both:
                 raise parted(both)
-            entries = [*_entries_up_to(domain, trial, base), *arrived.entries]
+            entries = shown = [*_entries_up_to(domain, trial, base), *arrived.entries]
             if purpose == "recommit":
                 _check_unshared(domain, base, terms)
-                entries.append(_recommit(domain, vetting, base, before))
+                made = _recommit(domain, vetting, base, before, same)
+                entries = shown if made is None else [*shown, made]
             if newer:
                 schemachain.adopt(domain.directory, arrived.schemas, arrived.header.schemas)
                 done = done._replace(schemas=sum(name.startswith(published.VERSIONS) for name in arrived.schemas))
@@ -94,7 +96,7 @@ def take_diverged(domain: Domain, arrived: Arrived, terms: Terms, purpose: Purpo
             if purpose == "recommit" and vetting.owed:
                 entries = without_bodies(domain, trial, vetting.owed, entries)
             if terms.track is not None:
-                set_tracking(domain, terms.track, entries[: len(entries) - (purpose == "recommit")])
+                set_tracking(domain, terms.track, entries[: len(shown)])
             if purpose == "recommit":
                 _note_undone(domain, before, base, terms)
                 done = done._replace(head=_move(domain, entries, vetting, held, before, terms))
@@ -102,6 +104,44 @@ def take_diverged(domain: Domain, arrived: Arrived, terms: Terms, purpose: Purpo
         finally:
             held.close()
             domain.reset()
+
+
+def _gather(envelopes: Sequence[bytes], names: Container[Name], leaves: dict[Name, list[bytes]]) -> None:
+    """Add the leaf hashes of events of these aggregates."""
+    for envelope in envelopes:
+        name, _ = _place(envelope)
+        if name in names:
+            leaves.setdefault(name, []).append(merkle.leaf_hash(envelope))
+
+
+def _compare(
+    domain: Domain, mine: dict[Name, Advance], theirs: dict[Name, Advance], leaves: dict[Name, list[bytes]]
+) -> tuple[list[Parted], dict[Name, int]]:
+    """(the aggregates whose histories part, up to which version the others were advanced by the same events)."""
+    both: list[Parted] = []
+    same: dict[Name, int] = {}
+    for name, other in sorted(leaves.items()):
+        first, last = mine[name]
+        ours = domain.read(lambda working, reader, at=(*name, first, last): _own_leaves(working, reader, *at))  # type: ignore[misc]
+        parting = next((n for n, pair in enumerate(zip(ours, other, strict=False)) if pair[0] != pair[1]), None)
+        if parting is None:
+            same[name] = min(last, theirs[name].last)
+        else:
+            both.append(Parted(*name, first + parting, last, theirs[name].last))
+    return both, same
+
+
+def _own_leaves(working: WorkingSet, reader: LogReader, kind: str, name: str, first: int, last: int) -> list[bytes]:
+    row = working.index.find(kind, name)
+    assert row is not None  # noqa: S101 - we advanced it
+    assert row.n is not None  # noqa: S101 - a stored row
+    return [merkle.leaf_hash(one.envelope) for one in reader.events(working.index.positions(row.n, first, last))]
+
+
+def _place(envelope: bytes) -> tuple[Name, int]:
+    """(aggregate, version) of an envelope."""
+    parts = envelope.decode().split('"')
+    return (parts[7], parts[3]), int(parts[-1][1:-1])
 
 
 def _entries_up_to(domain: Domain, trial: WorkingSet, base: Point) -> list[ManifestEntry]:
@@ -144,8 +184,14 @@ def _write(domain: Domain, trial: WorkingSet, owner: str, first: int, last: Poin
     return ManifestEntry(sha, size, first, last.seq, last.commit)
 
 
-def _recommit(domain: Domain, vetting: Vetting, base: Point, before: Point) -> ManifestEntry:
-    """Our commits behind `base` up to `before`, made anew on top of what was vetted, in a segment."""
+def _recommit(
+    domain: Domain, vetting: Vetting, base: Point, before: Point, same: dict[Name, int]
+) -> ManifestEntry | None:
+    """Our commits behind `base` up to `before`, made anew on top of what was vetted, in a segment.
+
+    Events of aggregates up to the version that `same` says are there already; a commit of nothing else is left out.
+    None where nothing is left.
+    """
     trial = vetting.working
     start = point_of(trial.head)
     with domain.directory.temporary(SEGMENTS) as temporary:
@@ -161,16 +207,27 @@ def _recommit(domain: Domain, vetting: Vetting, base: Point, before: Point) -> M
         for seq in range(base.seq + 1, before.seq + 1):
             old = get_commit(domain, seq).commit
             head = trial.head
+            edge: list[bytes] = []
+            count = 0
             for at in range(old.position, old.position + old.count, _EVENTS):
                 part = range(at, min(at + _EVENTS, old.position + old.count))
                 events = domain.read(lambda _, reader, part=part: list(reader.events(part)))  # type: ignore[misc]
+                if same:
+                    events = [one for one in events if not _is_there(one.envelope, same)]
+                    merkle.extend(edge, count, [merkle.leaf_hash(one.envelope) for one in events])
+                count += len(events)
                 if any(one.body is None for one in events):
                     raise domain.vault.missing()
                 envelopes, bodies = [one.envelope for one in events], [one.body or b"" for one in events]
-                vetting.add(vetting.examine(envelopes, bodies))
-                writer.add(envelopes, bodies)
+                if events:
+                    vetting.add(vetting.examine(envelopes, bodies))
+                    writer.add(envelopes, bodies)
+            if not count:
+                continue
             commit = replace(
                 old,
+                count=count,
+                events=merkle.edge_root(edge).hex() if count < old.count else old.events,
                 domain=domain.id,
                 index=vetting.root().hex(),
                 parent=head.commit.hex(),
@@ -180,11 +237,19 @@ def _recommit(domain: Domain, vetting: Vetting, base: Point, before: Point) -> M
             line = encode_commit(commit)
             writer.add_commits([line])
             trial.advance(commit, merkle.leaf_hash(line))
+        end = point_of(trial.head)
+        if end == start:
+            vetting.finish()
+            return None
         sha, size = writer.finish()
     trial.locate(segment_name(sha), writer.blocks, writer.frames)
     vetting.finish()
-    end = point_of(trial.head)
     return ManifestEntry(sha, size, start.seq + 1, end.seq, end.commit)
+
+
+def _is_there(envelope: bytes, same: dict[Name, int]) -> bool:
+    name, version = _place(envelope)
+    return version <= same.get(name, 0)
 
 
 def _move(

@@ -177,13 +177,13 @@ def check_publishable(domain: Domain, rules: Rules) -> None:
     _refuse(lint(domain, schemas), force=False)
 
 
-def must_be_published(domain: Domain) -> None:
+def must_be_published(domain: Domain, verb: str = "commit") -> None:
     """Raise Invalid where the setting schema.require_publish leaves publishing to people."""
     from dbx.repo.config import get_domain_value
 
     if get_domain_value(domain, "schema.require_publish"):
         raise Invalid(
-            "cannot commit: the schemas have unpublished changes, and schema.require_publish is set",
+            f"cannot {verb}: the schemas have unpublished changes, and schema.require_publish is set",
             hint="publish them with 'dbx schema publish'",
         )
 
