@@ -58,6 +58,19 @@ class Checked(NamedTuple):
     relation: str
 
 
+def find_way(session: Session, name: str | None) -> tuple[Session, str | None]:
+    """What NAME means to push, pull and fetch: a remote of the domain; else a domain, as EventDBX has it.
+
+    What is neither is taken for a remote, which will not be found.
+    """
+    if name is None or session.domain_name is not None:
+        return session, name
+    known = any(remote.name == name for remote in list_remotes(session.domain))
+    if known or name not in session.repository.domain_names():
+        return session, name
+    return session._replace(domain_name=name), None
+
+
 def add_remote(
     session: Session,
     name: str,

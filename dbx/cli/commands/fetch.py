@@ -17,7 +17,9 @@ from dbx.cli.transfers import fetched_lines, fetched_value
 @pass_invocation
 def command(invocation: Invocation, remote: str | None, token: str | None, token_file: str | None) -> None:
     from dbx.ops.fetch import fetch
+    from dbx.ops.remote import find_way
 
     with session(invocation) as opened, progress(invocation, None, "checking") as bar:
-        done = fetch(opened, remote, access(invocation, token, token_file, bar))
+        meant, name = find_way(opened, remote)
+        done = fetch(meant, name, access(invocation, token, token_file, bar))
     emit(invocation, fetched_value(done), fetched_lines(done, "Fetched"))

@@ -24,14 +24,21 @@ def command(
     token_file: str | None,
 ) -> None:
     from dbx.ops.fetch import pull, pull_aggregates
+    from dbx.ops.remote import find_way
 
     check_aggregate(aggregate_type, aggregate_id)
     with session(invocation) as opened, progress(invocation, None, "checking") as bar:
+        meant, name = find_way(opened, remote)
         way = access(invocation, token, token_file, bar)
         if aggregate_type is None:
-            done = pull(opened, remote, way, dry_run=dry_run)
+            done = pull(meant, name, way, dry_run=dry_run)
             verb = "Would pull" if dry_run else "Pulled"
             emit(invocation, fetched_value(done), fetched_lines(done, verb))
             return
+<<<<<<< HEAD
         some = pull_aggregates(opened, remote, aggregate_type, aggregate_id, way, dry_run=dry_run)
         emit(invocation, {**some._asdict(), "up_to_date": not some.aggregates}, pulled_aggregates_lines(some))
+=======
+        some = pull_aggregates(meant, name, aggregate_type, aggregate_id, way, dry_run=dry_run)
+        emit(invocation, some._asdict(), pulled_aggregates_lines(some))
+>>>>>>> bc94ccb (Let push, pull and fetch take the name of a domain, as EventDBX's do)

@@ -17,9 +17,11 @@ from dbx.cli.transfers import fetched_value
 @pass_invocation
 def command(invocation: Invocation, remote: str | None, token: str | None, token_file: str | None) -> None:
     from dbx.ops.fetch import pull_schemas
+    from dbx.ops.remote import find_way
 
     with session(invocation) as opened:
-        done = pull_schemas(opened, remote, access(invocation, token, token_file))
+        meant, name = find_way(opened, remote)
+        done = pull_schemas(meant, name, access(invocation, token, token_file))
     where = f"remote '{done.remote}' ({escape(done.url)})"
     line = f"Pulled {counted(done.schemas, 'schema version')} from {where}."
     if done.up_to_date:

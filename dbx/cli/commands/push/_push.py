@@ -24,13 +24,20 @@ def command(
     token_file: str | None,
 ) -> None:
     from dbx.ops.push import push, push_aggregates
+    from dbx.ops.remote import find_way
 
     check_aggregate(aggregate_type, aggregate_id)
     with session(invocation) as opened, progress(invocation, None, "checking") as bar:
+        meant, name = find_way(opened, remote)
         way = access(invocation, token, token_file, bar)
         if aggregate_type is None:
-            done = push(opened, remote, way, dry_run=dry_run)
+            done = push(meant, name, way, dry_run=dry_run)
             emit(invocation, pushed_value(done), pushed_lines(done))
             return
+<<<<<<< HEAD
         some = push_aggregates(opened, remote, aggregate_type, aggregate_id, way, dry_run=dry_run)
         emit(invocation, {**some._asdict(), "up_to_date": not some.aggregates}, pushed_aggregates_lines(some))
+=======
+        some = push_aggregates(meant, name, aggregate_type, aggregate_id, way, dry_run=dry_run)
+        emit(invocation, some._asdict(), pushed_aggregates_lines(some))
+>>>>>>> bc94ccb (Let push, pull and fetch take the name of a domain, as EventDBX's do)

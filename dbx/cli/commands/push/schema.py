@@ -22,9 +22,11 @@ def command(
     invocation: Invocation, remote: str | None, dry_run: bool, token: str | None, token_file: str | None
 ) -> None:
     from dbx.ops.push import push_schemas
+    from dbx.ops.remote import find_way
 
     with session(invocation) as opened:
-        done = push_schemas(opened, remote, access(invocation, token, token_file), dry_run=dry_run)
+        meant, name = find_way(opened, remote)
+        done = push_schemas(meant, name, access(invocation, token, token_file), dry_run=dry_run)
     where = f"remote '{done.remote}' ({escape(done.url)})"
     line = f"{'Would push' if dry_run else 'Pushed'} {counted(done.schemas, 'schema version')} to {where}."
     if done.up_to_date:
