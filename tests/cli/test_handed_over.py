@@ -89,3 +89,16 @@ def test_what_goes_on_differently_has_diverged_there(ours: Runner, theirs: Runne
         {"aggregate_type": "order", "aggregate_id": "a", "version": 3, "local": 3, "remote": 3}
     ]
     assert ours.ok("log", "--json").json == log
+
+
+def test_a_domain_may_be_named_as_in_eventdbx(ours: Runner, theirs: Runner) -> None:
+    ours.ok("clone", "../theirs", "copy")
+    theirs.ok("aggregate", "apply", "order", "a", "sent")
+    assert ours.ok("pull", "copy", "--json").json["domain"] == "copy"
+    ours.ok("-d", "copy", "aggregate", "apply", "order", "a", "paid")
+    assert ours.ok("push", "copy", "--json").json["remote"] == "origin"
+    assert ours.ok("push", "schema", "copy", "--json").json["up_to_date"]
+    ours.ok("remote", "add", "copy", "../theirs")  # a remote of that name comes first
+    assert ours.ok("fetch", "copy", "--json").json["remote"] == "copy"
+    assert ours("-d", "copy", "push", "default").status == 3
+    assert ours("push", "nowhere").status == 3

@@ -440,16 +440,3 @@ def test_every_address_that_is_none_has_a_hint(run: Runner) -> None:
     run.ok("init")
     for url in ("http://", "ssh://-x@h/y", "http://h/x?y", "ftp://x/y", "", " ", "http://u:p@h/x", "http://h:x/y"):
         assert run("remote", "add", "one", url, "--json").error["hint"], url
-
-
-def test_a_domain_may_be_named_as_in_eventdbx(run: Runner, far: Path) -> None:
-    run.ok("clone", str(far), "copy")
-    add(run, far, "o-7")
-    assert run.ok("pull", "copy", "--json").json["domain"] == "copy"
-    run.ok("-d", "copy", "aggregate", "apply", "order", "o-7", "changed")
-    assert run.ok("push", "copy", "--json").json["remote"] == "origin"
-    assert run.ok("push", "schema", "copy", "--json").json["up_to_date"]
-    run.ok("remote", "add", "copy", str(far))  # a remote of that name comes first
-    assert run.ok("fetch", "copy", "--json").json["remote"] == "copy"
-    assert run("-d", "copy", "push", "default").status == 3
-    assert run("push", "nowhere").status == 3

@@ -35,10 +35,5 @@ def command(
             verb = "Would pull" if dry_run else "Pulled"
             emit(invocation, fetched_value(done), fetched_lines(done, verb))
             return
-<<<<<<< HEAD
-        some = pull_aggregates(opened, remote, aggregate_type, aggregate_id, way, dry_run=dry_run)
-        emit(invocation, {**some._asdict(), "up_to_date": not some.aggregates}, pulled_aggregates_lines(some))
-=======
         some = pull_aggregates(meant, name, aggregate_type, aggregate_id, way, dry_run=dry_run)
-        emit(invocation, some._asdict(), pulled_aggregates_lines(some))
->>>>>>> bc94ccb (Let push, pull and fetch take the name of a domain, as EventDBX's do)
+        emit(invocation, {**some._asdict(), "up_to_date": not some.aggregates}, pulled_aggregates_lines(some))

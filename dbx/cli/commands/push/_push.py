@@ -34,10 +34,5 @@ def command(
             done = push(meant, name, way, dry_run=dry_run)
             emit(invocation, pushed_value(done), pushed_lines(done))
             return
-<<<<<<< HEAD
-        some = push_aggregates(opened, remote, aggregate_type, aggregate_id, way, dry_run=dry_run)
-        emit(invocation, {**some._asdict(), "up_to_date": not some.aggregates}, pushed_aggregates_lines(some))
-=======
         some = push_aggregates(meant, name, aggregate_type, aggregate_id, way, dry_run=dry_run)
-        emit(invocation, some._asdict(), pushed_aggregates_lines(some))
->>>>>>> bc94ccb (Let push, pull and fetch take the name of a domain, as EventDBX's do)
+        emit(invocation, {**some._asdict(), "up_to_date": not some.aggregates}, pushed_aggregates_lines(some))
