@@ -25,7 +25,7 @@ from dbx.repo.replica.histories import Parted, parted
 from dbx.repo.replica.offer import commit_ids, copy_commits, point_at
 from dbx.repo.replica.quarantine import sweep_quarantine
 from dbx.repo.replica.receive import Received, move_in, note_move, point_of, sealed, set_tracking, settle, vet
-from dbx.repo.rewind import Advance, Name, advances, advances_since, rewind
+from dbx.repo.rewind import Advance, Name, advances_since, rewind
 from dbx.repo.schema import published, schemachain
 from dbx.repo.seal import move_ref
 from dbx.repo.undone import UNDO
@@ -67,18 +67,16 @@ def take_diverged(domain: Domain, arrived: Arrived, terms: Terms, purpose: Purpo
         held = HeldIndex(working.index.path, working.indexed, domain.vault)
         try:
             trial = rewind(domain, held, base, mine)
-            theirs: dict[Name, Advance] = {}
             leaves: dict[Name, list[bytes]] = {}
             judge = terms.judge
 
             def note(commit: Commit, envelopes: Sequence[bytes], bodies: Sequence[bytes]) -> None:
-                advances(envelopes, theirs)
                 _gather(envelopes, mine, leaves)
                 if judge is not None:
                     judge(commit, envelopes, bodies)
 
             vetting = vet(domain, trial, arrived, terms._replace(judge=note))
-            both, same = _compare(domain, mine, theirs, leaves)
+            both, same = _compare(domain, mine, leaves)
             done = Received(before, point_of(trial.head), vetting.commits, vetting.events, 0)
             if purpose == "look":
                 return done, both
@@ -115,7 +113,7 @@ def _gather(envelopes: Sequence[bytes], names: Container[Name], leaves: dict[Nam
 
 
 def _compare(
-    domain: Domain, mine: dict[Name, Advance], theirs: dict[Name, Advance], leaves: dict[Name, list[bytes]]
+    domain: Domain, mine: dict[Name, Advance], leaves: dict[Name, list[bytes]]
 ) -> tuple[list[Parted], dict[Name, int]]:
     """(the aggregates whose histories part, up to which version the others were advanced by the same events)."""
     both: list[Parted] = []
@@ -125,9 +123,9 @@ def _compare(
         ours = domain.read(lambda working, reader, at=(*name, first, last): _own_leaves(working, reader, *at))  # type: ignore[misc]
         parting = next((n for n, pair in enumerate(zip(ours, other, strict=False)) if pair[0] != pair[1]), None)
         if parting is None:
-            same[name] = min(last, theirs[name].last)
+            same[name] = min(last, first - 1 + len(other))
         else:
-            both.append(Parted(*name, first + parting, last, theirs[name].last))
+            both.append(Parted(*name, first + parting, last, first - 1 + len(other)))
     return both, same
 
 
