@@ -216,7 +216,10 @@ def check_promise(session: Session, link: Link, domain: Domain, arrived: Arrived
     """What came is at least what was shown before, and of the same domain. Raises RemoteFailure."""
     shown, came = link.description, arrived.header
     if came.domain != shown.domain:
-        raise RemoteFailure(f"the remote '{link.remote.name}' sent another domain than the one it showed")
+        raise RemoteFailure(
+            f"the remote '{link.remote.name}' sent another domain than the one it showed",
+            hint="nothing was changed; try again, and if it stays so, ask who runs it",
+        )
     if came.head.seq < shown.head.seq or (came.head.seq == shown.head.seq and came.head != shown.head):
         sentence = f"it showed commit {shown.head.seq}, and sent a history that ends with commit {came.head.seq}"
         raise refuse(session.repository, domain, link.remote, shown.head, came.head, "mixed", sentence)

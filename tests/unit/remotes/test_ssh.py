@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +21,7 @@ from dbx.ops.session import Session
 from dbx.remotes.ssh import SshTransport, command_line
 from dbx.repo.replica import offer as offers
 from tests.history import append, fill
-from tests.unit.remotes.contract import ACCESS, Far, TransportContract, assert_sound
+from tests.unit.remotes.contract import ACCESS, Far, TransportContract, assert_sound, opened
 from tests.unit.remotes.sshd import MISSING, SSHD, Sshd, sshd_running
 
 
@@ -77,6 +78,44 @@ class TestSsh(TransportContract):
             assert transport._process is process
             assert process.poll() is None
         assert process.returncode == 0
+
+
+CUT = """\
+#!{python}
+import os, subprocess, sys
+real = subprocess.Popen(["{ssh}", *sys.argv[1:]], stdout=subprocess.PIPE)
+left = 35000
+while left and (data := os.read(real.stdout.fileno(), left)):
+    left -= os.write(1, data)
+real.kill()
+"""
+
+
+def test_a_clone_over_ssh_that_is_cut_goes_on_where_it_was(
+    near: Session, tmp_path: Path, sshd: Sshd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The line breaks in the middle of the last segment, as where a network goes away."""
+    far = tmp_path / "source"
+    with opened(far) as domain:
+        for n in range(3):
+            append(domain, *[f"o-{n}-{m}" for m in range(200)])
+            with offers.offering(domain, offers.START):
+                pass
+    cut = tmp_path / "bin" / "ssh"
+    cut.parent.mkdir()
+    cut.write_text(CUT.format(python=sys.executable, ssh=sshd.bin / "ssh"))
+    cut.chmod(0o755)
+    path = os.environ["PATH"]
+    monkeypatch.setenv("PATH", f"{cut.parent}:{path}")
+    url = f"ssh://{sshd.place}{far}"
+    with pytest.raises(RemoteFailure):
+        clone(near, url, "copy", ACCESS)
+    assert "copy" not in near.repository.domain_names()
+    monkeypatch.setenv("PATH", f"{sshd.bin}:{path}")
+    done = clone(near, url, "copy", ACCESS)
+    assert done.commits == 6
+    assert 0 < done.resumed < 6
+    assert_sound(Path(near.repository.path).parent)
 
 
 @pytest.mark.parametrize(

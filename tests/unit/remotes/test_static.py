@@ -229,3 +229,29 @@ def test_nothing_is_there(near: Session, tmp_path: Path) -> None:
             point_at(near, f"{scheme}{web.url}/nothing")
             with pytest.raises(RemoteFailure, match="no domain's files are there"):
                 pull(near, None, ACCESS)
+
+
+def test_a_clone_that_is_cut_goes_on_where_it_was(near: Session, far: Path) -> None:
+    """What came whole is hashed again, and not asked for again; what came short is."""
+    for name in ("o-5", "o-6"):
+        grow(far, name)
+        with opened(far) as domain, offers.offering(domain, offers.START):
+            pass
+    cut = [True]
+
+    def spoil(path: str, data: bytes) -> bytes | None:
+        whole = not cut[0] or len([one for one in web.asked if "segments/" in one]) < 3
+        return data if whole or "segments/" not in path else data[: len(data) // 2]
+
+    with web_server(far, spoil) as web:
+        with pytest.raises(RemoteFailure):
+            clone(near, f"static+{web.url}", "copy", ACCESS)
+        assert "copy" not in near.repository.domain_names()
+        cut[0] = False
+        first = {path for path in web.asked if "segments/" in path}
+        web.asked.clear()
+        done = clone(near, f"static+{web.url}", "copy", ACCESS)
+        again = {path for path in web.asked if "segments/" in path}
+    assert (done.commits, done.resumed > 0) == (7, True)
+    assert first - again
+    assert_sound(Path(near.repository.path).parent)
