@@ -14,18 +14,18 @@ import json
 import os
 import signal
 from array import array
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from dbx.crypto.merkle import leaf_hash, subtrees
 from dbx.errors import Invalid
-from dbx.formats.segment import Packed
+from dbx.formats.segment import pack
 from dbx.repo.intake import Intake, Undecided, parse_lines
 from dbx.repo.lines import read_lines
 from dbx.repo.record import MERGED
 from dbx.store.descriptor import write_all
 from dbx.store.fs import read_at
-from dbx.store.section import cut_blocks, encode_block, pack_lines
+from dbx.store.section import cut_blocks, encode_block
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -143,13 +143,11 @@ def close_all_but(*kept: int) -> None:
 
 
 class _Note(NamedTuple):
-    """A block as it is noted: how many events, how many bytes of templates of envelopes and of packed bodies, and how
-    many bytes the bodies' lines have."""
+    """A block as it is noted: its events, and the bytes of the template of their envelopes and of their bodies."""
 
     events: int
-    templates: int
+    template: int
     bodies: int
-    raw: int
 
 
 class _Half(Intake):
@@ -172,7 +170,6 @@ class _Half(Intake):
         self._noted = 0
         self._templates: list[bytes] = []
         self._bodies: list[bytes] = []
-        self._last = b""
 
     def run(self) -> None:
         work = self._work
@@ -251,13 +248,13 @@ class _Half(Intake):
         self._check_parent()
         vault = self._work.vault
         for start, stop in cut_blocks(self._templates, self._bodies):
-            templates = b"\n".join(self._templates[start:stop])
-            bodies = pack_lines(self._bodies[start:stop])
-            stored = vault.seal_text(bodies.stored, _NOTES) if vault.seals else bodies.stored
-            write_all(self._work.notes, templates + stored)
-            self._notes.append(_Note(stop - start, len(templates), len(stored), bodies.raw))
-            self._noted += len(templates) + len(stored)
-        self._last = self._bodies[-1]
+            template = b"\n".join(self._templates[start:stop])
+            bodies = b"\n".join(self._bodies[start:stop])
+            if vault.seals:
+                bodies = vault.seal_text(bodies, _NOTES)
+            write_all(self._work.notes, template + bodies)
+            self._notes.append(_Note(stop - start, len(template), len(bodies)))
+            self._noted += len(template) + len(bodies)
         self._templates.clear()
         self._bodies.clear()
 
@@ -289,18 +286,19 @@ class _Half(Intake):
         numbers, event_ids = iter(self._numbers), iter(ids)
         read, leaves_at = 0, self._noted
         leaves: list[bytes] = []
-        envelopes: list[bytes] = []
+        envelopes = bodies = b""
         written = 0
         for note in self._notes:
-            templates = read_at(work.notes, note.templates, read).split(b"\n")
-            bodies = work.vault.open_text(read_at(work.notes, note.bodies, read + note.templates), _NOTES)
-            read += note.templates + note.bodies
-            envelopes = []
-            for template, number, event_id in zip(templates, numbers, event_ids, strict=False):
+            template = read_at(work.notes, note.template, read)
+            bodies = work.vault.open_text(read_at(work.notes, note.bodies, read + note.template), _NOTES)
+            read += note.template + note.bodies
+            values: list[int] = []
+            for event_id, number in zip(islice(event_ids, note.events), numbers, strict=False):
                 versions[number] = version = versions[number] + 1
-                envelopes.append(template % (event_id, version))
-            leaves += map(leaf_hash, envelopes)
-            block = encode_block(note.events, pack_lines(envelopes), Packed(bodies, note.raw), work.vault)
+                values += (event_id, version)
+            envelopes = template % tuple(values)
+            leaves += map(leaf_hash, envelopes.split(b"\n"))
+            block = encode_block(note.events, pack(envelopes + b"\n"), pack(bodies + b"\n"), work.vault)
             write_all(work.target, block, at + written)
             written += len(block)
             if len(leaves) >= AT_ONCE or note is self._notes[-1]:
@@ -313,7 +311,7 @@ class _Half(Intake):
                 at += written
                 written = 0
                 leaves.clear()
-        send(work.writing, envelopes[-1], self._last)
+        send(work.writing, envelopes[envelopes.rfind(b"\n") + 1 :], bodies[bodies.rfind(b"\n") + 1 :])
 
     def _check_parent(self) -> None:
         if os.getppid() != self._parent:
