@@ -430,6 +430,9 @@ def test_a_plugin_that_is_changed_meanwhile_gets_nothing_more(
     finally:
         replay.kill()
     assert replay.returncode == 4
+    if change[0] == "remove":
+        configure(shop, hook)
+    assert len(shop.ok("plugin", "status", "--json").json[0]["replays"]) == (change[0] != "remove")
     assert "was changed while the replay went on" in json.loads(err.splitlines()[-1])["error"]["message"]
     assert len(hook.got) < 6
 

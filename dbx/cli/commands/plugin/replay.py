@@ -24,7 +24,8 @@ from dbx.errors import UsageError
 if TYPE_CHECKING:
     from typing import Any
 
-    from dbx.ops.redeliver import Asked, How, Replayed
+    from dbx.ops.redeliver import How, Replayed
+    from dbx.ops.redelivering import Asked
 
 
 @define()
@@ -68,7 +69,8 @@ def command(
     restart: bool,
 ) -> int:
     from dbx.model import names
-    from dbx.ops.redeliver import MIN_RATE, Asked, How
+    from dbx.ops.redeliver import MIN_RATE, How
+    from dbx.ops.redelivering import Asked
 
     rest = list(words)
     kind = names.check_type(take_word(rest, aggregate_type, "aggregate type"))
@@ -88,7 +90,8 @@ def command(
 
 
 def _replay(invocation: Invocation, name: str, asked: Asked, how: How) -> Replayed:
-    from dbx.ops.redeliver import Watcher, replay
+    from dbx.ops.redeliver import replay
+    from dbx.ops.redelivering import Watcher
 
     def resume(delivered: int) -> None:
         note(invocation, f"going on behind {delivered} event(s) that were delivered before; --restart begins anew")
@@ -128,14 +131,8 @@ def _document(done: Replayed, asked: Asked, *, dry_run: bool, to_file: str | Non
         "failed": done.failures,
         "failures": [
             {
-                "delivery_id": one.delivery.id,
-                "event_id": str(one.delivery.event_id),
-                "position": one.delivery.position,
-                "aggregate_type": one.delivery.aggregate_type,
-                "aggregate_id": one.delivery.aggregate_id,
-                "version": one.delivery.version,
-                "attempts": one.attempts,
-                "error": one.error,
+                **one._asdict(),
+                "event_id": str(one.event_id),
             }
             for one in done.failed
         ],
