@@ -7,6 +7,7 @@ commit of its own.
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING
 
 from dbx.crypto.indextree import TreeMismatch
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 GROUP = 64
 LARGE_BYTES = 1024 * 1024
 """From here on a batch is written as a segment at once, instead of through the journal."""
+_MOST_PATIENCE_S = 0.001
 _SPARE_BYTES = 64  # by so much an append may be larger than the one before and still fit
 
 
@@ -53,6 +55,9 @@ class Appender:
 
     Who finds nobody at work leads one group. Whoever comes meanwhile waits for a lock of his own, and is woken once:
     when his transaction is done, or to lead the next group.
+
+    Who was woken with the last group is often back with his next transaction before half a write would have passed. So
+    a leader waits that long for as many as there were, and for nobody where he was alone.
     """
 
     def __init__(self, domain: Domain) -> None:
@@ -60,6 +65,8 @@ class Appender:
         self._queue: list[Append] = []
         self._lock = threading.Lock()
         self._leader: Append | None = None
+        self._gathered: threading.Lock | None = None
+        self._expected, self._patience_s = 1, 0.0
 
     def append(self, request: Append) -> Committed:
         """Returns when the transaction is on disk; raises what made it fail. Nothing of a failed one stays."""
@@ -71,6 +78,9 @@ class Appender:
             else:
                 request.turn = turn = threading.Lock()
                 turn.acquire()
+                if self._gathered is not None and len(self._queue) >= self._expected:
+                    self._gathered.release()
+                    self._gathered = None
         try:
             if turn is not None:
                 turn.acquire()
@@ -95,9 +105,13 @@ class Appender:
         """Write the next group, and let who is first in the one after it lead that."""
         group: list[Append] = []
         try:
+            if self._expected > 1:
+                self._gather()
             with self._lock:
                 group = self._take()
+            start = time.monotonic()
             write_group(self._domain, group)
+            self._patience_s = min((time.monotonic() - start) / 2, _MOST_PATIENCE_S)
         except BaseException as error:  # handed to every thread that waits for this group
             for request in group:
                 if request.result is None and request.error is None:
@@ -108,10 +122,22 @@ class Appender:
             with self._lock:
                 for request in group:
                     request.done = True
+                self._expected = min(len(group) + len(self._queue), GROUP)
                 self._pass_on()
             for request in group:
                 if request.turn is not None and request.turn.locked():
                     request.turn.release()
+
+    def _gather(self) -> None:
+        """Wait until as many are there as are expected, or patience is over."""
+        with self._lock:
+            if len(self._queue) >= self._expected:
+                return
+            self._gathered = gathered = threading.Lock()
+            gathered.acquire()
+        gathered.acquire(timeout=self._patience_s)
+        with self._lock:
+            self._gathered = None
 
     def _pass_on(self) -> None:
         self._leader = self._queue[0] if self._queue else None

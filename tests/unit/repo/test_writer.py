@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
@@ -20,6 +21,8 @@ from dbx.repo.domain import Domain
 from dbx.repo.repository import Repository
 from dbx.repo.upkeep.gc import collect
 from dbx.repo.writer import Append, Appender
+from dbx.store.journal import scan
+from dbx.store.segments import Commits, FrameReader
 from tests.history import START_US, append, item, open_repository
 from tests.oracle import agrees
 
@@ -224,6 +227,26 @@ def test_threads_share_writes_and_each_gets_its_own_answer(domain: Domain) -> No
         else:
             assert [event.payload for event in done.events()] == [{"n": n}]
     assert len(good) == 96 - 24 - 12
+
+
+def test_a_leader_waits_for_as_many_as_there_were(domain: Domain) -> None:
+    append(domain, "o-1")
+    appender = Appender(domain)
+    appender._expected, appender._patience_s = 3, 20.0
+    start = time.monotonic()
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda n: appender.append(Append([item(f"o-{n}")], issued_by=JANE)), range(3)))
+    appender.append(Append([item("o-1")], issued_by=JANE))  # waits in vain, and not for long
+    assert time.monotonic() - start < 15
+    assert appender._expected == 1
+    name = domain.sync().head.journal
+    domain.close()
+    fd = domain.directory.open_read(name)
+    reader = FrameReader(fd, name)
+    items = scan(reader, reader.header()[1]).items
+    os.close(fd)
+    assert [len(one.lines) for one in items if isinstance(one, Commits)] == [1, 3, 1]
+    agrees(domain)
 
 
 class Interrupted(BaseException):
