@@ -92,7 +92,7 @@ def set_archived(
 
     plan = None
     if archived:
-        target = Reference(session.domain.name, aggregate_type, aggregate_id)
+        target = Reference(session.domain.file.called, aggregate_type, aggregate_id)
         plan = partial(plan_archive, session.domain, target)
     current, event = _change(session, aggregate_type, aggregate_id, make, manner, reserved=True, plan=plan)
     version = current.version if event is None else event.version

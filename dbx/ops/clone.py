@@ -167,7 +167,8 @@ def _copy_some(
         raise NotFound(f"the remote has no aggregate '{what}'")
     with repository.changing():
         drop_clone(repository, name)
-        domain = prepare_clone(repository, name, new_uuid(repository.entropy(16)), remote, access.progress)
+        fresh = new_uuid(repository.entropy(16))
+        domain = prepare_clone(repository, name, fresh, remote, access.progress, link.description.name)
     try:
         domain.staging_lock.acquire(repository.wait_s)
         terms = Terms(session.actor, f"clone: aggregates from {remote.url}"[:200], progress=access.progress)

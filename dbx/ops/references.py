@@ -56,7 +56,7 @@ def list_referrers(session: Session, aggregate_type: str, aggregate_id: str) -> 
     Weak references may lead to what is not there. Raises NotFound for an aggregate that neither is nor is referred to.
     """
     domain = session.domain
-    found = referrers.find_referrers(domain, Reference(domain.name, aggregate_type, aggregate_id))
+    found = referrers.find_referrers(domain, Reference(domain.file.called, aggregate_type, aggregate_id))
     if not found:
         query.get_aggregate(domain, aggregate_type, aggregate_id)
     return found
@@ -85,10 +85,10 @@ def make_resolver(
         return target._replace(state=covered.state, extra=covered)
 
     def follow(aggregate: Aggregate) -> Tree:
-        holder = Reference(domain.name, aggregate.aggregate_type, aggregate.aggregate_id)
+        holder = Reference(domain.file.called, aggregate.aggregate_type, aggregate.aggregate_id)
         schema = referrers.find_schema(domain, aggregate.aggregate_type, known)
         found = resolve(holder, aggregate.state, schema, depth=depth, look_up=look_up, max_targets=MAX_TARGETS)
-        return Tree(domain.name, aggregate, found)
+        return Tree(domain.file.called, aggregate, found)
 
     return follow
 
@@ -114,10 +114,10 @@ def migrate_references(
     items: list[dict[str, Any]] = []
     changed: list[Migrated] = []
     unchanged = errors = 0
-    migration_payload(schema, {}, fields, domain=domain.name)  # which refuses fields that are no references
+    migration_payload(schema, {}, fields, domain=domain.file.called)  # which refuses fields that are no references
     for aggregate in _chosen(session, aggregate_type, aggregate_id):
         try:
-            payload = migration_payload(schema, aggregate.state, fields, domain=domain.name)
+            payload = migration_payload(schema, aggregate.state, fields, domain=domain.file.called)
         except Invalid as error:
             errors += 1
             changed.append(Migrated(aggregate_type, aggregate.aggregate_id, [], error.message))

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dbx.errors import Invalid
 from dbx.formats.envelope import is_actor_text
-from dbx.model.names import quote
+from dbx.model.names import check_domain_name, quote
 from dbx.model.restrict import parse_restrict
 from dbx.model.snowflake import MAX_WORKER
 from dbx.repo.domainfile import NAME as DOMAIN_FILE
-from dbx.repo.domainfile import load_domain_file, write_domain_file
+from dbx.repo.domainfile import REFERENCE_DOMAIN, load_domain_file, write_domain_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -29,8 +29,8 @@ _FORMAT = "format"
 
 
 class Setting(NamedTuple):
-    """A setting: `kind` is "integer" (of `low`..`high`), "boolean", "name" or "restriction" (off, default, strict);
-    `scope` WORKSPACE or DOMAIN.
+    """A setting: `kind` is "integer" (of `low`..`high`), "boolean", "name", "domain" (a domain's name) or "restriction"
+    (off, default, strict); `scope` WORKSPACE or DOMAIN.
 
     `default` None: without a value the setting has no effect, or dbx finds a value itself.
     """
@@ -63,6 +63,7 @@ SETTINGS: dict[str, Setting] = {
         Setting("plugin_queue.prune.interval_secs", WORKSPACE, "integer", 300, 60, 1_000_000_000),
         Setting("plugin_queue.prune.max_done_jobs", WORKSPACE, "integer", None, 0, 1_000_000_000),
         Setting("reference_default_depth", DOMAIN, "integer", 2, 0, 5),
+        Setting(REFERENCE_DOMAIN, DOMAIN, "domain", None),
         Setting("reference_max_depth", DOMAIN, "integer", 5, 0, 5),
         Setting("restrict", DOMAIN, "restriction", "default"),
         Setting("schema.require_publish", DOMAIN, "boolean", False),
@@ -140,7 +141,7 @@ def parse(setting: Setting, text: str) -> int | bool | str:
         return check(setting, int(text))
     if setting.kind == "boolean" and text in ("true", "false"):
         return text == "true"
-    if setting.kind in ("name", "restriction"):
+    if setting.kind in ("name", "domain", "restriction"):
         return check(setting, text)
     raise _refusal(setting)
 
@@ -153,6 +154,8 @@ def check(setting: Setting, value: object) -> int | bool | str:
         return value
     if setting.kind == "name" and isinstance(value, str) and is_actor_text(value):
         return value
+    if setting.kind == "domain" and isinstance(value, str):
+        return check_domain_name(value)
     if setting.kind == "restriction":
         return parse_restrict(value)
     raise _refusal(setting)
@@ -164,6 +167,8 @@ def describe(setting: Setting) -> str:
         return f"a whole number from {setting.low} to {setting.high}"
     if setting.kind == "boolean":
         return "true or false"
+    if setting.kind == "domain":
+        return "the name of a domain"
     if setting.kind == "restriction":
         return "off, default or strict"
     return "text of 1 to 128 characters without control characters"

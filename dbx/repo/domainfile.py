@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from dbx.errors import Corrupt, Invalid, NotFound
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 NAME = "domain.yaml"
 MAX_BYTES = 1 << 20
+REFERENCE_DOMAIN = "reference_domain"
 _MEMBERS = frozenset(("id", "name", "created_at", "forked_from", "redacted", "settings", "remotes"))
 
 
@@ -31,6 +32,12 @@ class DomainFile:
     redacted: bool = False
     settings: dict[str, Any] = field(default_factory=dict)
     remotes: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def called(self) -> str:
+        """What the domain's own references call it: the setting `reference_domain`, else its name."""
+        name = self.settings.get(REFERENCE_DOMAIN)
+        return name if isinstance(name, str) else self.name
 
     def to_value(self) -> dict[str, Any]:
         """The mapping that domain.yaml holds."""
@@ -73,6 +80,19 @@ def write_domain_file(directory: Directory, file: DomainFile) -> None:
     from dbx.formats import yamledit
 
     directory.write(NAME, yamledit.update(before, file.to_value(), name=directory.path_of(NAME)))
+
+
+def known_as(file: DomainFile, called: str) -> DomainFile:
+    """A domain whose references were written where it is called so: here they go on naming it, whatever its name."""
+    kept = {key: value for key, value in file.settings.items() if key != REFERENCE_DOMAIN}
+    return replace(file, settings=kept if file.name == called else {**kept, REFERENCE_DOMAIN: called})
+
+
+def renamed(directory: Directory, name: str) -> DomainFile:
+    """What domain.yaml says once the domain has another name; what was written goes on calling it as before."""
+    file = load_domain_file(directory)
+    has_history = directory.exists("refs/heads/main") or any(one.startswith("journal-") for one in directory.names(""))
+    return known_as(replace(file, name=name), file.called) if has_history else replace(file, name=name)
 
 
 def _from_value(value: Any, path: str) -> DomainFile:

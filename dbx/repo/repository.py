@@ -328,15 +328,13 @@ class Repository:
                 del self._domains[old]
 
     def _finish_rename(self, new: str, is_active: bool) -> None:
-        from dataclasses import replace
-
-        from dbx.repo.domainfile import load_domain_file, write_domain_file
+        from dbx.repo.domainfile import renamed, write_domain_file
 
         # domain.yaml comes last: until then it tells what HEAD may still be calling the domain.
         if is_active:
             self._set_active(new)
         directory = self.directory.below(f"{DOMAINS}/{new}")
-        write_domain_file(directory, replace(load_domain_file(directory), name=new))
+        write_domain_file(directory, renamed(directory, new))
 
     def _find_renamed(self, old: str) -> str:
         """The domain that an interrupted rename gave another name than HEAD has; the rename is brought to its end."""

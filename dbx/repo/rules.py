@@ -53,7 +53,7 @@ class Rules:
         self._files = files
         self._head = head
         self._strict = strict
-        self.domain_name = domain.name
+        self.domain_name = domain.file.called
         self._schemas: dict[str, Schema] = {}
         self._checks: dict[tuple[str, str], Check] = {}
         self._is_checked = False

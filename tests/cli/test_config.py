@@ -16,6 +16,7 @@ DEFAULTS = [
     "plugin_queue.prune.interval_secs=300",
     "plugin_queue.prune.max_done_jobs=-",
     "reference_default_depth=2",
+    "reference_domain=-",
     "reference_max_depth=5",
     "restrict=default",
     "schema.require_publish=false",

@@ -221,3 +221,82 @@ def test_what_is_not_there_may_be_referred_to(farm: Runner) -> None:
     cow(farm, "c-1", "vet=vet#none")
     assert referrers(farm, "vet", "none") == [("c-1", "vet")]
     assert farm("aggregate", "referrers", "vet", "other").status == 3
+
+
+def called(run: Runner, domain: str) -> str | None:
+    """What references call a domain where that is not its name."""
+    found = run("-d", domain, "config", "reference_domain", "--json").json["value"]
+    return None if found is None else str(found)
+
+
+def test_references_lead_on_where_the_domain_has_another_name(farm: Runner) -> None:
+    """In a clone, a fork, after a renaming and by a bundle; and what is written there can go back."""
+    cow(farm, "c-1", "farm=farm#f-1")
+    farm.ok("schema", "publish")
+    near = Runner(farm.cwd.parent / "near", farm.home)
+    near.cwd.mkdir()
+    near.ok("init")
+    near.ok("clone", str(farm.cwd), "copy")
+    near.ok("checkout", "copy")
+
+    def assert_leads(name: str) -> None:
+        near.ok("checkout", name)
+        assert called(near, name) == "default"
+        assert ("c-1", "farm") in referrers(near, "farm", "f-1")
+        shown = near.ok("aggregate", "get", "cow", "c-1", "--resolve", "--json").json
+        assert shown["resolved"]["references"][0]["status"] == "ok"
+        assert near("aggregate", "archive", "farm", "f-1").status == 4
+
+    assert_leads("copy")
+    cow(near, "c-2", "farm=farm#f-1")
+    assert state(near, "c-2") == {"farm": "default#farm#f-1"}
+    cow(near, "c-3", "farm=farm#f-9", status=5)
+    near.ok("push")
+    assert referrers(farm, "farm", "f-1") == [("c-1", "farm"), ("c-2", "farm")]
+    near.ok("checkout", "-c", "draft", "--from", "copy")
+    assert_leads("draft")
+    cow(near, "c-4", "farm=farm#f-1")
+    near.ok("merge", "--from", "draft", "--into", "copy")
+    near.ok("checkout", "default")
+    near.ok("domain", "rename", "copy", "third")
+    assert_leads("third")
+    near.ok("bundle", "create", "all.bundle")
+    near.ok("checkout", "-c", "fourth")
+    near.ok("bundle", "apply", "all.bundle")
+    assert_leads("fourth")
+    near.ok("clone", f"{near.cwd}#third", "fifth")
+    assert_leads("fifth")
+    near.ok("clone", str(farm.cwd), "part", "--aggregate", "cow")
+    assert called(near, "part") == "default"
+    near.ok("fsck", "--all")
+    farm.ok("fsck")
+
+
+def test_a_domain_without_history_is_called_by_its_new_name(run: Runner) -> None:
+    run.ok("init")
+    run.ok("checkout", "-c", "orders")
+    run.ok("checkout", "default")
+    run.ok("domain", "rename", "orders", "sales")
+    assert called(run, "sales") is None
+    run.ok("-d", "sales", "aggregate", "create", "order", "o-1", "--event", "placed")
+    run.ok("domain", "rename", "sales", "shop")
+    assert called(run, "shop") == "sales"
+    run.ok("domain", "rename", "shop", "sales")
+    assert called(run, "sales") is None
+    assert run("config", "reference_domain", "No Name").status == 5
+
+
+def test_a_remote_of_another_name_takes_references_as_they_are(farm: Runner) -> None:
+    """The domain there is empty, and called otherwise: it becomes ours, with what ours is called."""
+    cow(farm, "c-1", "farm=farm#f-1")
+    farm.ok("schema", "publish")
+    farm.ok("checkout", "-c", "main")
+    farm.ok("checkout", "default")
+    farm.ok("remote", "add", "origin", str(farm.cwd), "--remote-domain", "main")
+    farm.ok("push")
+    farm.ok("checkout", "main")
+    assert called(farm, "main") == "default"
+    assert referrers(farm, "farm", "f-1") == [("c-1", "farm")]
+    cow(farm, "c-2", "farm=farm#f-1")
+    farm.ok("-d", "default", "pull")
+    farm.ok("fsck", "--all")

@@ -15,7 +15,7 @@ from dbx.model import names
 from dbx.model.time import format_time
 from dbx.repo.batch.staging import find_batch
 from dbx.repo.domain import Domain
-from dbx.repo.domainfile import DomainFile, load_domain_file, write_domain_file
+from dbx.repo.domainfile import DomainFile, known_as, load_domain_file, write_domain_file
 from dbx.repo.log import MAIN, journals
 from dbx.repo.replica.quarantine import QUARANTINE, look
 from dbx.repo.repository import DEFAULT, DOMAINS
@@ -35,9 +35,16 @@ QUARANTINE_NAME = "clone"
 
 
 def prepare_clone(
-    repository: Repository, name: str, domain_id: str, remote: RemoteSetting, progress: Callable[[int], None] | None
+    repository: Repository,
+    name: str,
+    domain_id: str,
+    remote: RemoteSetting,
+    progress: Callable[[int], None] | None,
+    called: str | None = None,
 ) -> Domain:
     """The hidden domain to clone into: what an interrupted clone of the same domain left, or a new one.
+
+    `called` is what references call it that will be copied one aggregate at a time.
 
     Call it, and `show_clone`, with the workspace's lock.
     """
@@ -50,7 +57,7 @@ def prepare_clone(
     if not repository.directory.exists(hidden):
         fresh, made = repository.prepare_domain(name)
         file = DomainFile(domain_id, name, format_time(repository.clock()), settings={}, remotes=remotes)
-        write_domain_file(made, file)
+        write_domain_file(made, file if called is None else known_as(file, called))
         repository.directory.rename(fresh, hidden)
     return Domain(
         directory,

@@ -136,7 +136,7 @@ def gather(
         begin = START if wanted and wanted[0].first_seq <= base.seq else base
         manifest = sha256(encode_manifest(wanted, first_seq=wanted[0].first_seq)).hexdigest() if wanted else None
         header = BundleHeader(
-            standing.file.id, standing.file.name, begin, standing.head if wanted else base, manifest, standing.schemas
+            standing.file.id, standing.file.called, begin, standing.head if wanted else base, manifest, standing.schemas
         )
         arrived = Arrived(directory, header, tuple(kept), _schemas(shelf, standing.schemas, schemas))
         if begin == base:

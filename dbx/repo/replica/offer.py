@@ -210,7 +210,7 @@ def _prepare(
     manifest = encode_manifest([piece.entry for piece in pieces], first_seq=base.seq + 1) if pieces else b""
     header = BundleHeader(
         domain.id,
-        domain.name,
+        domain.file.called,
         base,
         head if pieces else base,
         sha256(manifest).hexdigest() if pieces else None,

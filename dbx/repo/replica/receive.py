@@ -18,7 +18,7 @@ from dbx.formats.manifest import encode_manifest
 from dbx.formats.reflog import ReflogEntry
 from dbx.formats.refs import Ref, encode_ref
 from dbx.model.time import format_time
-from dbx.repo.domainfile import write_domain_file
+from dbx.repo.domainfile import known_as, write_domain_file
 from dbx.repo.erasing import without_bodies
 from dbx.repo.log import read_manifest, read_ref
 from dbx.repo.replica.judging import judge_of
@@ -149,16 +149,19 @@ def sealed(domain: Domain) -> WorkingSet:
     return working
 
 
-def adopt_id(domain: Domain, other: str, held: HeldIndex) -> None:
-    """An empty domain that takes in a history becomes that domain: a clone keeps the id. Raises Conflict."""
-    if domain.id == other:
+def adopt_id(domain: Domain, other: str, called: str, held: HeldIndex) -> None:
+    """An empty domain that takes in a history becomes that domain: it gets its id, and what its references call it.
+
+    Raises Conflict.
+    """
+    if domain.id == other and domain.file.called == called:
         return
-    if domain.directory.exists(STAGING):
+    if domain.id != other and domain.directory.exists(STAGING):
         raise Conflict(
             f"domain '{domain.name}' has staged events, and would become another domain",
             hint="commit or reset them first",
         )
-    write_domain_file(domain.directory, replace(domain.file, id=other))
+    write_domain_file(domain.directory, known_as(replace(domain.file, id=other), called))
     domain.forget_file()
     held.set_meta("domain", other)
 
@@ -213,7 +216,7 @@ def _keep(
     ref = read_ref(domain.directory)
     entries = [*(read_manifest(domain.directory, ref.manifest) if ref else ()), *arrived.entries]
     if before.seq < 0 and terms.move:
-        adopt_id(domain, arrived.header.domain, held)
+        adopt_id(domain, arrived.header.domain, arrived.header.name, held)
     # From here on nothing is refused; what is done comes in the order that a crash may cut anywhere.
     if has_schemas:
         schemachain.adopt(domain.directory, arrived.schemas, arrived.header.schemas)

@@ -40,7 +40,7 @@ class Holder(NamedTuple):
 
 def find_holders(domain: Domain, target: Reference, found_schemas: Iterable[Schema]) -> list[Holder]:
     """Every aggregate whose state refers to another under one of these schemas, archived ones too, by type and id."""
-    if target.domain != domain.name:
+    if target.domain != domain.file.called:
         return []
     holders = []
     for schema in found_schemas:
@@ -90,7 +90,7 @@ def plan_archive(domain: Domain, target: Reference) -> list[dict[str, Any]]:
 def check_staged_archives(domain: Domain, index: Index, rules: Rules) -> None:
     """Raise Conflict where a staged archiving meets a reference that has come since, committed or staged."""
     for kind, name in stagedindex.find_archived(index):
-        target = Reference(domain.name, kind, name)
+        target = Reference(domain.file.called, kind, name)
         referrers: list[Referrer] = []
         for schema in _schemas_of(rules):
             for holder in find_holders(domain, target, [schema]):
@@ -121,7 +121,7 @@ def _is(aggregate: Aggregate, target: Reference) -> bool:
 def _referrers_in(domain: Domain, schema: Schema, aggregate: Aggregate, target: Reference) -> tuple[Referrer, ...]:
     return tuple(
         Referrer(aggregate.aggregate_type, aggregate.aggregate_id, found.path, found.rule)
-        for found in references_of(schema, aggregate.state, domain=domain.name)
+        for found in references_of(schema, aggregate.state, domain=domain.file.called)
         if found.reference == target
     )
 
@@ -157,7 +157,7 @@ def find_schema(domain: Domain, aggregate_type: str, known: dict[str, Schema | N
 
 
 def _find(domain: Domain, reference: Reference, known: dict[str, Schema | None]) -> Target:
-    if reference.domain != domain.name:
+    if reference.domain != domain.file.called:
         return Target("forbidden")
     try:
         aggregate = query.get_aggregate(domain, reference.aggregate_type, reference.aggregate_id)

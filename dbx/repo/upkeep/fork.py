@@ -13,7 +13,7 @@ from dbx.formats.reflog import ReflogEntry
 from dbx.model import names
 from dbx.model.time import format_time
 from dbx.repo.batch.staging import new_uuid
-from dbx.repo.domainfile import DomainFile, write_domain_file
+from dbx.repo.domainfile import DomainFile, known_as, write_domain_file
 from dbx.repo.erasing import has_erasures
 from dbx.repo.log import MAIN, read_manifest, read_ref
 from dbx.repo.repository import DOMAINS
@@ -77,7 +77,7 @@ def _fork(repository: Repository, name: str, source: Domain, seq: int | None, ac
         )
         reflog.close()
     file = DomainFile(new_uuid(source.entropy(16)), name, now, origin, redacted, dict(source.file.settings))
-    write_domain_file(directory, file)
+    write_domain_file(directory, known_as(file, source.file.called))
     repository.directory.rename(hidden, f"{DOMAINS}/{name}")
 
 
