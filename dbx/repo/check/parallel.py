@@ -2,7 +2,8 @@
 
 The hashes come first, piece by piece: they are followed here while the other processes go on reading and folding.
 What events add up to goes from the process of each run to that of the next. The last one then knows all of it, and
-tells a hash for each aggregate.
+tells a hash for each aggregate. This process folds nothing: its bodies are read again by the next one, which folds them
+below what it has folded itself, and takes only those apart that still count.
 
 The work is cut into as many runs of blocks as there are processes; the first is this process's own. What comes out is
 the same, in the same order, for any number of them.
@@ -21,7 +22,8 @@ from typing import TYPE_CHECKING
 from dbx.errors import Failure
 from dbx.repo.check.blocks import BlockReader
 from dbx.repo.check.frames import Vanished
-from dbx.repo.check.part import NotCanonical, Part, add_blocks, check_blocks
+from dbx.repo.check.part import NotCanonical, Part
+from dbx.repo.check.run import add_blocks, check_blocks, read_bodies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -32,8 +34,10 @@ if TYPE_CHECKING:
 
 _SMALL = 2 * 1024 * 1024
 """Stored bytes from which on a second process is worth its start."""
-_OWN_SHARE = 0.5
-"""How much of an equal share this process takes: it also joins what the others found."""
+_OWN_SHARE = 0.95
+"""How much of an equal share this process takes: it also joins what the others found, but folds nothing."""
+_FOLDING = 0.4
+"""What folding is of all the work on a block: the next process does that for the first run."""
 _PIECES = 4
 _WORD = 8
 _ROWS = b"R"
@@ -105,8 +109,18 @@ class Parts:
         return len(self._runs) > 1
 
     def own(self) -> Part:
-        """The first run."""
-        return check_blocks(self._runs[0], self._sources, self._progress)
+        """The first run. Where there are others, and unless it must be `careful`, it is left to the next to fold it.
+
+        Raises Again.
+        """
+        if self._careful or not self.are_several:
+            return check_blocks(self._runs[0], self._sources, self._progress)
+        part = Part(folds=False)
+        try:
+            add_blocks(part, BlockReader(), self._runs[0], self._sources, self._progress)
+        except NotCanonical:
+            raise Again from None
+        return part
 
     def others(self) -> Iterator[tuple[int, Part]]:
         """The other runs without their states, in order and piece by piece: (the number of the run from 0, a piece).
@@ -121,12 +135,13 @@ class Parts:
                 yield n, Part.decode(memoryview(data)[1:])
 
     def pass_on(self, part: Part) -> None:
-        """Give what the first run adds up to to the next, where there is one; it is not kept here then."""
+        """Give what the first run adds up to, or what there is to be folded, to the next run where there is one."""
         if self.are_several:
             # In a thread: the other process may read it much later.
-            self._sender = threading.Thread(target=_send_last, args=(self._next, part.encode_states()), daemon=True)
+            data = part.encode_states() if self._careful else part.encode_held()
+            self._sender = threading.Thread(target=_send_last, args=(self._next, data), daemon=True)
             self._sender.start()
-            part.states, part.extensions = [], []
+            part.states, part.extensions = [], []  # they are not needed here any more
 
     def states(self) -> Part | bytes:
         """What the events of all runs add up to, when `others` has come to its end: `Part.digest_states`, or the whole.
@@ -154,7 +169,7 @@ class Parts:
             for fd in (reading, self._next, after[0], *(fd for _, fd in self._children)):
                 if fd >= 0:
                     os.close(fd)
-            self._tell_run(writing, run, self._counter(n), before, after[1])
+            self._tell_run(writing, run, self._counter(n), before, after[1], folds_first=n == 0 and not self._careful)
             status = 0
         except Vanished:
             status = _VANISHED
@@ -162,14 +177,26 @@ class Parts:
             # Nothing of the parent's may be cleaned up here, and a traceback would be told twice.
             os._exit(status)
 
-    def _tell_run(self, fd: int, run: Sequence[Job], progress: Callable[[int], None], before: int, after: int) -> None:
+    def _tell_run(
+        self,
+        fd: int,
+        run: Sequence[Job],
+        progress: Callable[[int], None],
+        before: int,
+        after: int,
+        *,
+        folds_first: bool,
+    ) -> None:
         """Check a run in a child, and send what it holds. `after` is -1 for the last run."""
         try:
             part = self._tell_rows(fd, run, progress)
             earlier = _receive_all(before)
             if not earlier:
                 raise NotCanonical
-            part.put_over(earlier)
+            if folds_first:
+                part.fold_before(earlier, lambda place: read_bodies(place, self._sources))
+            else:
+                part.put_over(earlier)
             if after >= 0:
                 _send(after, part.encode_states())
             else:
@@ -273,15 +300,17 @@ def _share(jobs: Sequence[Job], sizes: Sequence[int], processes: int) -> list[Se
     total = sum(sizes)
     if processes < 2 or total < _SMALL:
         return [jobs]
-    others = (1 - _OWN_SHARE / processes) / (processes - 1)
+    own = _OWN_SHARE / processes
+    others = (1 - own * (1 - _FOLDING)) / (processes - 1)
+    shares = [own, others - own * _FOLDING, *[others] * (processes - 2)]
     runs: list[Sequence[Job]] = []
     start = 0
     have = 0.0
-    limit = total * _OWN_SHARE / processes
+    limit = total * shares[0]
     for n, size in enumerate(sizes):
         if have >= limit and len(runs) < processes - 1:
             runs.append(jobs[start:n])
             start = n
-            limit += total * others
+            limit += total * shares[len(runs)]
         have += size
     return [*runs, jobs[start:]]

@@ -6,24 +6,21 @@ Merging later values over earlier ones is associative, so runs can be folded apa
 from __future__ import annotations
 
 import marshal
-import zlib
 from array import array
 from hashlib import sha256
+from itertools import chain, repeat
+from operator import or_
 from typing import TYPE_CHECKING, Any
 
 from dbx.errors import Corrupt
-from dbx.formats import segment
 from dbx.formats.envelope import decode_body
 from dbx.model.event import ERASED, RESERVED
-from dbx.repo.check.blocks import BlockReader, Columns, Fault, find_damaged_bodies, read_slowly
-from dbx.repo.check.frames import BLOCK, LOST
-from dbx.repo.check.sealed import open_bodies
 from dbx.repo.check.shapes import Shapes, unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-    from dbx.repo.check.frames import Source
+    from dbx.repo.check.blocks import Columns, Fault
     from dbx.repo.check.shapes import Block, Tokens
 
 _HELD_BYTES = 48 * 1024 * 1024
@@ -31,10 +28,14 @@ _HELD_BYTES = 48 * 1024 * 1024
 _LIVE = 40_000
 """States of more aggregates than this are packed between two foldings."""
 
+_AT_ONCE = 16
 DIGEST_BYTES = 32
 
 Job = tuple[int, int, int, int]
 """A block: the number of its source, its kind (BLOCK or LOST), the offsets of its E frame and of its B frame or -1."""
+Place = tuple[int, int, int, int | None, bytes | None]
+"""Where bodies lie: the number of a source, the offsets of their E frame and of their B frame; and where they are
+sealed, the position of the first of them and the domain (16 bytes)."""
 Special = tuple[int, str, int, str]
 """A row that is more than an ordinary event: (row, "reserved" | "empty" | "unread", version, event type).
 
@@ -54,13 +55,17 @@ class Part:
     """
 
     __slots__ = (
-        "_held", "_held_bytes", "_shapes", "_told", "blocks", "created", "extensions", "ids",
-        "leaves", "names", "numbers", "specials", "states", "times", "updated", "versions",
+        "_folds", "_held", "_held_bytes", "_named", "_seen", "_shapes", "_told", "blocks", "created", "extensions",
+        "ids", "leaves", "names", "numbers", "specials", "states", "times", "updated", "versions",
     )  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, *, folds: bool = True) -> None:
+        """Where it never `folds`, bodies are not held back but named, for who is told `encode_held`."""
+        self._folds = folds
         self._shapes = Shapes()
+        self._seen: list[int] = []
         self._held: list[Block] = []
+        self._named: list[tuple[Sequence[int], Sequence[str], Place | list[bytes]]] = []
         self._told = 0
         self.times: dict[int, str] = {}
         """The time of each aggregate's last event, of those that are not in `updated` yet."""
@@ -77,8 +82,8 @@ class Part:
         self.created: list[str] = []
         self.updated: list[str] = []
 
-    def add(self, columns: Columns, sealed: int) -> None:
-        """The events of one more block. Raises NotCanonical."""
+    def add(self, columns: Columns, sealed: int, place: Place) -> None:
+        """The events of one more block, and where it lies. Raises NotCanonical."""
         numbers = self._number(columns.names, columns.times)
         first = len(self.numbers)
         self.numbers.extend(numbers)
@@ -88,9 +93,9 @@ class Part:
         self.blocks.append((len(numbers), 0, sealed, [tuple(fault) for fault in columns.faults]))
         self.times.update(zip(numbers, columns.times, strict=True))
         if columns.faults or columns.empty or columns.unread or not RESERVED.isdisjoint(columns.kinds):
-            self._hold_special(columns, numbers, first)
+            self._hold_special(columns, numbers, first, place)
         else:
-            self._hold(numbers, columns.kinds, columns.raw)
+            self._hold(numbers, columns.kinds, columns.raw, place)
         if self._held_bytes > _HELD_BYTES:
             self.fold()
 
@@ -101,10 +106,35 @@ class Part:
     def fold(self) -> None:
         """Fold the bodies that are held back into the states. Raises NotCanonical."""
         try:
-            self._shapes.fold(reversed(self._held), self.states, self.extensions, pack=len(self.names) > _LIVE)
+            seen = self._shapes.fold(reversed(self._held), self.states, self.extensions, pack=self._packs)
         except Corrupt:
             raise NotCanonical from None
+        self._seen = list(map(or_, seen, chain(self._seen, repeat(0))))
         self._held, self._held_bytes = [], 0
+
+    def fold_before(self, data: bytes, read: Callable[[Place], bytes]) -> None:
+        """Fold what comes before all of this, which was only named (`encode_held`). Raises NotCanonical, as `read` may.
+
+        Aggregates are numbered as over both from then on, and events can no longer be added.
+        """
+        names, held = marshal.loads(data)  # noqa: S302 - from a process that forked with this one
+        numbers = self._number(names, [""] * len(names))
+        seen = [*self._seen, *[0] * (len(self.states) - len(self._seen))]
+        try:
+            blocks = _read_backwards(held, numbers, read)
+            self._shapes.fold(blocks, self.states, self.extensions, pack=self._packs, later=seen)
+        except Corrupt:
+            raise NotCanonical from None
+        first = set(numbers)
+        order = [*numbers, *[number for number in range(len(self.states)) if number not in first]]
+        known = list(self.names)
+        self.names = {known[number]: n for n, number in enumerate(order)}
+        self.states = [self.states[number] for number in order]
+        self.extensions = [self.extensions[number] for number in order]
+
+    @property
+    def _packs(self) -> bool:
+        return len(self.names) > _LIVE
 
     def state(self, number: int) -> Tokens:
         """The state of an aggregate as far as this run knows it."""
@@ -156,6 +186,10 @@ class Part:
         self.blocks, self.leaves, self.specials = [], [], []
         self.numbers, self.versions, self.ids, self.times = array("I"), array("q"), array("q"), {}
         return data
+
+    def encode_held(self) -> bytes:
+        """Names and which bodies are to be folded, as bytes, of a part that does not fold."""
+        return marshal.dumps((list(self.names), self._named))
 
     def encode_states(self) -> bytes:
         """Names, states and extensions as bytes, of a part that was folded to its end."""
@@ -209,11 +243,14 @@ class Part:
             numbers.append(number)
         return numbers
 
-    def _hold(self, numbers: Sequence[int], kinds: Sequence[str], bodies: bytes | Sequence[bytes]) -> None:
+    def _hold(self, numbers: Sequence[int], kinds: Sequence[str], bodies: bytes | list[bytes], place: Place) -> None:
+        if not self._folds:
+            self._named.append((numbers, kinds, place if isinstance(bodies, bytes) else bodies))
+            return
         self._held.append((numbers, kinds, bodies))
         self._held_bytes += len(bodies) if isinstance(bodies, bytes) else sum(map(len, bodies))
 
-    def _hold_special(self, columns: Columns, numbers: list[int], first: int) -> None:
+    def _hold_special(self, columns: Columns, numbers: list[int], first: int, place: Place) -> None:
         """Rows of which some are reserved events, or have no body that can be read."""
         marks = dict.fromkeys(columns.empty, "empty") | dict.fromkeys(columns.unread, "unread")
         held: list[tuple[int, str, bytes]] = []
@@ -227,7 +264,25 @@ class Part:
             elif body is not None:
                 held.append((number, kind, body))
         if held:
-            self._hold(*zip(*held, strict=True))
+            of, kinds, bodies = zip(*held, strict=True)
+            self._hold(of, kinds, list(bodies), place)
+
+
+def _read_backwards(
+    held: Sequence[tuple[Sequence[int], Sequence[str], Place | list[bytes]]],
+    numbers: Sequence[int],
+    read: Callable[[Place], bytes],
+) -> Iterator[Block]:
+    """Blocks that were named, the last one first; aggregates get other `numbers`."""
+    for end in range(len(held), 0, -_AT_ONCE):
+        # Some at a time are read forwards, as a file is read through a window.
+        blocks: list[Block] = []
+        for of, kinds, bodies in held[max(0, end - _AT_ONCE) : end]:
+            lines = bodies if isinstance(bodies, list) else read(bodies)
+            if (lines.count(b"\n") if isinstance(lines, bytes) else len(lines)) != len(of):
+                raise NotCanonical
+            blocks.append(([numbers[number] for number in of], kinds, lines))
+        yield from reversed(blocks)
 
 
 def digest_of(state: bytes, extensions: bytes) -> bytes:
@@ -247,106 +302,3 @@ def _erased_version(line: bytes | None) -> int:
     if payload.keys() != {"version", "reason"} or type(version) is not int or type(reason) is not str:
         return 0
     return version
-
-
-def check_blocks(jobs: Sequence[Job], sources: Sequence[Source], progress: Callable[[int], None]) -> Part:
-    """Read every block of a run. `progress` is told of events, and with a negative number when it begins again."""
-    told = 0
-
-    def count(events: int) -> None:
-        nonlocal told
-        told += events
-        progress(events)
-
-    part = Part()
-    try:
-        add_blocks(part, BlockReader(), jobs, sources, count)
-        part.fold()
-    except NotCanonical:
-        progress(-told)
-        part = Part()
-        add_blocks(part, None, jobs, sources, progress)
-        part.fold()
-    return part
-
-
-def add_blocks(
-    part: Part,
-    reader: BlockReader | None,
-    jobs: Sequence[Job],
-    sources: Sequence[Source],
-    progress: Callable[[int], None],
-) -> None:
-    """Read blocks into a part, event by event where there is no reader. Raises NotCanonical, as `Part.fold` may."""
-    for number, kind, envelopes_at, bodies_at in jobs:
-        source = sources[number]
-        if kind == LOST:
-            _add_lost(part, source, bodies_at)
-            continue
-        try:
-            envelopes = source.frame(envelopes_at)[0]
-        except Corrupt as error:
-            _add_lost(part, source, bodies_at, [Fault(-1, "frame", error.message, {})])
-            continue
-        columns, sealed = _read(reader, source, envelopes, envelopes_at, bodies_at)
-        part.add(columns, sealed)
-        progress(len(columns.names))
-
-
-def _read(
-    reader: BlockReader | None, source: Source, envelopes: bytes, envelopes_at: int, bodies_at: int
-) -> tuple[Columns, int]:
-    """(the block's events, how many of their bodies are sealed)."""
-    if bodies_at < 0:
-        columns = read_slowly(envelopes, None)
-        return columns._replace(faults=[*columns.faults, *_salvage(source, envelopes, envelopes_at)]), 0
-    try:
-        bodies, flags, _ = source.frame(bodies_at)
-    except Corrupt as error:
-        columns = read_slowly(envelopes, None)
-        return columns._replace(faults=[Fault(-1, "frame", error.message, {}), *columns.faults]), 0
-    if flags & segment.SEALED:
-        try:
-            opened = open_bodies(source, bodies, envelopes_at, bodies_at)
-        except Corrupt as error:
-            columns = read_slowly(envelopes, None)
-            sentence = f"the frame at byte {bodies_at} is damaged: {error.message}"
-            return columns._replace(faults=[Fault(-1, "frame", sentence, {}), *columns.faults]), 0
-        if opened is None:
-            columns = read_slowly(envelopes, None)
-            return columns, len(columns.names)
-        bodies = opened
-    columns_or_none = None if reader is None else reader.read(envelopes, bodies)
-    return columns_or_none or read_slowly(envelopes, bodies), 0
-
-
-def _add_lost(part: Part, source: Source, bodies_at: int, faults: Sequence[Fault] = ()) -> None:
-    """A block without envelopes: its bodies still tell how many events it held."""
-    events, sealed = -1, 0
-    if bodies_at >= 0:
-        try:
-            bodies, flags, _ = source.frame(bodies_at)
-        except Corrupt as error:
-            faults = [*faults, Fault(-1, "frame", error.message, {})]
-        else:
-            events = -1 if flags & segment.SEALED else bodies.count(b"\n")
-    part.add_lost(events, sealed, list(faults))
-
-
-def _salvage(source: Source, envelopes: bytes, envelopes_at: int) -> list[Fault]:
-    """Which events' bodies a damaged B frame has lost, where its bytes still show it."""
-    end = source.frame(envelopes_at)[2]
-    header = segment.parse_header(source.get(end, segment.HEADER_BYTES), 0)
-    if header is None or header.kind != segment.B or header.flags & segment.SEALED:
-        return []
-    stored = source.get(end + segment.HEADER_BYTES, header.stored)
-    if header.flags & segment.ZLIB:
-        stream = zlib.decompressobj()
-        try:
-            stored = stream.decompress(stored, header.raw)
-        except zlib.error:
-            return []
-    return find_damaged_bodies(envelopes, stored)
-
-
-assert BLOCK != LOST  # noqa: S101 - jobs tell them apart

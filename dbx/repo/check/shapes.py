@@ -111,16 +111,23 @@ class Shapes:
                 self._read_slowly(kind, line)
 
     def fold(
-        self, blocks: Iterable[Block], states: list[Tokens | bytes], extensions: list[Tokens], *, pack: bool
-    ) -> None:
+        self,
+        blocks: Iterable[Block],
+        states: list[Tokens | bytes],
+        extensions: list[Tokens],
+        *,
+        pack: bool,
+        later: Sequence[int] | None = None,
+    ) -> list[int]:
         """Merge payloads into states and metadata into extensions, which are by the number of an aggregate.
 
-        The last block comes first. States may be packed (`unpack`); with `pack` those that are touched are. Raises
-        Corrupt for a body that is not as it should be; then nothing is merged.
+        The last block comes first. States may be packed (`unpack`); with `pack` those that are touched are. What is
+        returned says which keys of each aggregate were met; given as `later` when events before these are folded, it
+        spares those that these overwrite. Raises Corrupt for a body that is not as it should be, and merges nothing.
         """
         # Backwards, because what a later event of the same aggregate with the same keys overwrites is compared with its
         # shape, and not taken apart; and what was read last is likely still in the cache.
-        seen = [0] * len(states)
+        seen = [0] * len(states) if later is None else list(later)
         payloads: list[Tokens | None] = [None] * len(states)
         metadata = payloads[:]
         for block in blocks:
@@ -128,11 +135,18 @@ class Shapes:
         for number, latest in enumerate(payloads):
             if latest is not None:
                 state = states[number]
-                merged = {**unpack(state), **latest} if state else latest
+                if not state:
+                    merged = latest
+                elif later is None:
+                    merged = {**unpack(state), **latest}
+                else:
+                    merged = {**latest, **unpack(state)}
                 states[number] = marshal.dumps(merged) if pack else merged
         for number, latest in enumerate(metadata):
             if latest is not None:
-                extensions[number].update(latest)
+                known = extensions[number]
+                extensions[number] = {**known, **latest} if later is None else {**latest, **known}
+        return seen
 
     def _take(
         self, block: Block, seen: list[int], payloads: list[Tokens | None], metadata: list[Tokens | None]

@@ -18,6 +18,7 @@ from dbx.repo.check.domain import check_domain
 from dbx.repo.domain import Domain
 from dbx.repo.upkeep.fork import fork_domain
 from dbx.repo.upkeep.gc import collect
+from dbx.repo.vault.keyring import set_dek
 from tests.unit.repo.check.build import (
     JANE,
     append,
@@ -257,3 +258,22 @@ def test_events_that_are_staged_while_others_are_checked(tmp_path: Path, monkeyp
 
     assert check(path, processes=2, begin=begun.append, progress=stage_now) == expected
     assert begun == [6, 6]
+
+
+def test_sealed_bodies_are_opened_by_any_number_of_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "_SMALL", 0)
+    repository = open_repository(tmp_path)
+    domain = repository.domain()
+    append(domain, item("plain"))
+    set_dek(repository.directory, bytes(range(32)), store=True, clock=repository.clock, entropy=repository.entropy)
+    for n in range(8):
+        append(domain, item("all", payload={"n": n}), item(f"o-{n}"))
+        append(domain, item("all", payload={"n": -n}, metadata={"@by": "till"}))
+        collect_without_merging(domain)
+    path = Path(domain.directory.path)
+    reports = [check(path, processes=processes, vault=repository.vault) for processes in (1, 2, 3, 5)]
+    repository.close()
+    assert all(report == reports[0] for report in reports)
+    assert reports[0].clean
+    assert reports[0].sealed == 0
+    assert check(path, processes=2).sealed == 25
