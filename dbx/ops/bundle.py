@@ -63,14 +63,17 @@ def verify(path: str, *, progress: Callable[[int], None] | None = None) -> Verif
     return verify_bundle(path, progress=progress)
 
 
-def apply(session: Session, path: str, *, progress: Callable[[int], None] | None = None) -> Applied:
-    """Take a bundle's commits into the history. Raises NotFound, Corrupt, Conflict."""
+def apply(
+    session: Session, path: str, *, dry_run: bool = False, progress: Callable[[int], None] | None = None
+) -> Applied:
+    """Take a bundle's commits into the history; with `dry_run` only check them. Raises NotFound, Corrupt, Conflict."""
     domain = session.domain
-    terms = Terms(session.actor, "bundle: apply", progress=progress)
+    terms = Terms(session.actor, "bundle: apply", progress=progress, keep=not dry_run)
     with quarantined(domain.directory) as directory, reading(path) as read:
         done = receive(domain, unpack(directory, read, domain.vault), terms)
-    details = {"old": done.before.commit or None, "new": done.head.commit or None}
-    audit.note(session, "ref.bundle", details, domain=domain.name)
+    if not dry_run:
+        details = {"old": done.before.commit or None, "new": done.head.commit or None}
+        audit.note(session, "ref.bundle", details, domain=domain.name)
     return Applied(path, domain.name, done)
 
 

@@ -102,3 +102,20 @@ def test_a_domain_may_be_named_as_in_eventdbx(ours: Runner, theirs: Runner) -> N
     assert ours.ok("fetch", "copy", "--json").json["remote"] == "copy"
     assert ours("-d", "copy", "push", "default").status == 3
     assert ours("push", "nowhere").status == 3
+
+
+def test_a_bundle_can_be_tried(ours: Runner, theirs: Runner) -> None:
+    theirs.ok("aggregate", "apply", "order", "a", "sent")
+    theirs.ok("bundle", "create", "../b")
+    before = ours.ok("log", "--json").json
+    tried = ours.ok("bundle", "apply", "../b", "--dry-run", "--json").json
+    assert (tried["commits"], tried["events"], tried["dry_run"]) == (1, 1, True)
+    ours.ok("checkout", "-c", "empty")
+    assert ours.ok("bundle", "apply", "../b", "--dry-run").lines[0] == "Would take in 3 commits, 3 events."
+    assert ours.ok("log", "--json").json == []
+    ours.ok("checkout", "default")
+    assert ours.ok("log", "--json").json == before
+    assert "ref.bundle" not in ours.ok("audit-log").stdout
+    assert ours.ok("bundle", "apply", "../b", "--json").json["dry_run"] is False
+    assert ours.ok("log", "--json").json[1:] == before
+    ours.ok("fsck", "--all")

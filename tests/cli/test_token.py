@@ -78,6 +78,8 @@ def test_revoke_and_refresh(run: Runner) -> None:
     assert (done["jti"], done["revoked"], done["reason"]) == (fresh["jti"], True, "lost")
     assert fresh["token"] not in str(done)
     assert run.ok("token", "revoke", fresh["token"]).stdout == f"revoked {fresh['jti']}\n"
+    assert run.ok("token", "revoke", "--token", fresh["token"]).stdout == f"revoked {fresh['jti']}\n"
+    assert run("token", "revoke", fresh["jti"], "--token", fresh["token"]).status == 2
     assert run("token", "revoke", "00000000-0000-4000-8000-000000000000").status == 3
     assert run.ok("token", "show", fresh["jti"], "--json").json["valid"] is False
 

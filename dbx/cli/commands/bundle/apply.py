@@ -16,12 +16,14 @@ from dbx.cli.session import session
 
 @define()
 @click.argument("file", metavar="FILE")
+@click.option("--dry-run", is_flag=True, help="Check everything, say what would be taken in, and write nothing.")
 @pass_invocation
-def command(invocation: Invocation, file: str) -> None:
+def command(invocation: Invocation, file: str, dry_run: bool) -> None:
     from dbx.ops.bundle import apply
 
     with session(invocation) as opened, progress(invocation, None, "checking") as bar:
-        done = apply(opened, os.path.normpath(os.path.join(invocation.start_dir, file)), progress=bar.update)
+        path = os.path.normpath(os.path.join(invocation.start_dir, file))
+        done = apply(opened, path, dry_run=dry_run, progress=bar.update)
     received = done.received
     document = {
         "file": done.file,
@@ -30,11 +32,13 @@ def command(invocation: Invocation, file: str) -> None:
         "before": point_value(received.before),
         "head": point_value(received.head),
         "up_to_date": not received.commits and not received.schemas,
+        "dry_run": dry_run,
     }
+    verb = "Would take" if dry_run else "Took"
     lines = [f"Domain '{done.domain}' has all of it already."]
     if received.commits:
         what = f"{counted(received.commits, 'commit')}, {counted(received.events, 'event')}"
-        lines = [f"Took in {what}.", f"{done.domain}: {short(received.before)} -> {short(received.head)}"]
+        lines = [f"{verb} in {what}.", f"{done.domain}: {short(received.before)} -> {short(received.head)}"]
     elif received.schemas:
-        lines = [f"Took in {counted(received.schemas, 'schema version')}."]
+        lines = [f"{verb} in {counted(received.schemas, 'schema version')}."]
     emit(invocation, document, lines)

@@ -9,19 +9,23 @@ from dbx.cli.context import Invocation, pass_invocation
 from dbx.cli.frame import define
 from dbx.cli.render import emit, note
 from dbx.cli.session import session
+from dbx.errors import UsageError
 
 
 @define()
-@click.argument("token", metavar="[TOKEN|JTI|-]", required=False, type=params.SECRET)
+@click.argument("named", metavar="[TOKEN|JTI|-]", required=False, type=params.SECRET)
+@click.option("--token", metavar="TOKEN|JTI", type=params.SECRET, help="The token, instead of the argument.")
 @click.option("--token-file", metavar="FILE", help="The token is in the first line of FILE.")
 @click.option("--reason", metavar="TEXT", default="", help="Why; it is kept.")
 @pass_invocation
-def command(invocation: Invocation, token: str | None, token_file: str | None, reason: str) -> None:
+def command(invocation: Invocation, named: str | None, token: str | None, token_file: str | None, reason: str) -> None:
     from dbx.cli.tokens import take_token
     from dbx.model.time import format_time
     from dbx.ops.token import revoke_token
 
-    text = take_token(invocation, token, token_file)
+    if named is not None and token is not None:
+        raise UsageError("the token is given twice, as an argument and with --token")
+    text = take_token(invocation, token if named is None else named, token_file)
     with session(invocation) as opened:
         done = revoke_token(opened, text, reason)
     document = {
