@@ -95,9 +95,10 @@ class BlockReader:
 
     def __init__(self) -> None:
         # Without a blank between two matches, they are all there is. Every group is looked at closer, or compared with
-        # what must stand there; so the pattern may be loose where that makes it faster.
+        # what must stand there; so the pattern may be loose where that makes it faster. A time must have the length of
+        # one: many are looked at together, line by line, and none may stand for two of the lines.
         self._split = re.compile(
-            rb'(\{"aggregate_id":"([^"]*","aggregate_type":"[^"]*)","body":"([^"]{64})","created_at":"([^"]*)"'
+            rb'(\{"aggregate_id":"([^"]*","aggregate_type":"[^"]*)","body":"([^"]{64})","created_at":"([^"]{27})"'
             rb',"event_id":"([1-9][0-9]*)","event_type":"([^"]*)"((?:,"issued_by":[^}]*\})?)'
             rb',"version":([1-9][0-9]*)\})\n'
         ).split
