@@ -71,17 +71,17 @@ class Appender:
     def append(self, request: Append) -> Committed:
         """Returns when the transaction is on disk; raises what made it fail. Nothing of a failed one stays."""
         turn: threading.Lock | None = None
-        with self._lock:
-            self._queue.append(request)
-            if self._leader is None:
-                self._leader = request
-            else:
-                request.turn = turn = threading.Lock()
-                turn.acquire()
-                if self._gathered is not None and len(self._queue) >= self._expected:
-                    self._gathered.release()
-                    self._gathered = None
         try:
+            with self._lock:
+                self._queue.append(request)
+                if self._leader is None:
+                    self._leader = request
+                else:
+                    request.turn = turn = threading.Lock()
+                    turn.acquire()
+                    if self._gathered is not None and len(self._queue) >= self._expected:
+                        self._gathered.release()
+                        self._gathered = None
             if turn is not None:
                 turn.acquire()
             if not request.done:
