@@ -6,7 +6,8 @@ until `keep`, and after a crash, or without `keep`, nothing of it was ever there
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import sqlite3
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from dbx.store.index import Index, MovedIndex
@@ -96,9 +97,10 @@ class HeldIndex(Index):
             self._db.execute("COMMIT")
 
     def close(self) -> None:
-        """Close it; what was not kept is gone."""
-        if self._db.in_transaction:
-            self._db.rollback()
+        """Close it; what was not kept is gone. Safe to call twice, and where `hold` could not open the file again."""
+        with suppress(sqlite3.ProgrammingError):  # it is closed
+            if self._db.in_transaction:
+                self._db.rollback()
         super().close()
 
     # -- going back ------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ history; after it, the new one. The index is brought forward within one transact
 
 from __future__ import annotations
 
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
@@ -110,16 +110,13 @@ def receive(domain: Domain, arrived: Arrived, terms: Terms) -> Received:
             newer = _check_schemas(domain, arrived)
 
         try:
-            held = HeldIndex(path, base, domain.vault, before_writing=lock)
-        except MovedIndex:
+            with closing(HeldIndex(path, base, domain.vault, before_writing=lock)) as held:
+                vetting = vet(domain, WorkingSet(held), arrived, terms)
+                if terms.keep:
+                    held.hold()
+                    _keep(domain, before, arrived, terms, vetting, held, has_schemas=newer > 0)
+        except MovedIndex:  # whoever tidies files up is faster, too: raised by `hold`, before anything is kept
             raise _moved(domain, before) from None
-        try:
-            vetting = vet(domain, WorkingSet(held), arrived, terms)
-            if terms.keep:
-                held.hold()
-                _keep(domain, before, arrived, terms, vetting, held, has_schemas=newer > 0)
-        finally:
-            held.close()
     return Received(before, point_of(vetting.working.head), vetting.commits, vetting.events, newer)
 
 

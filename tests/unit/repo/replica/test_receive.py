@@ -20,6 +20,7 @@ from dbx.repo.replica import offer as offers
 from dbx.repo.replica.quarantine import Arrived, bring, quarantined
 from dbx.repo.replica.receive import Received, Terms, receive
 from dbx.repo.repository import Repository
+from dbx.repo.upkeep.gc import collect
 from dbx.repo.upkeep.reindex import reindex
 from tests.history import START_US, append, open_repository, stage_events
 
@@ -105,6 +106,29 @@ def test_what_writes_to_the_index_alone_does_no_harm(source: Domain, where: Path
 
     assert take_in(source, where, meanwhile).commits == 3
     is_whole(where, 2)
+
+
+def test_whoever_tidies_up_meanwhile_was_faster(source: Domain, where: Path) -> None:
+    """Merged segments are another manifest, though the history is the same."""
+    for name in ("one", "two"):
+        with target(where) as domain, arriving(source, domain) as arrived:
+            receive(domain, arrived, Terms(JANE, "pull: from origin"))
+        append(source, name)
+
+    def meanwhile(*_: object) -> None:
+        with target(where) as domain:
+            assert collect(domain).merged == 2
+
+    with (
+        target(where) as domain,
+        arriving(source, domain) as arrived,
+        pytest.raises(Conflict, match="others were faster"),
+    ):
+        receive(domain, arrived, Terms(JANE, "push: by a remote", judge=meanwhile))
+    is_whole(where, 3)
+    with target(where) as domain, arriving(source, domain) as arrived:
+        assert receive(domain, arrived, Terms(JANE, "push: by a remote")).commits == 1
+    is_whole(where, 4)
 
 
 def test_staging_does_not_wait_either(source: Domain, where: Path) -> None:
