@@ -100,7 +100,7 @@ def note(
             stagedindex.put_staged(
                 index,
                 (
-                    (record.row(), record.base, [*record.staged, *[offset + n for n in record.added]])
+                    (record.row(), record.base, [*record.staged, *map(offset.__add__, record.added)])
                     for record in records
                 ),
             )
