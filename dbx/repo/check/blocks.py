@@ -124,7 +124,7 @@ class BlockReader:
         lines, hashes, body_lines = found[1::9], found[3::9], bodies.split(b"\n")
         if body_lines.pop() or not 0 < len(lines) == len(body_lines):
             return None
-        if b"".join([sha256(line).digest() for line in body_lines]).hex() != b"".join(hashes).decode():
+        if b"".join([sha256(line).digest() for line in body_lines]).hex().encode() != b"".join(hashes):
             return None
         try:
             ids, versions = list(map(int, found[5::9])), list(map(int, found[8::9]))

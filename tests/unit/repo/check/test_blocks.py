@@ -44,3 +44,11 @@ def test_a_time_that_is_none_is_not_taken(time: str) -> None:
     envelopes, bodies = block(2, time)
     assert read_slowly(envelopes, bodies).faults
     assert BlockReader().read(envelopes, bodies) is None
+
+
+def test_a_hash_that_is_no_text_is_not_taken() -> None:
+    envelopes, bodies = block(2)
+    digest = sha256(BODY).hexdigest().encode()
+    envelopes = envelopes.replace(digest, digest[:-1] + b"\xff", 1)
+    assert read_slowly(envelopes, bodies).faults
+    assert BlockReader().read(envelopes, bodies) is None
