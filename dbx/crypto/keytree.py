@@ -24,6 +24,7 @@ _NODE = [bytes((1, d)) for d in range(64)]
 _SEVERAL = b""
 _LEFT, _RIGHT, _BOTH = 1, 2, 3
 _put_hash = struct.Struct("32s").pack_into
+_get_hash = struct.Struct("32s").unpack_from
 _get_pair = struct.Struct("64s").unpack_from
 
 
@@ -49,15 +50,14 @@ class KeyTree:
             self._make_room(room.bit_length())
             changes = {**leaves, **changes}
         above = self._put(changes.items())
-        heap, sides, digest, put, get = self._heap, self._sides, sha256, _put_hash, _get_pair
+        heap, sides, digest, put, get_hash, get_pair = self._heap, self._sides, sha256, _put_hash, _get_hash, _get_pair
         for d in range(self._bits - 1, -1, -1):
             node = _NODE[d]
             for i in above:
                 if sides[i] == _BOTH:
-                    put(heap, i << 5, digest(node + get(heap, i << 6)[0]).digest())
+                    put(heap, i << 5, digest(node + get_pair(heap, i << 6)[0]).digest())
                 else:
-                    at = i << 6 if sides[i] == _LEFT else (i << 6) + 32
-                    heap[i << 5 : (i + 1) << 5] = heap[at : at + 32]
+                    put(heap, i << 5, get_hash(heap, (i << 6) + (sides[i] >> 1 << 5))[0])
             above = {i >> 1 for i in above}
         return self.root
 

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from dbx.store.indexlayout import Head
 
 
+_CACHE = "PRAGMA cache_size=-8000"
+"""Rows come in the order of their keys, and beside them other things need the room: 8 MB instead of 32."""
+
+
 class HeldIndex(Index):
     """A connection of its own whose writes nest in one transaction, begun on top of `base`. Raises MovedIndex.
 
@@ -60,6 +64,7 @@ class HeldIndex(Index):
 
     def _begin(self, statement: str) -> None:
         with self._guard():
+            self._db.execute(_CACHE).close()
             self._db.execute(statement)
         if self.head() != self._base:
             raise MovedIndex("the index was brought forward by another process")

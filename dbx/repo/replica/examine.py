@@ -55,16 +55,16 @@ class Examiner:
         others are canonical JSON turns out when they are folded.
         """
         columns = None if bodies is None else self._blocks.read(envelopes, bodies)
-        lines = None if bodies is None else segment.split_lines(bodies)
         if columns is None:
             columns = read_slowly(envelopes, bodies)
             if columns.faults:
                 raise Corrupt(columns.faults[0].message)
-        elif lines is not None and not parse_later:
-            self._shapes.check(columns.kinds, lines)
-        if lines is not None:
-            self._empty.update((columns.names[row], columns.versions[row]) for row in columns.empty)
-        return Examined(columns, envelopes, lines, end)
+        elif not parse_later:
+            self._shapes.check(columns.kinds, [body or b"" for body in columns.bodies])
+        if bodies is None:
+            return Examined(columns, envelopes, None, end)
+        self._empty.update((columns.names[row], columns.versions[row]) for row in columns.empty)
+        return Examined(columns, envelopes, [body or b"" for body in columns.bodies], end)
 
     def watch(self, block: Examined, numbers: Sequence[int], archived: set[int]) -> None:
         """Events come next, of the aggregates with these numbers, of which some are archived. Raises Corrupt."""

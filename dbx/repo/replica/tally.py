@@ -39,7 +39,7 @@ Layout = tuple[bytes, ...]
 """The members of a state and of its extensions, in the order in which they came."""
 
 _NEXT = b"\n"  # no canonical text holds it
-_HELD_BYTES = 24 * 1024 * 1024
+_HELD_BYTES = 12 * 1024 * 1024
 _STATE_BYTES = 64 * 1024 * 1024
 _MANY_EVENTS = 1_000_000
 _MANY_AGGREGATES = 150_000
@@ -68,8 +68,9 @@ class Tally:
         self._created: list[str] = []
         self._updated: dict[int, str] = {}
         self._numbers = array("I")
-        self._states: dict[int, tuple[Layout, bytes]] = {}
-        self._layouts: dict[Layout, Layout] = {}
+        self._states: list[bytes | None] = []  # texts of members, and of each aggregate which they are
+        self._layouts: list[Layout] = []
+        self._known_layouts: dict[Layout, Layout] = {}
         self._state_bytes = 0
         self._of: list[int] = []
         self._held: list[bytes] = []
@@ -184,6 +185,8 @@ class Tally:
             kind, identifier = split_name(name)
             self._keys.append(key_of(kind, identifier))
             self._created.append(time)
+            self._states.append(None)
+            self._layouts.append(())
             row = None if self._is_new else index.find(kind, identifier)
             if row is not None:
                 versions.append(row.version)
@@ -229,10 +232,10 @@ class Tally:
 
     def _get_tokens(self, number: int) -> Tokens:
         """The members of an aggregate's state and extensions so far."""
-        packed = self._states.get(number)
-        if packed is not None:
-            keys, text = packed
-            return dict(zip(keys, text.split(_NEXT), strict=True)) if keys else {}
+        text = self._states[number]
+        if text is not None:
+            layout = self._layouts[number]
+            return dict(zip(layout, text.split(_NEXT), strict=True)) if layout else {}
         row = self._rows.get(number)
         if row is None or number in self._masked:
             return {}
@@ -240,15 +243,12 @@ class Tally:
 
     def _put_tokens(self, number: int, tokens: Tokens) -> None:
         """Pack them."""
-        before = self._states.get(number)
-        if before is not None and len(before[0]) == len(tokens):
-            layout = before[0]  # members keep their places, and new ones come behind
-        else:
-            layout = tuple(tokens)
-            layout = self._layouts.setdefault(layout, layout)
-        text = _NEXT.join(tokens.values())
-        self._states[number] = layout, text
-        self._state_bytes += len(text) - (0 if before is None else len(before[1]))
+        before = self._states[number]
+        if before is None or len(self._layouts[number]) != len(tokens):
+            layout = tuple(tokens)  # else members kept their places, and no new ones came behind
+            self._layouts[number] = self._known_layouts.setdefault(layout, layout)
+        text = self._states[number] = _NEXT.join(tokens.values())
+        self._state_bytes += len(text) - (0 if before is None else len(before))
 
     def _blame(self) -> None:
         """Raise Corrupt for the first body that is held back and wrong."""
@@ -269,9 +269,9 @@ class Tally:
         record.archived = number in self.archived
         if number in self._masked:
             record.mask()
-        elif number in self._states:
+        elif self._states[number] is not None:
             state, extensions = split_tokens(self._get_tokens(number))
-            del self._states[number]  # what follows needs the room
+            self._states[number] = None  # what follows needs the room
             record.load(self._shapes.render(state), self._shapes.render(extensions))
         return record
 

@@ -86,6 +86,7 @@ class Vetting:
         self._tally = Tally(working, loose=loose)
         self._roots = roots or Roots(PagedTree(working.tree))
         self._ends: list[tuple[int, Locate]] = []
+        self._is_last = False
         self.owed: set[tuple[str, str]] = set()
 
     def __enter__(self) -> Vetting:
@@ -112,7 +113,10 @@ class Vetting:
         """What can only be said at the end; then everything is written to the index, as by `flush`. Raises Corrupt."""
         if not self._redacted:
             self._examiner.check_empty()
+        self._is_last = True
         self.flush(all_of_it=True)
+        if not self._is_paged and not self._loose and self.working.tree.root != self.working.head.root:
+            raise Corrupt("the index does not lead to the root that its last commit names", hint="run 'dbx reindex'")
         self._follow_pages()
 
     def examine(self, envelopes: Sequence[bytes], bodies: Sequence[bytes]) -> Examined:
@@ -268,14 +272,13 @@ class Vetting:
             bodies = [b""] * len(envelopes) if block.bodies is None else block.bodies[start:end]
             self._judge(part.entry.commit, envelopes, bodies)
         leaves = block.events.leaves[start * HASH_BYTES : end * HASH_BYTES]
-        merkle.extend(part.edge, part.taken, split_leaves(leaves))
+        part.add(split_leaves(leaves))
         self._roots.add(numbers[start:end], leaves)
-        part.taken += end - start
 
     def _close(self, part: _Part, locate: Locate) -> None:
         """Every event of a commit was met: compare the two roots that it names."""
         commit, working = part.entry.commit, self.working
-        if merkle.edge_root(part.edge).hex() != commit.events:
+        if part.root().hex() != commit.events:
             raise Corrupt(f"the events of commit {commit.seq} do not have the root it names")
         if not self._loose:
             if not self._ends or self._ends[-1][1] is not locate:
@@ -306,7 +309,7 @@ class Vetting:
         return self._tally.is_large or self.working.pending >= _FLUSH_COMMITS
 
     def _follow_pages(self) -> None:
-        """What is followed in memory has come to the index: go on there. Raises Corrupt where that has another root."""
+        """What is followed in memory has come to the index: go on there."""
         if self._is_paged:
             return
         self._roots.stop()
@@ -330,6 +333,8 @@ class Vetting:
             for records in tally.pour(self._roots):
                 for record in records:
                     working.records[record.type, record.id] = working.touched[record.type, record.id] = record
+                if self._is_last:
+                    self._roots.stop()  # it has told all, and what follows needs the room
                 if not self._is_paged:
                     working.update_tree(records)
                 working.flush()
@@ -341,14 +346,15 @@ class Vetting:
 
 
 class _Part:
-    """A commit while its events are met: how many were `taken`, and the edge of the tree over them."""
+    """A commit while its events are met: how many were `taken`, and the tree over them."""
 
-    __slots__ = ("edge", "entry", "taken")
+    __slots__ = ("_edge", "_leaves", "entry", "taken")
 
     def __init__(self, entry: Entry) -> None:
         self.entry = entry
         self.taken = 0
-        self.edge: list[bytes] = []
+        self._edge: list[bytes] = []
+        self._leaves: list[bytes] = []
 
     @property
     def left(self) -> int:
@@ -359,6 +365,18 @@ class _Part:
     def position(self) -> int:
         """The position of the next one."""
         return self.entry.commit.position + self.taken
+
+    def add(self, leaves: list[bytes]) -> None:
+        """Events that come next, by their hashes."""
+        if not self.taken and len(leaves) == self.left:
+            self._leaves = leaves  # most commits come whole, and so their tree costs less
+        else:
+            merkle.extend(self._edge, self.taken, leaves)
+        self.taken += len(leaves)
+
+    def root(self) -> bytes:
+        """The root over all of them."""
+        return merkle.root(self._leaves) if self._leaves else merkle.edge_root(self._edge)
 
 
 def _find_commits(fd: int, at: int, reader: FrameReader) -> int:
