@@ -34,6 +34,7 @@ MOST_KEYS = 150_000
 _FEW_EVENTS = 5_000
 """Fewer events are not worth a tree in memory, nor a process."""
 _MANY_EVENTS = 1024
+_EDGES = 4096
 _MEET, _EVENTS, _COLLECT = b"M", b"E", b"C"
 _WRONG, _FINE = b"W", b"F"
 _PARTS = 3
@@ -115,6 +116,7 @@ class RootsApart:
     """
 
     def __init__(self, items: Sequence[Item]) -> None:
+        self._met = 0
         self._numbers = array("I")
         self._leaves: list[bytes] = []
         self._ends: list[bytes] = []
@@ -128,6 +130,7 @@ class RootsApart:
 
     def meet(self, keys: Sequence[bytes], versions: Sequence[int], edges: Sequence[bytes]) -> None:
         """The aggregates that come next are these."""
+        self._met += len(keys)
         self._tell(_MEET, b"".join(keys), array("Q", versions).tobytes(), b"".join(edges))
 
     def add(self, numbers: Sequence[int], leaves: bytes) -> None:
@@ -148,8 +151,13 @@ class RootsApart:
         """
         self._tell_events()
         self._tell(_COLLECT)
-        sizes, edges = self._hear()
-        return _cut(edges, sizes)
+        found: list[bytes] = []
+        while True:
+            sizes, edges = self._hear()
+            found += _cut(edges, sizes)
+            if len(found) >= self._met:
+                self._met = 0
+                return found
 
     def stop(self) -> None:
         """End the process. Safe to call twice."""
@@ -242,7 +250,9 @@ def _follow(reading: int, writing: int, items: Sequence[Item]) -> None:
                 return
         else:
             edges = roots.collect()
-            send(writing, _FINE, bytes([len(edge) // HASH_BYTES for edge in edges]), b"".join(edges))
+            for at in range(0, max(len(edges), 1), _EDGES):  # piece by piece: the other process has no room to spare
+                some = edges[at : at + _EDGES]
+                send(writing, _FINE, bytes([len(edge) // HASH_BYTES for edge in some]), b"".join(some))
 
 
 def _cut(edges: bytes, sizes: Iterable[int]) -> list[bytes]:

@@ -43,7 +43,7 @@ _HELD_BYTES = 12 * 1024 * 1024
 _STATE_BYTES = 64 * 1024 * 1024
 _MANY_EVENTS = 1_000_000
 _MANY_AGGREGATES = 150_000
-_AT_ONCE = 4096
+_AT_ONCE = 1024
 
 
 class Tally:
@@ -142,13 +142,15 @@ class Tally:
         self._of, self._held, self._kinds, self._places = [], [], [], []
         self._held_bytes = 0
 
-    def pour(self, roots: Follower) -> Iterator[list[Record]]:
+    def pour(self, roots: Follower, *, is_last: bool) -> Iterator[list[Record]]:
         """Everything that came, as records of the working set, some at a time: whoever asks for more has written them.
 
-        Then all of it is forgotten, here and by `roots`. Raises as `fold`, and WrongRoot.
+        Then all of it is forgotten, here and by `roots`, which is stopped the last time. Raises as `fold`, WrongRoot.
         """
         self.fold()
         edges = roots.collect()
+        if is_last:
+            roots.stop()  # what follows needs its room
         names, versions = list(self._names), self.versions
         starts, positions = self._positions()
         # In the order of their keys, as they lie in the pages of the index tree.

@@ -330,11 +330,9 @@ class Vetting:
         working, tally = self.working, self._tally
         if all_of_it or self._is_paged or tally.is_large:
             self.owed.update(tally.erased)
-            for records in tally.pour(self._roots):
+            for records in tally.pour(self._roots, is_last=self._is_last):
                 for record in records:
                     working.records[record.type, record.id] = working.touched[record.type, record.id] = record
-                if self._is_last:
-                    self._roots.stop()  # it has told all, and what follows needs the room
                 if not self._is_paged:
                     working.update_tree(records)
                 working.flush()
