@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 _HELD_BYTES = 48 * 1024 * 1024
 """Bodies are held back up to so many bytes: of what is folded together, only the last counts."""
+_PACKED_BYTES = 16 * 1024 * 1024
+_PACKED_BLOCKS = 192
+"""So much is folded at once where states are packed: in there they are not."""
 _LIVE = 40_000
 """States of more aggregates than this are packed between two foldings."""
 
@@ -96,7 +99,7 @@ class Part:
             self._hold_special(columns, numbers, first, place)
         else:
             self._hold(numbers, columns.kinds, columns.raw, place)
-        if self._held_bytes > _HELD_BYTES:
+        if self._held_bytes > (_PACKED_BYTES if self._packs else _HELD_BYTES):
             self.fold()
 
     def add_lost(self, events: int, sealed: int, faults: list[Fault]) -> None:
@@ -120,9 +123,11 @@ class Part:
         names, held = marshal.loads(data)  # noqa: S302 - from a process that forked with this one
         numbers = self._number(names, [""] * len(names))
         seen = [*self._seen, *[0] * (len(self.states) - len(self._seen))]
+        at_once = _PACKED_BLOCKS if self._packs else max(1, len(held))
         try:
-            blocks = _read_backwards(held, numbers, read)
-            self._shapes.fold(blocks, self.states, self.extensions, pack=self._packs, later=seen)
+            for end in range(len(held), 0, -at_once):
+                blocks = _read_backwards(held[max(0, end - at_once) : end], numbers, read)
+                seen = self._shapes.fold(blocks, self.states, self.extensions, pack=self._packs, later=seen)
         except Corrupt:
             raise NotCanonical from None
         first = set(numbers)

@@ -9,14 +9,14 @@ import pytest
 from dbx.formats.envelope import Body, Envelope, encode_body, encode_envelope
 from dbx.repo.check import part as module
 from dbx.repo.check.blocks import BlockReader
-from dbx.repo.check.part import DIGEST_BYTES, Part, digest_of
+from dbx.repo.check.part import DIGEST_BYTES, Part, Place, digest_of
 
 SALT = "AAECAwQFBgcICQoL"
 TIME = "2026-11-26T10:00:00.000000Z"
 
 
 Event = tuple[str, int, dict[str, object]]
-PLACE = (0, 0, 0, None, None)
+PLACE: Place = (0, 0, 0, None, None)
 
 
 def put(part: Part, *events: Event) -> bytes:
@@ -71,8 +71,10 @@ def test_what_was_only_named_is_folded_below_what_came_after_it(
     monkeypatch: pytest.MonkeyPatch, live: int, windows: int
 ) -> None:
     monkeypatch.setattr(module, "_LIVE", live)
+    monkeypatch.setattr(module, "_PACKED_BLOCKS", 1)
+    monkeypatch.setattr(module, "_AT_ONCE", 1)
     first = Part(folds=False)
-    bodies = [put(first, *FIRST), put(first, *AGAIN)]
+    bodies = [put(first, *FIRST), put(first, *AGAIN)]  # they are asked for from the last to the first
     later = Part()
     if windows == 1:
         put(later, *SECOND)
@@ -81,7 +83,7 @@ def test_what_was_only_named_is_folded_below_what_came_after_it(
         later.fold()
         put(later, *SECOND[2:])
     later.fold()
-    later.fold_before(first.encode_held(), lambda place: bodies.pop(0))
+    later.fold_before(first.encode_held(), lambda place: bodies.pop())
     assert not bodies
     both = run(*FIRST, *AGAIN, *SECOND)
     assert later.names == both.names
