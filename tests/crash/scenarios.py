@@ -212,6 +212,20 @@ def _to_recommit(where: Path) -> None:
     append(where, [item(n, "o-mine") for n in range(8, 10)])
 
 
+def _handed_over(where: Path) -> None:
+    """Both sides went on, and the remote was given one of our aggregates by itself: that is left out of ours."""
+    from contextlib import chdir, closing
+
+    from dbx.ops.link import Access
+    from dbx.ops.push import push_aggregates
+    from dbx.ops.session import Session, Who
+
+    _to_recommit(where)
+    append(where, [item(n, "o-more") for n in range(10, 12)])
+    with chdir(where / "work"), closing(world.open_repository(where)) as repository:
+        push_aggregates(Session(repository, None, Who(None, "jane", "jane")), None, "order", "o-mine", Access())
+
+
 def _pulled_not_pushed(before: State, after: State, found: State) -> bool:
     """A watcher's cycle is a pull and then a push: between the two everything is ours, and theirs as it was."""
     mine, theirs = found.domains["default"], found.domains["other"]
@@ -333,6 +347,7 @@ SCENARIOS = (
     Scenario("fetch", ("fetch",), _to_pull, **SOME),
     Scenario("pull", ("pull",), _to_pull, **SOME),
     Scenario("pull-recommit", ("pull",), _to_recommit, reorders=True, **SOME),
+    Scenario("pull-handed-over", ("pull",), _handed_over, reorders=True, **SOME),
     Scenario("push", ("push",), _to_push, **SOME),
     Scenario("watch", ("watch", "--run-once"), _to_recommit, reorders=True, between=_pulled_not_pushed, **SOME),
     Scenario("merge", ("merge", "--from", "other"), _to_merge, **SOME),
