@@ -187,6 +187,17 @@ def test_files_around_a_history_are_named(office: Runner, tmp_path: Path, file: 
     run.ok("aggregate", "get", "order", "o-1", "--json")
 
 
+@pytest.mark.parametrize("file", [".dbx/config.yaml", ".dbx/audit.head", ".dbx/audit.jsonl"])
+def test_files_that_are_always_there_are_missed(office: Runner, tmp_path: Path, file: str) -> None:
+    shutil.copytree(office.cwd, tmp_path / "copy")
+    run = Runner(tmp_path / "copy", office.home)
+    (run.cwd / file).unlink()
+    outcome = run("fsck", "--json")
+    assert outcome.status == 7
+    (finding,) = outcome.json["findings"]
+    assert finding["file"] == file or file.rpartition("/")[2] in finding["message"]
+
+
 def test_a_private_key_that_is_not_here_is_no_damage(office: Runner, tmp_path: Path) -> None:
     shutil.copytree(office.cwd, tmp_path / "copy")
     run = Runner(tmp_path / "copy", office.home)

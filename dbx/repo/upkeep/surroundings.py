@@ -17,7 +17,7 @@ from dbx.repo.delivery import plugins
 from dbx.repo.evidence.checkpoints import signed_size
 from dbx.repo.replica.remoteconfig import list_remotes
 from dbx.repo.replica.seen import find_seen
-from dbx.repo.repository import DOMAINS
+from dbx.repo.repository import CONFIG, DOMAINS
 from dbx.repo.schema import schemas
 from dbx.repo.security import audit, tokens, uses
 from dbx.repo.vault import keys
@@ -45,6 +45,8 @@ def check_around(repository: Repository, name: str) -> list[Finding]:
 def check_workspace(repository: Repository) -> list[Finding]:
     """What cannot be read of the workspace's own files. Their names begin with `.dbx/`."""
     found: list[Finding] = []
+    if not repository.directory.exists(CONFIG):
+        found.append(Finding("error", WORKSPACE, "it is missing, and with it what was set", f".dbx/{CONFIG}"))
     for name, read in _FILES:
         found += (finding for finding in _try(repository, name, read) if finding not in found)
     for file, what, is_damaged in _private_keys(repository):
