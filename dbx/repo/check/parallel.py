@@ -17,6 +17,7 @@ import select
 import signal
 import threading
 from contextlib import suppress
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from dbx.errors import Failure
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 _SMALL = 2 * 1024 * 1024
 """Stored bytes from which on a second process is worth its start."""
-_OWN_SHARE = 0.95
+_OWN_SHARE = 1.1
 """How much of an equal share this process takes: it also joins what the others found, but folds nothing."""
 _FOLDING = 0.4
 """What folding is of all the work on a block: the next process does that for the first run."""
@@ -188,8 +189,9 @@ class Parts:
         folds_first: bool,
     ) -> None:
         """Check a run in a child, and send what it holds. `after` is -1 for the last run."""
+        told = _Outbox(fd)
         try:
-            part = self._tell_rows(fd, run, progress)
+            part = self._tell_rows(told, run, progress)
             earlier = _receive_all(before)
             if not earlier:
                 raise NotCanonical
@@ -200,22 +202,23 @@ class Parts:
             if after >= 0:
                 _send(after, part.encode_states())
             else:
-                _send(fd, part.encode_states() if self._whole else part.digest_states())
+                told.put(part.encode_states() if self._whole else part.digest_states())
         except NotCanonical:
-            for to in (fd, after):
-                if to >= 0:
-                    _send(to, b"")
+            told.put(b"")
+            if after >= 0:
+                _send(after, b"")
+        told.close()
 
-    def _tell_rows(self, fd: int, run: Sequence[Job], progress: Callable[[int], None]) -> Part:
+    def _tell_rows(self, told: _Outbox, run: Sequence[Job], progress: Callable[[int], None]) -> Part:
         if self._careful:
             part = check_blocks(run, self._sources, progress)
-            _send(fd, _LAST_ROWS + part.encode())
+            told.put(_LAST_ROWS + part.encode())
             return part
         part, reader = Part(), BlockReader()
         size = -(-len(run) // _PIECES)
         for at in range(0, len(run), size):
             add_blocks(part, reader, run[at : at + size], self._sources, progress)
-            _send(fd, (_ROWS if at + size < len(run) else _LAST_ROWS) + part.encode())
+            told.put((_ROWS if at + size < len(run) else _LAST_ROWS) + part.encode())
         part.fold()
         return part
 
@@ -269,6 +272,37 @@ class Parts:
             done = sum(int.from_bytes(words[at : at + _WORD], "big") for at in range(0, len(words), _WORD))
             self._progress(done - self._told)
             self._told = done
+
+
+class _Outbox:
+    """Messages that wait to be sent through a pipe, in order: who reads them is busy himself until he wants them."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._waiting: SimpleQueue[bytes | None] = SimpleQueue()
+        self._error: OSError | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def put(self, data: bytes) -> None:
+        """Send a message when its turn comes. Raises OSError where an earlier one could not be sent."""
+        if self._error is not None:
+            raise self._error
+        self._waiting.put(data)
+
+    def close(self) -> None:
+        """Wait until all are sent. Raises OSError."""
+        self._waiting.put(None)
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+
+    def _run(self) -> None:
+        try:
+            while (data := self._waiting.get()) is not None:
+                _send(self._fd, data)
+        except OSError as error:  # told to whoever puts the next one
+            self._error = error
 
 
 def _send_last(fd: int, data: bytes) -> None:
