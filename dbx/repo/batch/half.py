@@ -25,6 +25,7 @@ from dbx.repo.lines import read_lines
 from dbx.repo.record import MERGED
 from dbx.store.descriptor import write_all
 from dbx.store.fs import read_at
+from dbx.store.outbox import Outbox
 from dbx.store.section import cut_blocks, encode_block
 
 if TYPE_CHECKING:
@@ -92,9 +93,14 @@ def reader(source: int, start: int, end: int) -> Callable[[int], bytes]:
 
 
 def send(fd: int, *parts: bytes) -> None:
-    """A message of several parts."""
+    """Write a message of several parts."""
+    write_all(fd, message(*parts))
+
+
+def message(*parts: bytes) -> bytes:
+    """Several parts with their sizes before them, as `receive` takes them."""
     sizes = array("Q", [len(part) for part in parts]).tobytes()
-    write_all(fd, b"".join((SAYS, len(parts).to_bytes(_WORD, "big"), sizes, *parts)))
+    return b"".join((SAYS, len(parts).to_bytes(_WORD, "big"), sizes, *parts))
 
 
 def receive(fd: int, count: int) -> list[bytes]:
@@ -177,23 +183,27 @@ class _Half(Intake):
         order = self._order
         if not order:
             raise Undecided
-        send(
-            work.writing,
-            "\n".join([f"{record.type} {record.id}" for record in order]).encode(),
-            "\n".join([record.created_at for record in order]).encode(),
-            "\n".join([record.updated_at for record in order]).encode(),
-            self._numbers.tobytes(),
-            bytes((record.type, record.id) in self._unlike_first for record in order),
-            str(self._noted).encode(),
+        # The first process is still at work: it reads what is put here when it has come to its end.
+        told = Outbox(work.writing)
+        told.put(
+            message(
+                "\n".join([f"{record.type} {record.id}" for record in order]).encode(),
+                "\n".join([record.created_at for record in order]).encode(),
+                "\n".join([record.updated_at for record in order]).encode(),
+                self._numbers.tobytes(),
+                bytes((record.type, record.id) in self._unlike_first for record in order),
+                str(self._noted).encode(),
+            )
         )
+        for piece in self._pieces():
+            told.put(message(*piece))
         if read_exactly(work.reading, 1) != SAYS:
             raise EOFError
         versions, runs, at = receive(work.reading, 3)
-        for piece in self._pieces():
-            send(work.writing, *piece)
         target, first = map(int, at.split())
         ids = chain.from_iterable([range(first, first + count) for first, count, _ in json.loads(runs)])
-        self._finish(array("Q", versions), ids, target, first)
+        self._finish(told, array("Q", versions), ids, target, first)
+        told.close()
 
     def _pieces(self) -> Iterator[tuple[bytes, bytes, bytes]]:
         """Shapes that are new, what to lay on states, and on extensions, PIECE aggregates at a time, which it forgets.
@@ -276,7 +286,7 @@ class _Half(Intake):
         """The first process says what is wrong, and in which line."""
         raise Undecided
 
-    def _finish(self, versions: array[int], ids: Iterable[int], at: int, staged: int) -> None:
+    def _finish(self, told: Outbox, versions: array[int], ids: Iterable[int], at: int, staged: int) -> None:
         """Write the events from `at` on, behind `staged` others, and the leaves behind the notes.
 
         It tells of some at a time: how many bytes and events were written, and the subtrees that their leaves make; and
@@ -305,13 +315,13 @@ class _Half(Intake):
                 write_all(work.notes, b"".join(leaves), leaves_at)
                 trees = b"".join([bytes((height,)) + tree for height, tree in subtrees(staged, leaves)])
                 self._check_parent()
-                send(work.writing, str(written).encode(), str(len(leaves)).encode(), trees)
+                told.put(message(str(written).encode(), str(len(leaves)).encode(), trees))
                 leaves_at += LEAF_BYTES * len(leaves)
                 staged += len(leaves)
                 at += written
                 written = 0
                 leaves.clear()
-        send(work.writing, envelopes[envelopes.rfind(b"\n") + 1 :], bodies[bodies.rfind(b"\n") + 1 :])
+        told.put(message(envelopes[envelopes.rfind(b"\n") + 1 :], bodies[bodies.rfind(b"\n") + 1 :]))
 
     def _check_parent(self) -> None:
         if os.getppid() != self._parent:

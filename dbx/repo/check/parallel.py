@@ -17,7 +17,6 @@ import select
 import signal
 import threading
 from contextlib import suppress
-from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from dbx.errors import Failure
@@ -25,6 +24,8 @@ from dbx.repo.check.blocks import BlockReader
 from dbx.repo.check.frames import Vanished
 from dbx.repo.check.part import NotCanonical, Part
 from dbx.repo.check.run import add_blocks, check_blocks, read_bodies
+from dbx.store.descriptor import write_all
+from dbx.store.outbox import Outbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -189,7 +190,7 @@ class Parts:
         folds_first: bool,
     ) -> None:
         """Check a run in a child, and send what it holds. `after` is -1 for the last run."""
-        told = _Outbox(fd)
+        told = Outbox(fd)
         try:
             part = self._tell_rows(told, run, progress)
             earlier = _receive_all(before)
@@ -202,23 +203,23 @@ class Parts:
             if after >= 0:
                 _send(after, part.encode_states())
             else:
-                told.put(part.encode_states() if self._whole else part.digest_states())
+                told.put(_message(part.encode_states() if self._whole else part.digest_states()))
         except NotCanonical:
-            told.put(b"")
+            told.put(_message(b""))
             if after >= 0:
                 _send(after, b"")
         told.close()
 
-    def _tell_rows(self, told: _Outbox, run: Sequence[Job], progress: Callable[[int], None]) -> Part:
+    def _tell_rows(self, told: Outbox, run: Sequence[Job], progress: Callable[[int], None]) -> Part:
         if self._careful:
             part = check_blocks(run, self._sources, progress)
-            told.put(_LAST_ROWS + part.encode())
+            told.put(_message(_LAST_ROWS + part.encode()))
             return part
         part, reader = Part(), BlockReader()
         size = -(-len(run) // _PIECES)
         for at in range(0, len(run), size):
             add_blocks(part, reader, run[at : at + size], self._sources, progress)
-            told.put((_ROWS if at + size < len(run) else _LAST_ROWS) + part.encode())
+            told.put(_message((_ROWS if at + size < len(run) else _LAST_ROWS) + part.encode()))
         part.fold()
         return part
 
@@ -274,37 +275,6 @@ class Parts:
             self._told = done
 
 
-class _Outbox:
-    """Messages that wait to be sent through a pipe, in order: who reads them is busy himself until he wants them."""
-
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
-        self._waiting: SimpleQueue[bytes | None] = SimpleQueue()
-        self._error: OSError | None = None
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def put(self, data: bytes) -> None:
-        """Send a message when its turn comes. Raises OSError where an earlier one could not be sent."""
-        if self._error is not None:
-            raise self._error
-        self._waiting.put(data)
-
-    def close(self) -> None:
-        """Wait until all are sent. Raises OSError."""
-        self._waiting.put(None)
-        self._thread.join()
-        if self._error is not None:
-            raise self._error
-
-    def _run(self) -> None:
-        try:
-            while (data := self._waiting.get()) is not None:
-                _send(self._fd, data)
-        except OSError as error:  # told to whoever puts the next one
-            self._error = error
-
-
 def _send_last(fd: int, data: bytes) -> None:
     """Send in a thread, and close. Who should read it may have died; that is told elsewhere."""
     with suppress(BrokenPipeError):
@@ -323,10 +293,11 @@ def _receive_all(fd: int) -> bytes:
 
 
 def _send(fd: int, data: bytes) -> None:
-    for piece in (len(data).to_bytes(_WORD, "big"), data):
-        view = memoryview(piece)
-        while view:
-            view = view[os.write(fd, view) :]
+    write_all(fd, _message(data))
+
+
+def _message(data: bytes) -> bytes:
+    return len(data).to_bytes(_WORD, "big") + data
 
 
 def _share(jobs: Sequence[Job], sizes: Sequence[int], processes: int) -> list[Sequence[Job]]:
