@@ -60,7 +60,7 @@ lint: $(DEV_STAMP) ## style, types, layers
 
 .PHONY: test
 test: $(DEV_STAMP) ## every test but those of 'crash' and 'bench'; under ten minutes on two cores
-	$(BIN)/pytest -n 3 --ignore=tests/crash --ignore=tests/bench
+	$(BIN)/pytest -n 3 --dist worksteal --ignore=tests/crash --ignore=tests/bench
 
 .PHONY: retest
 retest: $(DEV_STAMP) ## what failed in the last 'make test', one test at a time
