@@ -32,3 +32,15 @@ def name_file(error: OSError, fd: int) -> None:
             path = os.readlink(f"/proc/self/fd/{fd}")
             if path.startswith("/"):
                 error.filename = path
+
+
+def is_readable(fd: int, timeout_s: float) -> bool:
+    """Whether there is something to read, or the other end was closed, within so long. Any descriptor will do.
+
+    select() takes none above 1023, and a program may have many files open.
+    """
+    import select  # few commands need it
+
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(timeout_s * 1000))

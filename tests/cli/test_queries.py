@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import signal
 import subprocess
 from itertools import pairwise
 
 import pytest
 
+from dbx.store.descriptor import is_readable
 from tests.cli.conftest import Runner
 
 DAYS = ("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z", "2026-01-03T00:00:00Z", "2026-01-02T00:00:00.000001Z")
@@ -287,8 +287,7 @@ def lines_of(process: subprocess.Popen[bytes], count: int) -> list[bytes]:
     assert process.stdout is not None
     found: list[bytes] = []
     while len(found) < count:
-        ready, _, _ = select.select([process.stdout], [], [], 10)
-        assert ready, found
+        assert is_readable(process.stdout.fileno(), 10), found
         line = process.stdout.readline()
         assert line, found
         found.append(line)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import json
 import os
-import select
 import signal
 import stat
 import threading
@@ -23,6 +22,7 @@ from dbx.repo.batch.staging import stage
 from dbx.repo.intake import parse_lines
 from dbx.repo.lines import GZIP, MAX_LINE_BYTES, read_lines
 from dbx.repo.record import MERGED
+from dbx.store.descriptor import is_readable
 from dbx.store.fs import read_at
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ class SecondHalf:
             return
         if builder.faults or builder.given:
             self.stop()
-        elif select.select([self._reading], [], [], 0)[0]:
+        elif is_readable(self._reading, 0):
             self._hear()
 
     def join(self, builder: Builder, section: Section, tree: Tree) -> tuple[bytes, bytes] | None:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import mmap
 import os
-import select
 import signal
 import threading
 from contextlib import suppress
@@ -24,7 +23,7 @@ from dbx.repo.check.blocks import BlockReader
 from dbx.repo.check.frames import Vanished
 from dbx.repo.check.part import NotCanonical, Part
 from dbx.repo.check.run import add_blocks, check_blocks, read_bodies
-from dbx.store.descriptor import write_all
+from dbx.store.descriptor import is_readable, write_all
 from dbx.store.outbox import Outbox
 
 if TYPE_CHECKING:
@@ -247,7 +246,7 @@ class Parts:
     def _read(self, n: int, fd: int, size: int) -> bytearray:
         data = bytearray()
         while len(data) < size:
-            if select.select([fd], [], [], 0.2)[0]:
+            if is_readable(fd, 0.2):
                 piece = os.read(fd, min(1 << 20, size - len(data)))
                 if not piece:
                     self._bury(n)

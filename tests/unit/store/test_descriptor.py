@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
+import resource
 from pathlib import Path
 
 import pytest
 
-from dbx.store.descriptor import name_file, write_all
+from dbx.store.descriptor import is_readable, name_file, write_all
 
 
 def test_a_write_that_fails_names_the_file(tmp_path: Path) -> None:
@@ -41,3 +43,18 @@ def test_a_name_that_is_there_stays() -> None:
     gone = OSError(errno.EBADF, "x")
     name_file(gone, 987_654)
     assert gone.filename is None
+
+
+def test_any_descriptor_can_be_asked_whether_there_is_something_to_read() -> None:
+    reading, writing = os.pipe()
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    high = fcntl.fcntl(reading, fcntl.F_DUPFD_CLOEXEC, min(soft - 1, 1100))
+    assert not is_readable(high, 0)
+    os.write(writing, b"x")
+    assert is_readable(high, 0)
+    os.read(high, 1)
+    assert not is_readable(high, 0.01)
+    os.close(writing)
+    assert is_readable(high, 0)  # the end
+    os.close(high)
+    os.close(reading)
