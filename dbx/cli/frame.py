@@ -51,7 +51,11 @@ class Command(click.Command):
             ctx.obj = make_invocation(ctx.obj)
             ctx.obj.command = self.home
             ctx.obj.parameters = ctx.params
-        return super().invoke(ctx)
+        try:
+            return super().invoke(ctx)
+        except UsageError as error:
+            error.hint = error.hint or f"run '{path_of(ctx)} --help' to see how it is used"
+            raise
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         formatter.write_usage(path_of(ctx), " ".join(self.collect_usage_pieces(ctx)))

@@ -24,3 +24,11 @@ def no_event(domain: str, event_id: int | str) -> NotFound:
     event '42' does not exist in domain 'default'
     """
     return NotFound(f"event '{event_id}' does not exist in domain '{domain}'", hint="see 'dbx events'")
+
+
+def no_version(aggregate_type: str, aggregate_id: str, version: int, latest: int) -> NotFound:
+    """The error for a version that an aggregate has not reached, or that no aggregate has."""
+    return NotFound(
+        f"aggregate '{aggregate_type}/{aggregate_id}' has no version {version}, its latest is {latest}",
+        hint=f"see 'dbx events {aggregate_type} {aggregate_id}'",
+    )

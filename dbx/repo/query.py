@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from dbx.errors import Corrupt, NotFound
 from dbx.model.event import Aggregate
-from dbx.model.missing import no_aggregate
+from dbx.model.missing import no_aggregate, no_version
 from dbx.repo.events import decode_stored
 from dbx.repo.folding import FEW, Folding, edges_agree
 from dbx.repo.record import parse
@@ -216,9 +216,8 @@ def fold_version(
     It begins with the nearest snapshot, unless `afresh`.
     """
     row = get_row(domain, working.index, aggregate_type, aggregate_id)
-    name = f"'{aggregate_type}/{aggregate_id}'"
     if not 0 < version <= row.version:
-        raise NotFound(f"aggregate {name} has no version {version}, its latest is {row.version}")
+        raise no_version(aggregate_type, aggregate_id, version, row.version)
     assert row.n is not None  # noqa: S101 - a stored row
     start = None
     if not afresh and version > FEW:
@@ -231,7 +230,10 @@ def fold_version(
     if not edges_agree(folding.edge, version, row):
         if start is not None:
             return fold_version(domain, working, reader, aggregate_type, aggregate_id, version, afresh=True)
-        raise Corrupt(f"the events of aggregate {name} do not have the root that the index holds for them")
+        raise Corrupt(
+            f"the events of aggregate '{aggregate_type}/{aggregate_id}' do not have the root that the index"
+            " holds for them"
+        )
     return folding.aggregate()
 
 

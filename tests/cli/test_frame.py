@@ -80,6 +80,11 @@ def test_help_of_a_command_shows_the_options_that_work_everywhere(run: Runner) -
             "run 'dbx version --help' to see how it is used",
         ),
         (
+            ("fsck", "--all", "shop"),
+            "'--all' and the name of a domain exclude each other",
+            "run 'dbx fsck --help' to see how it is used",
+        ),
+        (
             ("-C", "", "version"),
             "bad value for '-C': it must name a directory",
             "run 'dbx --help' to see how it is used",

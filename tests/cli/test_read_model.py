@@ -48,6 +48,20 @@ def counted(path: Path) -> int:
     return int(select(path, "SELECT sum(events) FROM day")[0][0])
 
 
+def test_a_question_that_has_no_answer_is_told_in_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "model.db"
+    for made, sentence in ((False, "; the plugin makes it with its first event"), (True, "no such table: aggregate")):
+        if made:
+            path.touch()
+        asked = subprocess.run(
+            [PROGRAM, str(path), "SELECT id FROM aggregate"], capture_output=True, text=True, check=False
+        )
+        assert (asked.returncode, asked.stdout) == (1, "")
+        assert asked.stderr.startswith(f"read_model: '{path}' cannot answer: ")
+        assert asked.stderr.endswith(sentence + "\n")
+        assert asked.stderr.count("\n") == 1
+
+
 @pytest.fixture
 def shop(run: Runner) -> Runner:
     run.ok("init")

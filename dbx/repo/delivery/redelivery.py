@@ -12,6 +12,7 @@ from dbx.crypto.merkle import leaf_hash
 from dbx.errors import Conflict, Invalid, NotFound
 from dbx.formats import canonical
 from dbx.formats.envelope import decode_envelope
+from dbx.model.missing import no_version
 from dbx.repo.delivery.deliveries import DeliveryMaker
 from dbx.repo.query import positions_of
 from dbx.store.lock import Lock
@@ -109,15 +110,15 @@ class Redelivery:
         self.is_hidden = self._maker.hides(wanted.aggregate_type)
         if wanted.aggregate_id is None:
             if not index.has_type(wanted.aggregate_type) and not self._is_declared():
-                raise NotFound(f"domain '{self._domain.name}' has no aggregates of type '{wanted.aggregate_type}'")
+                raise NotFound(
+                    f"domain '{self._domain.name}' has no aggregates of type '{wanted.aggregate_type}'",
+                    hint="see 'dbx aggregate list'",
+                )
             self.total = count_events(index, wanted.aggregate_type)
             return
         positions = positions_of(self._domain, index, wanted.aggregate_type, wanted.aggregate_id)
         if wanted.from_version > len(positions):
-            raise NotFound(
-                f"aggregate '{wanted.aggregate_type}/{wanted.aggregate_id}' has no version {wanted.from_version}, "
-                f"its latest is {len(positions)}"
-            )
+            raise no_version(wanted.aggregate_type, wanted.aggregate_id, wanted.from_version, len(positions))
         positions = positions[wanted.from_version - 1 :]
         self._chosen = [position for position in positions if position >= self._start]
         self.total = len(positions)

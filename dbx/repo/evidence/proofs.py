@@ -12,7 +12,7 @@ from dbx.formats.checkpoint import Checkpoint, default_origin, format_checkpoint
 from dbx.formats.note import parse_note
 from dbx.formats.proof import AbsenceProof, AggregateProof, Current, EventProof, GrowthProof, HistoryProof, Own
 from dbx.formats.tlogproof import TlogProof, format_tlog_proof
-from dbx.model.missing import no_aggregate, no_event
+from dbx.model.missing import no_aggregate, no_event, no_version
 from dbx.repo.evidence.committree import CommitTree
 from dbx.store.indexlayout import IndexDamaged
 from dbx.store.indexsurvey import find_seq_at
@@ -282,7 +282,7 @@ def position_of_version(domain: Domain, name: tuple[str, str], version: int) -> 
         if row is None or row.n is None:
             raise no_aggregate(domain.name, *name)
         if not 1 <= version <= row.version:
-            raise NotFound(f"aggregate '{name[0]}/{name[1]}' has no version {version}, its latest is {row.version}")
+            raise no_version(*name, version, row.version)
         return working.index.positions(row.n, version, version)[0]
 
     return domain.read(query)

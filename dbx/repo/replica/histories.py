@@ -15,12 +15,13 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
 from dbx.crypto import merkle
-from dbx.errors import Conflict, Corrupt, NotFound
+from dbx.errors import Conflict, Corrupt
 from dbx.formats import canonical, staging
 from dbx.formats.commit import Commit, encode_commit
 from dbx.formats.envelope import MAX_BODY_BYTES, MAX_ENVELOPE_BYTES
 from dbx.formats.manifest import ManifestEntry
 from dbx.model import names
+from dbx.model.missing import no_version
 from dbx.model.time import format_time
 from dbx.repo.enforcement import find_rules
 from dbx.repo.erasing import without_bodies
@@ -142,7 +143,7 @@ def give(domain: Domain, wanted: Iterable[Wanted]) -> Iterator[bytes]:
 
         root, positions = domain.read(announce)
         if after > root.version:
-            raise NotFound(f"aggregate '{kind}/{name}' has no version {after}, its latest is {root.version}")
+            raise no_version(kind, name, after, root.version)
         yield canonical.encode([kind, name, after, root.version, root.root]) + b"\n"
         for at in range(after, root.version, _EVENTS):
             part = positions[at : min(at + _EVENTS, root.version)]

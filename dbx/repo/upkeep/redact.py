@@ -10,9 +10,10 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
-from dbx.errors import Conflict, DbxError, Invalid, NotFound
+from dbx.errors import Conflict, DbxError, Invalid
 from dbx.formats.envelope import decode_envelope
 from dbx.model.event import ERASED
+from dbx.model.missing import no_version
 from dbx.model.redaction import Erasure
 from dbx.repo.batch.stagedhalf import agree
 from dbx.repo.batch.staging import staging_locked
@@ -107,7 +108,7 @@ def find_bodies(domain: Domain, aggregate_type: str, aggregate_id: str, version:
     events = domain.read(query)
     name = f"'{aggregate_type}/{aggregate_id}'"
     if version is not None and not 0 < version <= len(events):
-        raise NotFound(f"aggregate {name} has no version {version}, its latest is {len(events)}")
+        raise no_version(aggregate_type, aggregate_id, version, len(events))
     erasers: dict[int, int] = {}
     for at, stored in enumerate(events, 1):
         if is_erasure(stored.envelope):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from dbx.errors import Corrupt, NotFound
+from dbx.model.missing import no_version
 from dbx.model.snapshot import Outline, Policy, Snapshot
 from dbx.model.time import format_time, parse_time
 from dbx.repo.autosnapshot import draw_ids, take_due
@@ -163,8 +164,7 @@ def _fold(domain: Domain, aggregate_type: str, aggregate_id: str, version: int |
         row = get_row(domain, working.index, aggregate_type, aggregate_id)
         last = row.version if version is None else version
         if not 0 < last <= row.version:
-            name = f"'{aggregate_type}/{aggregate_id}'"
-            raise NotFound(f"aggregate {name} has no version {last}, its latest is {row.version}")
+            raise no_version(aggregate_type, aggregate_id, last, row.version)
         assert row.n is not None  # noqa: S101 - a stored row
         start = find_start(domain, working.index, reader, row, last)
         for folding in (start, Folding(aggregate_type, aggregate_id)):
