@@ -25,7 +25,7 @@ from dbx.repo.domain import Domain
 from dbx.repo.replica import offer as offers
 from dbx.repo.replica.histories import Wanted, list_roots
 from dbx.repo.replica.quarantine import quarantined
-from tests.history import append, open_repository
+from tests.history import append, fill, open_repository
 
 ACCESS = Access(timeout_s=20.0)
 
@@ -43,6 +43,26 @@ def opened(path: Path) -> Iterator[Domain]:
     repository = open_repository(path)
     try:
         yield repository.domain()
+    finally:
+        repository.close()
+
+
+def filled(path: Path) -> Path:
+    """A new repository of three commits at a path."""
+    path.mkdir()
+    fill(path)
+    return path
+
+
+@contextmanager
+def cloned(far: Path, path: Path) -> Iterator[Session]:
+    """A session in a new repository at `path` whose domain is a clone of that of `far`."""
+    path.mkdir()
+    repository = open_repository(path)
+    try:
+        session = Session(repository, None, Who("ops", "jane", "jane"))
+        clone(session, str(far), "default", ACCESS)
+        yield session
     finally:
         repository.close()
 

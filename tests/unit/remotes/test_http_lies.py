@@ -19,11 +19,11 @@ from dbx.ops.fetch import fetch, pull
 from dbx.ops.link import Access
 from dbx.ops.push import push
 from dbx.ops.remote import set_url
-from dbx.ops.session import Session, Who
+from dbx.ops.session import Session
 from dbx.repo.domain import Domain
 from dbx.repo.replica import offer as offers
-from tests.history import append, fill, open_repository
-from tests.unit.remotes.contract import assert_sound, grow, root
+from tests.history import append, open_repository
+from tests.unit.remotes.contract import assert_sound, cloned, filled, grow, root
 from tests.unit.remotes.liar import drip, lying, raw_server
 
 ACCESS = Access(timeout_s=1.0)
@@ -31,26 +31,16 @@ ACCESS = Access(timeout_s=1.0)
 
 @pytest.fixture
 def far(tmp_path: Path) -> Path:
-    path = tmp_path / "far"
-    path.mkdir()
-    fill(path)
-    return path
+    return filled(tmp_path / "far")
 
 
 @pytest.fixture
 def near(tmp_path: Path, far: Path) -> Iterator[Session]:
     """A clone that is two commits behind."""
-    path = tmp_path / "near"
-    path.mkdir()
-    repository = open_repository(path)
-    session = Session(repository, None, Who("ops", "jane", "jane"))
-    clone(session, str(far), "default", ACCESS)
-    grow(far, "o-1", "o-9")
-    grow(far, "all")
-    try:
+    with cloned(far, tmp_path / "near") as session:
+        grow(far, "o-1", "o-9")
+        grow(far, "all")
         yield session
-    finally:
-        repository.close()
 
 
 def point_at(near: Session, url: str) -> None:

@@ -15,10 +15,10 @@ from dbx.ops.fetch import fetch, pull, pull_aggregates, pull_schemas
 from dbx.ops.link import Access
 from dbx.ops.push import push, push_aggregates, push_schemas
 from dbx.ops.remote import check_remote, set_url
-from dbx.ops.session import Session, Who
+from dbx.ops.session import Session
 from dbx.repo.replica import offer as offers
-from tests.history import append, fill, open_repository
-from tests.unit.remotes.contract import assert_sound, grow, head
+from tests.history import append
+from tests.unit.remotes.contract import assert_sound, cloned, filled, grow, head
 from tests.unit.remotes.liar import lying, raw_server
 
 ACCESS = Access(timeout_s=2.0)
@@ -51,25 +51,15 @@ ACTS: dict[str, Callable[[Session], object]] = {
 
 @pytest.fixture
 def far(tmp_path: Path) -> Path:
-    path = tmp_path / "far"
-    path.mkdir()
-    fill(path)
-    return path
+    return filled(tmp_path / "far")
 
 
 @pytest.fixture
 def near(tmp_path: Path, far: Path) -> Iterator[Session]:
     """A clone with a commit of its own."""
-    path = tmp_path / "near"
-    path.mkdir()
-    repository = open_repository(path)
-    session = Session(repository, None, Who("ops", "jane", "jane"))
-    clone(session, str(far), "default", ACCESS)
-    append(session.domain, "o-7")
-    try:
+    with cloned(far, tmp_path / "near") as session:
+        append(session.domain, "o-7")
         yield session
-    finally:
-        repository.close()
 
 
 @contextmanager

@@ -15,10 +15,10 @@ from dbx.ops.clone import clone
 from dbx.ops.fetch import pull_aggregates
 from dbx.ops.push import push_aggregates
 from dbx.ops.remote import set_url
-from dbx.ops.session import Session, Who
+from dbx.ops.session import Session
 from dbx.repo.replica import offer as offers
-from tests.history import append, fill, open_repository
-from tests.unit.remotes.contract import ACCESS, assert_sound, grow, head
+from tests.history import append
+from tests.unit.remotes.contract import ACCESS, assert_sound, cloned, filled, grow, head
 from tests.unit.remotes.liar import lying
 
 Lines = list[bytes]
@@ -27,26 +27,16 @@ FAKE = "ab" * 32
 
 @pytest.fixture
 def far(tmp_path: Path) -> Path:
-    path = tmp_path / "far"
-    path.mkdir()
-    fill(path)
-    return path
+    return filled(tmp_path / "far")
 
 
 @pytest.fixture
 def near(tmp_path: Path, far: Path) -> Iterator[Session]:
     """A clone that lacks events of two aggregates."""
-    path = tmp_path / "near"
-    path.mkdir()
-    repository = open_repository(path)
-    session = Session(repository, None, Who("ops", "jane", "jane"))
-    clone(session, str(far), "default", ACCESS)
-    grow(far, "all", "o-9")
-    grow(far, "o-9")
-    try:
+    with cloned(far, tmp_path / "near") as session:
+        grow(far, "all", "o-9")
+        grow(far, "o-9")
         yield session
-    finally:
-        repository.close()
 
 
 def lines_of(data: bytes) -> Lines:

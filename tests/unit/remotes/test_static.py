@@ -18,7 +18,7 @@ from dbx.ops.session import Session
 from dbx.repo.replica import offer as offers
 from dbx.repo.upkeep.gc import collect
 from tests.history import append, fill
-from tests.unit.remotes.contract import ACCESS, Far, ReadContract, assert_sound, grow, head, opened
+from tests.unit.remotes.contract import ACCESS, Far, ReadContract, assert_sound, cloned, grow, head, opened
 from tests.unit.remotes.web import web_server
 
 
@@ -79,22 +79,12 @@ def far(tmp_path: Path) -> Path:
 @pytest.fixture
 def near(tmp_path: Path, far: Path) -> Iterator[Session]:
     """A clone that is two commits behind, one of them in a journal."""
-    from dbx.ops.session import Who
-    from tests.history import open_repository
-
-    path = tmp_path / "near"
-    path.mkdir()
-    repository = open_repository(path)
-    session = Session(repository, None, Who("ops", "jane", "jane"))
-    clone(session, str(far), "default", ACCESS)
-    grow(far, "o-1", "o-9")
-    with opened(far) as domain, offers.offering(domain, offers.START):
-        pass
-    grow(far, "all")
-    try:
+    with cloned(far, tmp_path / "near") as session:
+        grow(far, "o-1", "o-9")
+        with opened(far) as domain, offers.offering(domain, offers.START):
+            pass
+        grow(far, "all")
         yield session
-    finally:
-        repository.close()
 
 
 def point_at(near: Session, url: str) -> None:
