@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dbx.errors import Corrupt, Invalid
-from dbx.formats import canonical
+from dbx.formats import canonical, staging
 from dbx.formats.bundle import Point, point_value, read_point
 from dbx.formats.envelope import HASH, MAX_INTEGER, UUID
 
@@ -24,6 +24,9 @@ MAX_BYTES = 1 << 20
 MAX_SEQS = 64
 MAX_WANTED = 10_000
 MAX_DETAILS_BYTES = 64 * 1024
+
+_NULL = b"null"
+_EVENT, _NO_BODY = b'{"envelope":', b'},"body":null}'
 
 _MEMBERS = {"domain", "head", "name", "protocol", "root", "schemas"}
 
@@ -158,6 +161,21 @@ def find_refusal(data: bytes) -> Refusal | None:
         hint[:2000] if isinstance(hint, str) else None,
         details if isinstance(details, dict) else {},
     )
+
+
+def encode_events(envelopes: Iterable[bytes], bodies: Iterable[bytes]) -> bytes:
+    """Events as lines, with their newlines: both halves as the log has them, null for a body that was erased."""
+    return staging.encode_lines(envelopes, (body or _NULL for body in bodies))
+
+
+def split_event(line: bytes) -> tuple[bytes, bytes]:
+    """(envelope, body) of such a line without its newline; the body of one that was erased is empty. Raises Corrupt."""
+    if line.startswith(_EVENT) and line.endswith(_NO_BODY):
+        return line[len(_EVENT) : 1 - len(_NO_BODY)], b""
+    try:
+        return staging.split_line(line)
+    except Corrupt:
+        raise Corrupt("a line that should hold an event does not") from None
 
 
 def encode_count(count: int) -> bytes:

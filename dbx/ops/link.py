@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from dbx.errors import Corrupt, RemoteFailure
 from dbx.remotes.base import TIMEOUT_S, Means, connect
 from dbx.remotes.gitcredential import ask_git
+from dbx.repo.replica.examine import NO_BODY
 from dbx.repo.replica.remoteconfig import find_token
 from dbx.repo.replica.seen import check_seen
 from dbx.repo.security.environments import check_remote
@@ -94,8 +95,9 @@ def blaming(remote: RemoteSetting) -> Iterator[None]:
         if not error.details.get("received"):
             raise
         details = {key: value for key, value in error.details.items() if key != "received"}
+        hint = "nothing was changed; try again, and if it stays so, look at the remote with 'dbx fsck'"
         raise RemoteFailure(
             f"what the remote '{remote.name}' sent is not to be believed: {error.message}",
-            hint="nothing was changed; try again, and if it stays so, look at the remote with 'dbx fsck'",
+            hint=error.hint if error.details.get("reason") == NO_BODY else hint,
             details=details,
         ) from None

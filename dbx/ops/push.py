@@ -70,7 +70,7 @@ def push(session: Session, name: str | None, access: Access, *, dry_run: bool = 
         if relation.kind == "diverged":
             raise _diverged(session, domain, link, mine, relation.common, access)
         reader = offers.Reader(link.transport.data_keys(), remote.sealed)
-        with offers.offering(domain, theirs.head, mine.head.seq, schemas=theirs.schemas, reader=reader) as offer:
+        with offers.offering(domain, theirs.head, schemas=theirs.schemas, reader=reader) as offer:
             has_news = offer.commits > 0 or is_newer(domain.directory, theirs.schemas)
             if has_news and not dry_run:
                 link.transport.send(offer)

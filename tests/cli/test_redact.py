@@ -243,6 +243,65 @@ def test_a_bundle_takes_the_erasure_along(people: Runner, tmp_path: Path) -> Non
     people.ok("fsck", cwd=other)
 
 
+def test_a_bundle_does_not_end_before_an_erasure(people: Runner, tmp_path: Path) -> None:
+    people.ok("tag", "early")
+    people.ok(*ERASE)
+    people.ok("tag", "erased")
+    people.ok("aggregate", "apply", "person", "p-2", "moved", "--field", "town=Sparta")
+    refused = people("bundle", "create", "x.bundle", "..early", "--json")
+    assert refused.status == 4
+    assert refused.error["details"]["first"]["commit"] == people.ok("show", "erased", "--json").json["id"]
+    assert refused.error["details"]["first"]["commit"][:12] in refused.error["hint"]
+    assert not (people.cwd / "x.bundle").exists()
+    other = tmp_path / "other"
+    other.mkdir()
+    people.ok("init", cwd=other)
+    for words in (("..erased",), ("erased..",)):
+        people.ok("bundle", "create", "x.bundle", *words)
+        people.ok("bundle", "verify", "x.bundle")
+        people.ok("bundle", "apply", str(people.cwd / "x.bundle"), cwd=other)
+    people.ok("fsck", cwd=other)
+    people.ok("bundle", "create", "x.bundle", "HEAD~2..HEAD")  # what was erased lies before it
+
+
+def test_aggregates_that_were_redacted_travel_by_themselves(people: Runner, tmp_path: Path) -> None:
+    main, some = people.cwd, tmp_path / "some"
+    people.ok("checkout", "-c", "into", "--from", "default@HEAD~3")
+    people.ok("checkout", "default")
+    people.ok(*ERASE)
+    people.ok("merge", "--from", "default", "--into", "into")
+    some.mkdir()
+    people.ok("clone", str(main), "copy", "--aggregate", "person", cwd=some)
+    people.ok("remote", "add", "origin", f"{some}#default", "-d", "default")
+    people.ok("push", "--aggregate", "person")
+    people.ok("checkout", "-c", "last", cwd=some)
+    people.ok("remote", "add", "origin", f"{main}#default", cwd=some)
+    people.ok("pull", "--aggregate", "person", cwd=some)
+    for place in (main, some):
+        assert find_word(place, CANARY) == []
+        people.ok("fsck", "--all", cwd=place)
+    roots = [people.ok("root", name, "--json", cwd=some).json["root"] for name in ("copy", "default", "last")]
+    assert roots == [people.ok("root", "into", "--json").json["root"]] * 3
+
+
+def test_a_redacted_copy_goes_to_redacted_ones(people: Runner, tmp_path: Path) -> None:
+    people.ok(*ERASE)
+    people.ok("checkout", "-c", "old", "--from", "default@HEAD~1")
+    there = Runner(tmp_path / "there", people.home)
+    there.cwd.mkdir()
+    for refused in (
+        there("clone", f"{people.cwd}#old", "--json"),
+        there("clone", f"{people.cwd}#old", "--aggregate", "person", "--json"),
+    ):
+        assert refused.status == 8
+        assert "redacted" in refused.error["hint"]
+    there.ok("init")
+    file = there.cwd / ".dbx/domains/default/domain.yaml"
+    file.write_text(file.read_text() + "redacted: true\n")
+    there.ok("clone", f"{people.cwd}#old", "default")
+    there.ok("fsck")
+
+
 def test_a_certificate_is_signed_and_says_what_was_done(people: Runner) -> None:
     people.ok("key", "generate")
     body = people.ok("events", "person", "p-1", "--json").stdout

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from dbx.repo.check.blocks import Columns
 
+NO_BODY = "no-body"
+"""The reason in the details of the error that a body is missing, of which no event says that it was erased."""
+
 
 class Examined(NamedTuple):
     """Events that are right by themselves, and where the frame behind theirs begins. Bodies are None while sealed."""
@@ -88,7 +91,8 @@ class Examiner:
             name, version = min(self._empty)
             raise Corrupt(
                 f"version {version} of '{'/'.join(split_name(name))}' has no body, and no event erased it",
-                details={"received": True},
+                hint="a fork may say 'redacted: true' in its domain.yaml; then so must the domain that takes it in",
+                details={"received": True, "reason": NO_BODY},
             )
 
 

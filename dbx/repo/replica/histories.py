@@ -1,12 +1,12 @@
 """Aggregates by themselves: their events, byte for byte, from one domain into another, in one commit of the receiver's.
 
 For partial copies and for merging. Two domains agree on an aggregate when they agree on its version and root. On the
-way it is lines: for each aggregate one that announces it, then its events in order (formats.staging):
+way it is lines: for each aggregate one that announces it, then its events in order (formats.wire):
 
     ["order","o-17",2,3,"<root at version 3>"]
     {"envelope":{...},"body":{...}}
 
-which gives the events behind version 2 up to version 3.
+which gives the events behind version 2 up to version 3. In place of a body that was erased there is null.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dbx.crypto import merkle
 from dbx.errors import Conflict, Corrupt
-from dbx.formats import canonical, staging
+from dbx.formats import canonical, wire
 from dbx.formats.commit import Commit, encode_commit
 from dbx.formats.envelope import MAX_BODY_BYTES, MAX_ENVELOPE_BYTES
 from dbx.formats.manifest import ManifestEntry
@@ -151,7 +151,7 @@ def give(domain: Domain, wanted: Iterable[Wanted]) -> Iterator[bytes]:
             bodies = [stored.body for stored in events]
             if any(body is None for body in bodies):
                 raise domain.vault.missing()
-            yield staging.encode_lines([stored.envelope for stored in events], [body or b"" for body in bodies])
+            yield wire.encode_events([stored.envelope for stored in events], [body or b"" for body in bodies])
 
 
 def split(pieces: Iterable[bytes], *, max_bytes: int = MAX_LINE_BYTES) -> Iterator[bytes]:
@@ -289,7 +289,7 @@ class _Taking:
                 raise Corrupt("the transfer was cut short")
             if at <= mine:
                 continue
-            envelope, body = staging.split_line(line)
+            envelope, body = wire.split_event(line)
             envelopes.append(envelope)
             bodies.append(body)
             size += len(line)

@@ -18,6 +18,7 @@ from dbx.formats import bundle, ustar
 from dbx.formats.bundle import START, BundleHeader, Point
 from dbx.formats.manifest import ManifestEntry, encode_manifest
 from dbx.repo.log import MANIFESTS, read_manifest, read_ref
+from dbx.repo.replica.erased import Late, find_late
 from dbx.repo.replica.recode import PLAIN, Recoding, body_keys, measure, recode_file
 from dbx.repo.schema import published, schemachain
 from dbx.repo.seal import seal
@@ -183,7 +184,8 @@ def offering(
     """A bundle of the commits behind `base` up to commit `upto` (the head by default), and of the schemas behind the
     version `schemas`. Bodies are opened for the `reader`; None leaves them as they are.
 
-    Raises Denied where only sealed bodies may be given and some are not, Conflict when `base` is not in this history.
+    Raises Denied where only sealed bodies may be given and some are not, Conflict when `base` is not in this history,
+    or where bodies up to `upto` were erased by commits behind it.
     """
     _seal(domain)
     while True:
@@ -192,6 +194,11 @@ def offering(
                 offer = _prepare(domain, base, upto, schemas, reader, stack)
             except FileNotFoundError:
                 continue  # merged away meanwhile: the ref has another manifest now
+            late = find_late(domain, base, offer.header.head)
+            if late is not None and upto is None:
+                continue  # erased meanwhile: the head is another one now
+            if late is not None:
+                raise _too_early(domain, offer.header.head, late)
             yield offer
             return
 
@@ -217,6 +224,17 @@ def _prepare(
         published.find_head(domain.directory),
     )
     return Offer(header, manifest, pieces, dict(schemachain.export(domain.directory, schemas)))
+
+
+def _too_early(domain: Domain, head: Point, late: Late) -> Conflict:
+    kind, name, version, upto = late
+    first = point_at(domain, upto)
+    return Conflict(
+        f"the history of domain '{domain.name}' up to commit {head.seq} cannot be handed over by itself: the body of"
+        f" version {version} of '{kind}/{name}' was erased later",
+        hint=f"end with commit {first.seq}, {first.commit[:12]}, or a later one: that says that it was erased",
+        details={"head": head._asdict(), "first": first._asdict(), "aggregate": [kind, name, version]},
+    )
 
 
 def _pieces(domain: Domain, base: int, head: int, stack: ExitStack) -> Iterator[Piece]:
