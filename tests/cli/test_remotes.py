@@ -71,6 +71,23 @@ def test_clone_into_a_repository_leaves_what_is_checked_out(run: Runner, far: Pa
     assert "exists already" in refused(run("clone", str(far), "copy"), 4)
 
 
+def test_a_clone_of_a_fork_that_went_no_further(run: Runner, far: Path) -> None:
+    run.ok("checkout", "-c", "fork", "--from", "default", cwd=far)
+    forked = run.ok("domain", "show", "--json", cwd=far).json["forked_from"]
+    run.ok("clone", f"{far}#fork")
+    run.ok("checkout", "-c", "pulled")
+    run.ok("remote", "add", "origin", f"{far}#fork")
+    run.ok("pull")
+    run.ok("bundle", "create", "fork.bundle")
+    run.ok("checkout", "-c", "applied")
+    run.ok("bundle", "apply", "fork.bundle")
+    for name in ("fork", "pulled", "applied"):
+        assert run.ok("domain", "show", name, "--json").json["forked_from"] == forked
+    add(run, far, "o-1")
+    run.ok("pull", "-d", "fork")
+    run.ok("fsck", "--all")
+
+
 def test_a_clone_that_fails_leaves_nothing(run: Runner, far: Path) -> None:
     for url in ("../nowhere", "http://127.0.0.1:1/x", "../far#nix"):
         refused(run("clone", url), 8)

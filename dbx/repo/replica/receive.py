@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from hashlib import sha256
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dbx.errors import Conflict, Corrupt, Failure
 from dbx.formats.bundle import START, Point
@@ -146,19 +146,19 @@ def sealed(domain: Domain) -> WorkingSet:
     return working
 
 
-def adopt_id(domain: Domain, other: str, called: str, held: HeldIndex) -> None:
+def adopt_id(domain: Domain, other: str, called: str, held: HeldIndex, origin: dict[str, Any] | None = None) -> None:
     """An empty domain that takes in a history becomes that domain: it gets its id, and what its references call it.
 
-    Raises Conflict.
+    `origin` is where a fork began that has no commits of its own yet. Raises Conflict.
     """
-    if domain.id == other and domain.file.called == called:
+    if domain.id == other and domain.file.called == called and origin is None:
         return
     if domain.id != other and domain.directory.exists(STAGING):
         raise Conflict(
             f"domain '{domain.name}' has staged events, and would become another domain",
             hint="commit or reset them first",
         )
-    write_domain_file(domain.directory, known_as(replace(domain.file, id=other), called))
+    write_domain_file(domain.directory, known_as(replace(domain.file, id=other, forked_from=origin), called))
     domain.forget_file()
     held.set_meta("domain", other)
 
@@ -213,7 +213,10 @@ def _keep(
     ref = read_ref(domain.directory)
     entries = [*(read_manifest(domain.directory, ref.manifest) if ref else ()), *arrived.entries]
     if before.seq < 0 and terms.move:
-        adopt_id(domain, arrived.header.domain, arrived.header.name, held)
+        end = point_of(trial.head)
+        forked = vetting.owner != arrived.header.domain
+        origin = {"domain": vetting.owner, "commit": end.commit, "seq": end.seq} if forked else None
+        adopt_id(domain, arrived.header.domain, arrived.header.name, held, origin)
     # From here on nothing is refused; what is done comes in the order that a crash may cut anywhere.
     if has_schemas:
         schemachain.adopt(domain.directory, arrived.schemas, arrived.header.schemas)

@@ -95,6 +95,11 @@ class Vetting:
     def __exit__(self, *_: object) -> None:
         self._roots.stop()
 
+    @property
+    def owner(self) -> str:
+        """The id of the domain that the last commit was made in."""
+        return self._domain
+
     def take(self, directory: Directory, entry: ManifestEntry) -> None:
         """Check the segment of an entry, a file of `directory`, and fold it. Raises Corrupt, Conflict."""
         name = segment_name(entry.sha256)
