@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from dbx.errors import Denied
 from dbx.repo.security.access import Access, is_required
-from dbx.repo.security.tokens import authenticate, has_tokens
+from dbx.repo.security.tokens import ask_again, authenticate, has_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,13 +48,21 @@ class Gate:
             return None
         text = token or self._fallback
         if text is None:
-            raise Denied(
-                "this server wants a token",
-                hint="give one with '--token', or store it with the remote",
-                details={"reason": "missing"},
-            )
+            raise _missing()
         try:
             return Access(repository, authenticate(repository, text).claims)
+        except Denied as error:
+            self._fail(peer, error)
+            raise
+
+    def ask_again(self, repository: Repository, access: Access | None, peer: str) -> None:
+        """Whoever was admitted when a request began is asked again before what it brought is kept. Raises Denied."""
+        if access is None:
+            if has_tokens(repository) or is_required(repository):
+                raise _missing()
+            return
+        try:
+            ask_again(repository, access.token_id)
         except Denied as error:
             self._fail(peer, error)
             raise
@@ -77,3 +85,11 @@ class Gate:
                 "too many refused tokens came from there", hint="wait a minute", details={"reason": TOO_MANY}
             ) from None
         self._log(f"token {error.details.get('jti', '-')} of {peer} refused: {error.details.get('reason', '-')}")
+
+
+def _missing() -> Denied:
+    return Denied(
+        "this server wants a token",
+        hint="give one with '--token', or store it with the remote",
+        details={"reason": "missing"},
+    )

@@ -12,8 +12,7 @@ import os
 import re
 import time
 from contextlib import ExitStack, nullcontext
-from functools import cache
-from http import HTTPStatus
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qs
 
@@ -25,8 +24,9 @@ from dbx.formats.envelope import HASH, Actor
 from dbx.formats.prometheus import CONTENT_TYPE
 from dbx.model import names
 from dbx.model.rights import resource_of
-from dbx.remotes.gate import TOO_MANY, UNAUTHENTICATED, Gate
+from dbx.remotes.gate import Gate
 from dbx.remotes.metrics import Metrics
+from dbx.remotes.refusal import TooLarge, refuse
 from dbx.remotes.trail import pushed, pushed_aggregates
 from dbx.repo.replica import offer as offers
 from dbx.repo.replica.histories import Wanted, give, list_roots, prefix_roots, split, take
@@ -54,26 +54,18 @@ MAX_QUERY_CHARS = 16 * 1024
 JSON = "application/json"
 BINARY = "application/octet-stream"
 _WRITES = {"bundle", "events"}
-_STATUS = {
-    errors.Conflict.kind: HTTPStatus.CONFLICT,
-    errors.Invalid.kind: HTTPStatus.BAD_REQUEST,
-    errors.UsageError.kind: HTTPStatus.BAD_REQUEST,
-    errors.Denied.kind: HTTPStatus.FORBIDDEN,
-    errors.NotFound.kind: HTTPStatus.NOT_FOUND,
-    errors.Locked.kind: HTTPStatus.SERVICE_UNAVAILABLE,
-}
-
-
-class TooLarge(Invalid):
-    """A request's body is longer than this server takes in."""
 
 
 class Grant(NamedTuple):
-    """What a request may do: who it is, whether it may write, and who is asked about every commit that it brings."""
+    """What a request may do: who it is, whether it may write, and who is asked about every commit that it brings.
+
+    `again` is asked whether all of this still holds, before what came is kept; it raises Denied.
+    """
 
     actor: Actor
     write: bool
     judge: Judge | None = None
+    again: Callable[[], None] | None = None
 
 
 class Doors(NamedTuple):
@@ -145,9 +137,9 @@ def make_application(
                 request = _parse(environ, max_body_bytes)
                 answer = _answer(request, path, doors, wait_s, clock, stack, counted)
             except DbxError as error:
-                return _refuse(error, start_response)
+                return refuse(error, start_response)
             except OSError as error:
-                return _refuse(
+                return refuse(
                     errors.Failure(f"the server failed: {os.strerror(error.errno or 0).lower()}"), start_response
                 )
             headers = [("Content-Type", answer.kind), ("Cache-Control", "no-store")]
@@ -251,6 +243,7 @@ def _answer(
     if request.method == "POST" and request.verb in _WRITES and (doors.read_only or not grant.write):
         raise Denied("this server takes in no commits", hint="it was started to be read only")
     repository.access = access
+    grant = grant._replace(again=partial(doors.tokens.ask_again, repository, access, request.peer))
     if handler is None:
         data = metrics.render(repository)
         return Answer(CONTENT_TYPE, len(data), [data])
@@ -304,7 +297,8 @@ def _receive(domain: Domain, request: Request, grant: Grant, stack: ExitStack) -
     with quarantined(domain.directory) as directory:
         arrived = unpack(directory, request.read, domain.vault)
         with nullcontext() if access is None else access.writing():
-            done = receive(domain, arrived, Terms(grant.actor, "push: by a remote", judge=judge, validate=True))
+            terms = Terms(grant.actor, "push: by a remote", judge=judge, validate=True, again=grant.again)
+            done = receive(domain, arrived, terms)
     now = offers.describe(domain)
     return _whole(wire.encode_description(*now))._replace(entry=pushed(request.peer, done, now.schemas))
 
@@ -329,7 +323,8 @@ def _histories(domain: Domain, request: Request, grant: Grant, stack: ExitStack)
 
 def _events(domain: Domain, request: Request, grant: Grant, stack: ExitStack) -> Answer:
     with quarantined(domain.directory) as directory, spooled(directory, request.read, domain.vault) as whole:
-        terms = Terms(grant.actor, "push: aggregates by a remote", judge=grant.judge, validate=True)
+        reason = "push: aggregates by a remote"
+        terms = Terms(grant.actor, reason, judge=grant.judge, validate=True, again=grant.again)
         done = take(domain, split(whole), terms)
     return _whole(wire.encode_count(done.events))._replace(entry=pushed_aggregates(request.peer, done))
 
@@ -377,24 +372,3 @@ def _lines(lines: Iterator[bytes]) -> Answer:
         yield wire.END + b"\n"
 
     return Answer(BINARY, None, blocks())
-
-
-def _refuse(error: DbxError, start_response: StartResponse) -> Iterable[bytes]:
-    """An error as an answer. What is wrong with what was sent is the sender's fault, and not damage here."""
-    details = {key: value for key, value in error.details.items() if key not in ("received", "file", "evidence")}
-    status = _STATUS.get(error.kind, HTTPStatus.INTERNAL_SERVER_ERROR)
-    if isinstance(error, TooLarge):
-        status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-    message = error.message
-    if isinstance(error, Corrupt):
-        is_theirs = bool(error.details.get("received"))
-        status = HTTPStatus.UNPROCESSABLE_ENTITY if is_theirs else HTTPStatus.INTERNAL_SERVER_ERROR
-    more: list[tuple[str, str]] = []
-    if isinstance(error, Denied) and error.details.get("reason") in UNAUTHENTICATED:
-        status, more = HTTPStatus.UNAUTHORIZED, [("WWW-Authenticate", 'Bearer realm="dbx"')]
-    elif isinstance(error, Denied) and error.details.get("reason") == TOO_MANY:
-        status, more = HTTPStatus.TOO_MANY_REQUESTS, [("Retry-After", "60")]
-    data = wire.encode_refusal(wire.Refusal(error.kind, message, error.hint, details))
-    headers = [("Content-Type", JSON), ("Content-Length", str(len(data))), ("Cache-Control", "no-store"), *more]
-    start_response(f"{status.value} {status.phrase}", headers)
-    return [data]

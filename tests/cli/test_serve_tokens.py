@@ -5,7 +5,9 @@ from __future__ import annotations
 import datetime
 import http.client
 import json
+import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from dbx.repo.replica.histories import Wanted, give
+from dbx.repo.repository import Repository
 from tests.cli.conftest import Outcome, Runner
 
 
@@ -162,6 +166,54 @@ def test_what_is_pushed_counts_for_the_limit(served: Served) -> None:
     served.apply("order", "o-1")
     assert served.push(token).status == 6
     assert served.events() == 5
+
+
+@pytest.mark.parametrize("verb", ["bundle", "events"])
+@pytest.mark.parametrize("issued", [True, False])
+def test_who_may_no_longer_when_all_of_it_is_there_brought_nothing(served: Served, verb: str, issued: bool) -> None:
+    url = served.serve()
+    served.clone(url, None)
+    served.apply("order", "o-1", "--field", f"text={'x' * 100_000}")
+    served.run.ok("bundle", "create", "b", "HEAD~1..", cwd=served.near)
+    data = (served.near / "b").read_bytes()
+    if verb == "events":
+        data = b"".join(pieces(served.near, Wanted("order", "o-1", 1)))
+    token = served.issue(*ALL) if issued else "-"
+    parts = urlsplit(url)
+    before = served.run.ok("root", "--json", cwd=served.far).json
+    with socket.create_connection((str(parts.hostname), parts.port or 0), timeout=30) as connection:
+        head = f"POST /default/dbx/v1/{verb} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(data)}\r\n"
+        head += f"Authorization: Bearer {token}\r\n" if issued else ""
+        connection.sendall(f"{head}\r\n".encode() + data[:-600])
+        deadline = time.monotonic() + 20
+        while not list((served.far / ".dbx/domains/default").glob("quarantine/*/*")):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        if issued:
+            served.run.ok("token", "revoke", token, cwd=served.far)
+        else:
+            served.issue(*ALL)  # from now on, every request needs one
+        connection.sendall(data[-600:])
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        assert answer.status == 401
+        assert json.loads(answer.read())["error"]["details"]["reason"] == ("revoked" if issued else "missing")
+    assert served.run.ok("root", "--json", cwd=served.far).json == before
+    assert not list((served.far / ".dbx/domains/default").glob("quarantine/*"))
+    if issued:
+        jti = served.run.ok("token", "list", "--json", cwd=served.far).json[0]["jti"]
+        assert f"token {jti} of 127.0.0.1 refused: revoked" in served.log.read_text()
+    served.run.ok("fsck", cwd=served.far)
+    assert served.push(served.issue(*ALL)).status == 0
+
+
+def pieces(where: Path, wanted: Wanted) -> list[bytes]:
+    """The events of an aggregate of a repository's domain behind a version, as they travel."""
+    repository = Repository(str(where / ".dbx"), clock=lambda: time.time_ns() // 1000)
+    try:
+        return list(give(repository.domain(), [wanted]))
+    finally:
+        repository.close()
 
 
 def test_who_comes_with_many_wrong_tokens_has_to_wait_and_no_log_holds_one(served: Served) -> None:

@@ -205,6 +205,7 @@ def take(domain: Domain, lines: Iterable[bytes], terms: Terms, *, message: str |
                 sha, size = writer.finish()
             trial.locate(segment_name(sha), writer.blocks, writer.frames)
             trial.flush()
+            terms.ask_again()
             ref = read_ref(domain.directory)
             entry = ManifestEntry(sha, size, commit.seq, commit.seq, commit_id.hex())
             entries = [*(read_manifest(domain.directory, ref.manifest) if ref else ()), entry]

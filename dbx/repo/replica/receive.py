@@ -64,7 +64,8 @@ class Terms(NamedTuple):
     `keep` False everything: then it is only checked.
     `must` is a commit that the history has to hold in the end. With `validate`, events are checked again under the
     schemas that they were made under, as whoever is pushed to does. `find_shared` says what of our own history the
-    workspace knows to be shared, which is never committed anew.
+    workspace knows to be shared, which is never committed anew. `again` is asked under the writer's lock, before
+    anything is kept, and raises Denied where whoever sends it may no longer.
     """
 
     actor: Actor
@@ -77,6 +78,12 @@ class Terms(NamedTuple):
     find_shared: Callable[[], Shared] | None = None
     progress: Callable[[int], None] | None = None
     keep: bool = True
+    again: Callable[[], None] | None = None
+
+    def ask_again(self) -> None:
+        """Whether whoever sends it still may. Raises Denied."""
+        if self.again is not None:
+            self.again()
 
 
 def receive(domain: Domain, arrived: Arrived, terms: Terms) -> Received:
@@ -92,6 +99,7 @@ def receive(domain: Domain, arrived: Arrived, terms: Terms) -> Received:
         newer = _check_schemas(domain, arrived)
         if _has(working, arrived.header.head):
             if newer and terms.keep:
+                terms.ask_again()
                 schemachain.adopt(domain.directory, arrived.schemas, arrived.header.schemas)
             if terms.track is not None and terms.keep and arrived.header.head.seq >= 0:
                 track_known(domain, terms.track, arrived.header.head)
@@ -209,6 +217,7 @@ def _keep(
     has_schemas: bool,
 ) -> None:
     """Make history of what was checked, under the writer's lock."""
+    terms.ask_again()
     trial = vetting.working
     ref = read_ref(domain.directory)
     entries = [*(read_manifest(domain.directory, ref.manifest) if ref else ()), *arrived.entries]

@@ -82,6 +82,27 @@ def test_an_expired_token_is_refused_and_not_revived(repository: Repository) -> 
             tokens.refresh(later(repository, 601), text, BY)
 
 
+def test_who_was_admitted_is_asked_again(repository: Repository) -> None:
+    made = tokens.generate(repository, WANTED, BY)
+    kept = tokens.generate(repository, WANTED._replace(keep_alive=True), BY)
+    jti = made.held.claims.token_id
+    ledger = Path(repository.path, tokens.LEDGER)
+    before = ledger.read_bytes()
+    tokens.ask_again(repository, jti)
+    tokens.ask_again(later(repository, 620), jti)  # the leeway is that of the beginning
+    tokens.ask_again(later(repository, 400), kept.held.claims.token_id)
+    assert ledger.read_bytes() == before  # who asks again prolongs nothing
+    tokens.revoke(repository, made.text, "lost", BY)
+    for where, name, reason in (
+        (repository, jti, "revoked"),
+        (later(repository, 640), kept.held.claims.token_id, "expired"),
+        (repository, "11111111-1111-4111-8111-111111111111", "unknown"),
+    ):
+        with pytest.raises(Denied) as caught:
+            tokens.ask_again(where, name)
+        assert (caught.value.details["reason"], caught.value.details["jti"]) == (reason, name)
+
+
 def test_refresh_replaces_and_never_widens(repository: Repository) -> None:
     limited = WANTED._replace(write_events=10, tenants=("sales",), resources=("aggregate:order:*",))
     made = tokens.generate(repository, limited, BY)
