@@ -45,8 +45,6 @@ if TYPE_CHECKING:
 EXTRA = "dbx[object-store]"
 HELD_BYTES = 64 * 1024 * 1024
 """Up to so many bytes an object is held in memory, so that it can be put again where the store was busy."""
-SINGLE_BYTES = 4 << 30
-"""Up to so many bytes an object is put in one request, which can bear a condition; S3 takes 5 GiB."""
 SIGNED_FOR_S = 900.0
 """How long a signed address works; a request has to begin within that time."""
 _PROBE = ".dbx-check"
@@ -84,7 +82,7 @@ class ObjectShelf:
         self._errors: Any = exceptions
         patience = timedelta(seconds=means.timeout_s)
         with self._blaming():
-            # Its own client asks where the credentials come from, and puts what is too long for one request.
+            # Its own client only asks where the credentials come from.
             self._store: Any = store.S3Store(
                 parts.hostname or "",
                 client_options={"allow_http": True, "connect_timeout": patience},
@@ -178,12 +176,7 @@ class ObjectShelf:
                 raise self._client.refusal(reply.response)
             if reply.status == 200 and reply.response.getheader("Content-Length") == str(size):
                 return
-        if size <= SINGLE_BYTES:
-            self._stream(path, pieces, size)
-            return
-        with self._blaming():
-            # In parts, without a condition: what is there under its hash was left alone above.
-            self._obstore.put(self._store, path.lstrip("/"), pieces)
+        self._stream(path, pieces, size)
 
     def swap(self, name: str, data: bytes) -> bool:
         """Replace the object that was read last under this name, or make one where there was none; False where somebody
@@ -244,6 +237,7 @@ class ObjectShelf:
         return reply.again and self._read(path, len(data)) == data
 
     def _stream(self, path: str, pieces: Iterator[bytes], size: int) -> None:
+        # In one request, so that it can bear a condition. S3 takes 5 GiB so, and no segment has more than 4.
         headers = {**_ABSENT, "Content-Length": str(size)}
         with self._blaming(), self._client.asked("PUT", path.lstrip("/"), headers, pieces) as reply:
             if reply.status not in (200, 201, 204, *_REFUSED):

@@ -9,7 +9,7 @@ import os
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
-from dbx.errors import Corrupt
+from dbx.errors import Corrupt, Invalid
 from dbx.formats import segment
 from dbx.store.fs import read_at
 
@@ -27,6 +27,8 @@ BLOCK_BYTES = 64 * 1024
 SEGMENTS = "segments"
 SUFFIX = ".seg"
 MOST_BYTES = 4 * BLOCK_BYTES
+MAX_BYTES = 4 << 30
+"""No segment is larger: it fits into an archive (8 GiB), and into one request to an object store (5 GiB)."""
 _IN_FLIGHT = 4
 _WINDOW = 256 * 1024
 
@@ -376,6 +378,11 @@ class SegmentWriter:
             self._position += count
 
     def _write(self, data: bytes) -> None:
+        if self._size + len(data) > MAX_BYTES:
+            raise Invalid(
+                f"a segment has at most {MAX_BYTES} bytes, and this commit does not fit into one",
+                hint="commit fewer events at once",
+            )
         self.file.write(data)
         self._digest.update(data)
         self._size += len(data)

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from dbx.store.fs import Directory
 
 _FACTOR = 2
+_MOST_BYTES = 1 << 30
+"""Segments are not merged into larger ones: those must be rewritten, sent again when cut off, and fit into a bundle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,8 @@ def collect(domain: Domain, *, dry_run: bool = False, progress: Callable[[int], 
 
 
 def _groups(domain: Domain, entries: Sequence[ManifestEntry]) -> list[list[ManifestEntry]]:
-    """Neighbours to be merged into one: runs of one domain id behind the point where sizes stop being geometric."""
+    """Neighbours to be merged into one: runs of one domain id behind the point where sizes stop being geometric, none
+    of more than _MOST_BYTES."""
     newer = 0
     cut = len(entries)
     for n in range(len(entries) - 1, -1, -1):
@@ -98,13 +101,15 @@ def _groups(domain: Domain, entries: Sequence[ManifestEntry]) -> list[list[Manif
             cut = n
         newer += entries[n].size
     groups = [[entry] for entry in entries[:cut]]
-    last = ""
+    last, size = "", 0
     for entry in entries[cut:]:
         owner = _owner(domain, entry)
-        if owner == last:
+        if owner == last and size + entry.size <= _MOST_BYTES:
             groups[-1].append(entry)
+            size += entry.size
         else:
             groups.append([entry])
+            size = entry.size
         last = owner
     return groups
 

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from dbx.errors import Corrupt
+from dbx.errors import Corrupt, Invalid
 from dbx.formats import segment
+from dbx.store import segments
 from dbx.store.fs import Directory
 from dbx.store.segments import BLOCK_BYTES, Block, Commits, FrameReader, SegmentWriter, segment_name
 from tests.reader import frames as independent_frames
@@ -38,6 +39,18 @@ def write(directory: Path, sizes: list[int], *, each: int = 10_000, threads: boo
     assert path.stat().st_size == size
     assert os.listdir(directory / "segments") == [f"{sha}.seg"]
     return path
+
+
+def test_no_segment_grows_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("most", "same", "less"):
+        (tmp_path / name).mkdir()
+    size = write(tmp_path / "most", [100] * 50).stat().st_size
+    monkeypatch.setattr(segments, "MAX_BYTES", size)
+    write(tmp_path / "same", [100] * 50)
+    monkeypatch.setattr(segments, "MAX_BYTES", size - 1)
+    with pytest.raises(Invalid, match="does not fit into one"):
+        write(tmp_path / "less", [100] * 50)
+    assert os.listdir(tmp_path / "less/segments") == []
 
 
 @contextmanager
