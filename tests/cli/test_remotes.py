@@ -197,6 +197,20 @@ def test_an_older_remote_is_refused_and_the_evidence_kept(near: Runner, far: Pat
     near.ok("push")
 
 
+def test_what_one_origin_showed_is_not_forgotten_for_another(near: Runner, far: Path) -> None:
+    mirror, old = far.with_name("mirror"), far.with_name("old")
+    for copy in (mirror, old):
+        shutil.copytree(far, copy)
+    add(near, far, "o-1")
+    near.ok("pull")
+    near.ok("clone", str(mirror), "mirrored")  # the same domain, and its remote is an 'origin' as well
+    near.ok("pull", "-d", "mirrored")
+    shutil.rmtree(far)
+    old.rename(far)
+    assert "has shown commit 3 before" in refused(near("pull"), 8)
+    near.ok("pull", "-d", "mirrored")
+
+
 def test_bundles(near: Runner, far: Path) -> None:
     add(near, far, "o-9")
     near.ok("bundle", "create", "all.bundle", cwd=far)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from dbx.errors import Corrupt, DbxError, RemoteFailure
@@ -131,4 +132,5 @@ def refuse(
 
 
 def _file(domain: Domain, remote: RemoteSetting) -> str:
-    return f"{SEEN}/{domain.id}/{remote.name}"
+    # By its address too: clones of one domain may each have an 'origin' of their own.
+    return f"{SEEN}/{domain.id}/{remote.name}-{sha256(remote.key.encode()).hexdigest()[:16]}"
