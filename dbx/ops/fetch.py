@@ -13,7 +13,7 @@ from dbx.remotes.negotiate import compare_aggregates, refuse_nothing, relate
 from dbx.remotes.promises import promised
 from dbx.repo.replica import offer as offers
 from dbx.repo.replica.diverged import take_diverged
-from dbx.repo.replica.histories import parted, take
+from dbx.repo.replica.histories import AUTHORITY, list_parted, name_parted, parted, take
 from dbx.repo.replica.quarantine import bring_known, quarantined
 from dbx.repo.replica.receive import Received, Terms, receive, track_known, tracking_ref
 from dbx.repo.replica.remoteconfig import get_remote
@@ -22,12 +22,15 @@ from dbx.repo.replica.shared import find_own_shared
 from dbx.repo.schema import published
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from dbx.formats.bundle import Point
     from dbx.ops.link import Access, Link
     from dbx.ops.session import Session
     from dbx.remotes.base import Transport
     from dbx.repo.domain import Domain
     from dbx.repo.replica.diverged import Purpose
+    from dbx.repo.replica.histories import Parted
     from dbx.repo.replica.offer import Description
     from dbx.repo.replica.quarantine import Arrived, Directory
 
@@ -183,7 +186,7 @@ def _bring(session: Session, name: str | None, access: Access, *, move: bool, ke
                 purpose: Purpose = "recommit" if move and keep else "track" if keep else "look"
                 done, both = take_diverged(domain, arrived, terms, purpose)
                 if both and move:
-                    raise parted(both)
+                    raise diverged("pull", domain, link, mine.head, relation.common, both)
                 if move:
                     top = arrived.header.head.seq if keep else relation.common.seq
                     recommitted = (done.head if keep else mine.head).seq - top
@@ -200,6 +203,28 @@ def _bring(session: Session, name: str | None, access: Access, *, move: bool, ke
         audit.note(session, "ref.pull" if move else "ref.fetch", details, domain=domain.name)
         done = done if move else done._replace(head=done.before)
         return _result(link, domain, done, recommitted, up_to_date=False)
+
+
+def diverged(verb: str, domain: Domain, link: Link, mine: Point, common: Point, both: Sequence[Parted]) -> Conflict:
+    """The error where both sides have commits of their own behind `common`, and advanced `both`, if any."""
+    theirs = link.description.head
+    details = {
+        "reason": "diverged",
+        "local": mine._asdict(),
+        "remote": theirs._asdict(),
+        "common": common._asdict(),
+        "aggregates": list_parted(both),
+        "count": len(both),
+    }
+    sentence = f"cannot {verb} '{domain.name}': it has diverged from the remote"
+    if both:
+        what = "aggregate" if len(both) == 1 else f"{len(both)} aggregates:"
+        hint = f"nothing was changed; {AUTHORITY}"
+        return Conflict(f"{sentence} in {what} {name_parted(both)}", hint=hint, details=details)
+    lacking = theirs.seq - common.seq
+    commits = "1 commit" if lacking == 1 else f"{lacking} commits"
+    hint = "run 'dbx pull', which puts our commits on top of the remote's"
+    return Conflict(f"{sentence}, which has {commits} that we lack", hint=hint, details=details)
 
 
 def _fetch(link: Link, domain: Domain, directory: Directory, base: Point, schemas: str | None) -> Arrived:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from dbx.errors import Conflict, Denied
-from dbx.ops.fetch import check_promise
+from dbx.ops.fetch import check_promise, diverged
 from dbx.ops.link import linked
 from dbx.remotes.negotiate import compare_aggregates, refuse_nothing, relate
 from dbx.repo.replica import offer as offers
@@ -23,11 +23,9 @@ if TYPE_CHECKING:
     from dbx.ops.link import Access, Link
     from dbx.ops.session import Session
     from dbx.repo.domain import Domain
-    from dbx.repo.replica.histories import Parted
     from dbx.repo.replica.offer import Description
 
 RECORDED = "recorded on push"
-_LISTED = 20
 
 
 class Pushed(NamedTuple):
@@ -205,38 +203,22 @@ def _diverged(
     session: Session, domain: Domain, link: Link, mine: Description, common: Point, access: Access
 ) -> Conflict:
     """Say which aggregates both sides advanced, and from which version on; for that their commits are looked at."""
-    details: dict[str, Any] = {
-        "reason": "diverged",
-        "local": mine.head._asdict(),
-        "remote": link.description.head._asdict(),
-        "common": common._asdict() if common.seq >= 0 else None,
-    }
     if common.seq < 0:
         return Conflict(
             f"cannot push '{domain.name}': it has no commit in common with the remote '{link.remote.name}'",
             hint="they are different domains: copy the remote's with 'dbx clone'",
-            details={**details, "aggregates": []},
+            details={
+                "reason": "diverged",
+                "local": mine.head._asdict(),
+                "remote": link.description.head._asdict(),
+                "common": None,
+                "aggregates": [],
+                "count": 0,
+            },
         )
     terms = Terms(session.actor, "push", must=link.known, progress=access.progress)
-    both: list[Parted] = []
     with quarantined(domain.directory) as directory:
         arrived = link.transport.fetch(directory, common, mine.schemas)
         check_promise(session, link, domain, arrived)
         _, both = take_diverged(domain, arrived, terms, "look")
-    details["aggregates"] = [one._asdict() for one in both[:_LISTED]]
-    lacking = link.description.head.seq - common.seq
-    commits = "1 commit" if lacking == 1 else f"{lacking} commits"
-    if not both:
-        return Conflict(
-            f"cannot push '{domain.name}': it has diverged from the remote, which has {commits} that we lack",
-            hint="run 'dbx pull', which puts our commits on top of the remote's",
-            details=details,
-        )
-    first = both[0]
-    others = f", and {len(both) - 1} more" if len(both) > 1 else ""
-    return Conflict(
-        f"cannot push '{domain.name}': it has diverged from the remote in aggregate"
-        f" '{first.aggregate_type}/{first.aggregate_id}' at version {first.version}{others}",
-        hint="clone from the authoritative domain, and apply there what is missing",
-        details=details,
-    )
+    return diverged("push", domain, link, mine.head, common, both)

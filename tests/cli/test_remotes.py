@@ -130,10 +130,25 @@ def test_behind_and_diverged(near: Runner, far: Path) -> None:
     for command in ("push", "pull"):
         error = near(command, "--json").error
         assert error["type"] == "conflict"
+        assert error["message"] == (
+            f"cannot {command} 'default': it has diverged from the remote in aggregate 'order/o-1' at version 2"
+        )
+        assert (error["details"]["reason"], error["details"]["common"]["seq"]) == ("diverged", 2)
+        assert (error["details"]["local"]["seq"], error["details"]["remote"]["seq"]) == (3, 3)
         assert error["details"]["aggregates"] == [
             {"aggregate_type": "order", "aggregate_id": "o-1", "version": 2, "local": 2, "remote": 2}
         ]
     assert root(near) == before
+    for n in range(6):
+        for where in (None, far):
+            add(near, where, f"new-{n}")
+    for command in (("push",), ("pull",), ("pull", "--dry-run")):
+        error = near(*command, "--json").error
+        assert error["message"].endswith(
+            "from the remote in 7 aggregates: 'order/new-0' at version 1, 'order/new-1' at version 1,"
+            " 'order/new-2' at version 1, 'order/new-3' at version 1, 'order/new-4' at version 1, and 2 more"
+        )
+        assert (len(error["details"]["aggregates"]), error["details"]["count"]) == (7, 7)
     near.ok("fsck")
     near.ok("fsck", cwd=far)
 

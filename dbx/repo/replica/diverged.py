@@ -21,7 +21,7 @@ from dbx.repo.erasing import without_bodies
 from dbx.repo.log import read_manifest, read_ref
 from dbx.repo.query import get_commit
 from dbx.repo.reading.revision import TAGS, read_tag
-from dbx.repo.replica.histories import Parted, parted
+from dbx.repo.replica.histories import Parted
 from dbx.repo.replica.offer import commit_ids, copy_commits, point_at
 from dbx.repo.replica.quarantine import sweep_quarantine
 from dbx.repo.replica.receive import Received, move_in, note_move, point_of, sealed, set_tracking, settle, vet
@@ -53,8 +53,8 @@ def take_diverged(domain: Domain, arrived: Arrived, terms: Terms, purpose: Purpo
     """Check what arrived on top of the commit it continues, which is an older one of ours.
 
     To "look" changes nothing; to "track" keeps it under the tracking ref; to "recommit" makes it history, with our own
-    commits behind it. (What was taken in, the aggregates that both sides advanced.) Raises as receive.receive, and
-    Conflict where commits cannot be made anew.
+    commits behind it, unless there are aggregates that both sides advanced: then that changes nothing either. (What was
+    taken in, those aggregates.) Raises as receive.receive, and Conflict where commits cannot be made anew.
     """
     with writing(domain):
         sweep_quarantine(domain.directory)
@@ -78,10 +78,8 @@ def take_diverged(domain: Domain, arrived: Arrived, terms: Terms, purpose: Purpo
             vetting = vet(domain, trial, arrived, terms._replace(judge=note))
             both, same = _compare(domain, mine, leaves)
             done = Received(before, point_of(trial.head), vetting.commits, vetting.events, 0)
-            if purpose == "look":
+            if purpose == "look" or (purpose == "recommit" and both):
                 return done, both
-            if purpose == "recommit" and both:
-                raise parted(both)
             entries = shown = [*_entries_up_to(domain, trial, base), *arrived.entries]
             if purpose == "recommit":
                 _check_unshared(domain, base, terms)

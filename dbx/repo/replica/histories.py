@@ -12,7 +12,7 @@ which gives the events behind version 2 up to version 3. In place of a body that
 from __future__ import annotations
 
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dbx.crypto import merkle
 from dbx.errors import Conflict, Corrupt
@@ -50,7 +50,10 @@ MAX_LINE_BYTES = MAX_ENVELOPE_BYTES + MAX_BODY_BYTES + 64
 _PAGE = 1000
 _EVENTS = 512
 _AT_ONCE = 256 * 1024
-_LISTED = 20
+_LISTED, _NAMED = 20, 5
+
+AUTHORITY = "clone from the authoritative domain, and apply there what is missing"
+"""What to do where histories have parted."""
 
 
 class Root(NamedTuple):
@@ -324,15 +327,28 @@ class _Taking:
             self._terms.progress(len(envelopes))
 
 
-def parted(found: Sequence[Parted], what: str = "nothing was changed") -> Conflict:
-    """The error that names aggregates whose histories differ, and the version at which they part."""
+def parted(found: Sequence[Parted]) -> Conflict:
+    """The error that names aggregates whose histories differ, and the version at which each parts."""
     first = found[0]
-    others = f", and {len(found) - 1} more" if len(found) > 1 else ""
     return Conflict(
-        f"aggregate '{first.aggregate_type}/{first.aggregate_id}' has diverged at version {first.version}{others}",
-        hint=f"{what}; clone from the authoritative domain, and apply there what is missing",
-        details={"aggregates": [one._asdict() for one in found[:_LISTED]], "count": len(found)},
+        f"aggregate '{first.aggregate_type}/{first.aggregate_id}' has diverged at version {first.version}"
+        if len(found) == 1
+        else f"{len(found)} aggregates have diverged: {name_parted(found)}",
+        hint=f"nothing was changed; {AUTHORITY}",
+        details={"aggregates": list_parted(found), "count": len(found)},
     )
+
+
+def name_parted(found: Sequence[Parted]) -> str:
+    """The first of them, each with the version at which its histories part, for a sentence."""
+    shown = [f"'{one.aggregate_type}/{one.aggregate_id}' at version {one.version}" for one in found[:_NAMED]]
+    more = len(found) - _NAMED
+    return ", ".join(shown) + (f", and {more} more" if more > 0 else "")
+
+
+def list_parted(found: Sequence[Parted]) -> list[dict[str, Any]]:
+    """The first of them, for the details of an error."""
+    return [one._asdict() for one in found[:_LISTED]]
 
 
 def find_parting(version: int, same: Callable[[int], bool]) -> int:
