@@ -104,6 +104,8 @@ def access(invocation: Invocation, token: str | None, token_file: str | None, ba
     from dbx.ops.link import Access as Made
 
     safe = invocation.environment.get("DBX_SAFE_DIRECTORIES", "").split(os.pathsep)
+    if token is None and token_file is None:  # before the word that says what to do, it is the one for the remote too
+        token, token_file = invocation.token, invocation.token_file
     found = params.find_secret(invocation, token, token_file, "DBX_TOKEN")
     timeout_s = click.get_current_context().meta.get(_TIMEOUT)
     progress = None if bar is None else bar.update

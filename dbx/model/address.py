@@ -56,8 +56,9 @@ def parse_address(text: str) -> Address:
 
 
 def shown(text: str) -> str:
-    """An address that may hold anything, for a message: without user and password."""
-    return re.sub(r"//[^/@]*@", "//", text)
+    """An address that may hold anything, for a message: without user and password, also ones that must be escaped and
+    are not, and without what stands behind a question mark."""
+    return re.sub(r"\?.*", "?…", re.sub(r"//.*@", "//", text))
 
 
 def _check_url(location: str, scheme: str) -> None:

@@ -216,6 +216,23 @@ def pieces(where: Path, wanted: Wanted) -> list[bytes]:
         repository.close()
 
 
+def test_a_token_may_be_given_on_either_side_of_the_command(served: Served, tmp_path: Path) -> None:
+    url = served.serve()
+    token = served.issue(*ALL)
+    file = tmp_path / "token"
+    file.write_text(token)
+    assert served.run("clone", f"{url}/default", "--token", token, cwd=served.near).status == 0
+    served.run.ok("remote", "set-url", "origin", f"{url}/default", "--token", "stale", cwd=served.near)
+    for command in (["pull"], ["fetch"], ["push"], ["push", "schema"], ["pull", "schema"], ["watch", "--run-once"]):
+        served.apply("order", "o-1")
+        assert served.run(*command, cwd=served.near).status == 6
+        for given in (["--token", token], ["--token-file", str(file)], [f"--token={token}"]):
+            served.run.ok(*command, *given, cwd=served.near)
+            served.run.ok(*given, *command, cwd=served.near)
+        served.run.ok(*command, "--token", "-", cwd=served.near, stdin=token)
+    assert served.run("push", "--token", token, "--token-file", str(file), cwd=served.near).status == 2
+
+
 def test_who_comes_with_many_wrong_tokens_has_to_wait_and_no_log_holds_one(served: Served) -> None:
     url = served.serve()
     good = served.issue("--action", "domain.pull")

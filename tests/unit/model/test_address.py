@@ -32,7 +32,7 @@ def test_addresses(text: str, scheme: str, domain: str | None, location: str) ->
         "", " x", "x ", "a\nb", "a\0b", "-x", "x" * 3000, "x#..", "x#A", "file:///x", "data:x", "javascript:x", "ftp://h/x",
         "http:/h", "http://", "http://-h/x", "http://a b/x", "http://h:0/x", "http://h:70000/x", "http://h/x?a=b",
         "http://canary@h/x", "http://u:canary@h/x", "https://:canary@h", "ssh://u:canary@h/x", "ssh://-oProxyCommand=x/y",
-        "ssh://-x@h/y",
+        "ssh://-x@h/y", "http://h/x?token=canary", "http://u:can/canary@h/x",
     ],
 )  # fmt: skip
 def test_what_is_none(text: str) -> None:
@@ -42,4 +42,6 @@ def test_what_is_none(text: str) -> None:
 
 
 def test_secrets_are_not_shown() -> None:
-    assert shown("http://u:canary@h/x and https://canary@i/") == "http://h/x and https://i/"
+    for text in ("http://u:canary@h/x", "http://u:can/canary@h/x", "http://u:c@canary@h/x", "http://canary@h/x"):
+        assert shown(text) == "http://h/x"
+    assert shown("http://h/x?token=canary") == "http://h/x?…"
