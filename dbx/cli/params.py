@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -212,6 +213,14 @@ def claim_stdin(ctx: click.Context | None, what: str) -> None:
     first = ctx.meta.setdefault(STDIN_CLAIM, what)
     if first != what:
         raise UsageError(f"{first} and {what} cannot both be read from standard input")
+
+
+def find_input(invocation: Invocation, path: str, what: str) -> str | BinaryIO:
+    """The path of a file as the user meant it, or standard input for `-`."""
+    if path == "-":
+        claim_stdin(click.get_current_context(), what)
+        return sys.stdin.buffer
+    return os.path.normpath(os.path.join(invocation.start_dir, path))
 
 
 def open_input(path: str) -> BinaryIO:

@@ -152,6 +152,16 @@ def page(invocation: Invocation, text: str) -> None:
     write(text)
 
 
+def write_bytes(data: bytes) -> None:
+    """Write to stdout what is no text. Raises as `write`; what was written as text is flushed first."""
+    try:
+        sys.stdout.buffer.write(data)
+    except BrokenPipeError:
+        raise OutputClosed from None
+    except OSError as error:
+        raise output_failure(error) from error
+
+
 def write(text: str) -> None:
     """Write to stdout. Raises OutputClosed when nobody reads it any more, Failure when it cannot be written."""
     try:

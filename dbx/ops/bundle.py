@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from dbx.formats.bundle import Point
     from dbx.ops.session import Session
     from dbx.repo.domain import Domain
+    from dbx.repo.replica.bundlefile import Source
     from dbx.repo.replica.receive import Received
 
 
@@ -42,8 +43,11 @@ class Applied(NamedTuple):
     received: Received
 
 
-def create(session: Session, path: str, wanted: str | None, *, plain: bool = False) -> Bundled:
-    """Write the commits of a range, all of them by default, into a file. What is sealed stays so unless `plain`.
+def create(
+    session: Session, target: str | Callable[[bytes], None], wanted: str | None, *, plain: bool = False
+) -> Bundled:
+    """Write the commits of a range, all of them by default, into a file, or hand them over piece by piece. What is
+    sealed stays so unless `plain`.
 
     Raises Invalid, NotFound, KeyFailure.
     """
@@ -54,27 +58,32 @@ def create(session: Session, path: str, wanted: str | None, *, plain: bool = Fal
     with offering(domain, base, upto, reader=STRANGER if plain else None) as offer:
         if wanted is not None and not offer.commits:
             raise Invalid(f"there are no commits in '{wanted}'", hint="write A..B, A.., ..B, or a ref")
-        size = write_bundle(offer, path)
+        if isinstance(target, str):
+            write_bundle(offer, target)
+        else:
+            for block in offer.blocks():
+                target(block)
+        path, size = target if isinstance(target, str) else "-", offer.size
         return Bundled(path, domain.name, base, offer.header.head, offer.commits, offer.events, size)
 
 
-def verify(path: str, *, progress: Callable[[int], None] | None = None) -> Verified:
+def verify(source: Source, *, progress: Callable[[int], None] | None = None) -> Verified:
     """Check a bundle; no repository is needed. Raises NotFound, Corrupt."""
-    return verify_bundle(path, progress=progress)
+    return verify_bundle(source, progress=progress)
 
 
 def apply(
-    session: Session, path: str, *, dry_run: bool = False, progress: Callable[[int], None] | None = None
+    session: Session, source: Source, *, dry_run: bool = False, progress: Callable[[int], None] | None = None
 ) -> Applied:
     """Take a bundle's commits into the history; with `dry_run` only check them. Raises NotFound, Corrupt, Conflict."""
     domain = session.domain
     terms = Terms(session.actor, "bundle: apply", progress=progress, keep=not dry_run)
-    with quarantined(domain.directory) as directory, reading(path) as read:
+    with quarantined(domain.directory) as directory, reading(source) as read:
         done = receive(domain, unpack(directory, read, domain.vault), terms)
     if not dry_run:
         details = {"old": done.before.commit or None, "new": done.head.commit or None}
         audit.note(session, "ref.bundle", details, domain=domain.name)
-    return Applied(path, domain.name, done)
+    return Applied(source if isinstance(source, str) else "-", domain.name, done)
 
 
 def _range(domain: Domain, wanted: str | None) -> tuple[Point, int | None]:

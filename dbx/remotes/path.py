@@ -121,9 +121,10 @@ def _find(path: str) -> tuple[str, str | None]:
     parent, name = os.path.split(os.path.abspath(path))
     if os.path.basename(parent) == DOMAINS and os.path.isfile(os.path.join(path, "domain.yaml")):
         return os.path.dirname(parent), name
-    raise RemoteFailure(
-        f"'{path}' is not a dbx repository", hint="name the directory that holds '.dbx', or a domain's directory"
-    )
+    hint = "name the directory that holds '.dbx', or a domain's directory"
+    if os.path.isfile(path):
+        hint = "a bundle is taken in with 'dbx bundle apply', after 'dbx init' or into a new domain"
+    raise RemoteFailure(f"'{path}' is not a dbx repository", hint=hint)
 
 
 def _choose(repository: Repository, name: str) -> str:

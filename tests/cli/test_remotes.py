@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Outcome, Runner
+from tests.cli.conftest import DBX, Outcome, Runner
 from tests.unit.remotes.web import web_server
 
 
@@ -244,6 +244,38 @@ def test_bundles(near: Runner, far: Path) -> None:
     refused(near("bundle", "create", "x.bundle", "HEAD..HEAD"), 5)
     assert not (near.cwd / "x.bundle").exists()
     near.ok("fsck")
+
+
+@pytest.mark.parametrize("wanted", ["HEAD~1..HEAD~1", "HEAD..HEAD~2", "HEAD.."])
+def test_a_bundle_of_nothing(near: Runner, wanted: str) -> None:
+    assert f"there are no commits in '{wanted}'" in refused(near("bundle", "create", "x", wanted), 5)
+    assert not (near.cwd / "x").exists()
+
+
+def test_a_bundle_in_a_pipe(near: Runner, far: Path, tmp_path: Path) -> None:
+    made = subprocess.run(
+        [DBX, "bundle", "create", "-"], cwd=far, env=near.environment(), capture_output=True, check=True
+    )
+    near.ok("bundle", "create", "b")
+    assert made.stdout == (near.cwd / "b").read_bytes()
+    assert made.stderr == b""
+    assert near.ok("bundle", "verify", "-", "--json", stdin=made.stdout, cwd=tmp_path).json["file"] == "-"
+    near.ok("init", str(tmp_path / "other"))
+    assert near.ok("bundle", "apply", "-", "--json", stdin=made.stdout, cwd=tmp_path / "other").json["commits"] == 3
+    refused(near("bundle", "create", "-", "--json"), 2)
+    cut = made.stdout[:2000]
+    for command in ("verify", "apply"):
+        assert "the bundle on standard input is damaged: " in refused(near("bundle", command, "-", stdin=cut), 7)
+        (near.cwd / "cut").write_bytes(cut)
+        error = near("bundle", command, "cut", "--json").error
+        assert error["message"] == "the bundle 'cut' is damaged: the transfer was cut short"
+        assert (error["status"], error["details"]) == (7, {})
+        assert error["hint"]
+
+
+def test_a_bundle_is_no_address(near: Runner) -> None:
+    near.ok("bundle", "create", "b")
+    assert "dbx bundle apply" in refused(near("clone", "b", "copy"), 8)
 
 
 def test_merge_takes_what_continues_and_names_what_does_not(near: Runner) -> None:

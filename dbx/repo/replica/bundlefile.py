@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from dbx.crypto.indextree import EMPTY
-from dbx.errors import NotFound
+from dbx.errors import Corrupt, NotFound
 from dbx.formats.bundle import START, BundleHeader
+from dbx.repo.replica.examine import NO_BODY
 from dbx.repo.replica.quarantine import unpack
 from dbx.repo.replica.roots import follow_roots
 from dbx.repo.replica.vet import Vetting
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from dbx.repo.replica.offer import Offer
+
+    Source = str | BinaryIO
 
 
 class Verified(NamedTuple):
@@ -51,22 +54,33 @@ def write_bundle(offer: Offer, path: str) -> int:
 
 
 @contextmanager
-def reading(path: str) -> Iterator[Callable[[int], bytes]]:
-    """What reads a file. Raises NotFound."""
+def reading(source: Source) -> Iterator[Callable[[int], bytes]]:
+    """What reads a bundle. Raises NotFound, and names the bundle where what it holds is damaged."""
     try:
-        file: BinaryIO = open(path, "rb")  # noqa: SIM115 - closed below
+        file = open(source, "rb") if isinstance(source, str) else nullcontext(source)  # noqa: SIM115 - below
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-        raise NotFound(f"there is no file '{path}'") from None
-    with file:
-        yield file.read
+        raise NotFound(f"there is no file '{source}'") from None
+    try:
+        with file as opened:
+            yield opened.read
+    except Corrupt as error:
+        if not error.details.pop("received", None):
+            raise
+        name = f"bundle '{source}'" if isinstance(source, str) else "bundle on standard input"
+        hint = "nothing was changed; bring it anew from where it was made"
+        raise Corrupt(
+            f"the {name} is damaged: {error.message}",
+            hint=error.hint if error.details.get("reason") == NO_BODY else hint,
+            details=error.details,
+        ) from None
 
 
-def verify_bundle(path: str, *, progress: Callable[[int], None] | None = None) -> Verified:
+def verify_bundle(source: Source, *, progress: Callable[[int], None] | None = None) -> Verified:
     """Check a bundle by itself, in a directory of its own that is gone afterwards. Raises NotFound, Corrupt.
 
     Of one that continues a commit, everything is checked but index roots, and that first versions follow those before.
     """
-    with tempfile.TemporaryDirectory(prefix="dbx-bundle-") as folder, reading(path) as read:
+    with tempfile.TemporaryDirectory(prefix="dbx-bundle-") as folder, reading(source) as read:
         directory = Directory(folder)
         directory.make("segments")
         arrived = unpack(directory, read)

@@ -239,6 +239,8 @@ def _too_early(domain: Domain, head: Point, late: Late) -> Conflict:
 
 def _pieces(domain: Domain, base: int, head: int, stack: ExitStack) -> Iterator[Piece]:
     """The commits behind seq `base` up to `head` as segments; their descriptors are the caller's to close."""
+    if head <= base:
+        return
     ref = read_ref(domain.directory)
     for entry in read_manifest(domain.directory, ref.manifest) if ref else ():
         if entry.last_seq <= base or entry.first_seq > head:

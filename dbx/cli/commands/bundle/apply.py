@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-
 import click
 
 from dbx.cli.context import Invocation, pass_invocation
 from dbx.cli.frame import define
+from dbx.cli.params import find_input
 from dbx.cli.progress import progress
 from dbx.cli.remoteoptions import counted, point_value, short
 from dbx.cli.render import emit
@@ -21,9 +20,9 @@ from dbx.cli.session import session
 def command(invocation: Invocation, file: str, dry_run: bool) -> None:
     from dbx.ops.bundle import apply
 
+    source = find_input(invocation, file, "the bundle")
     with session(invocation) as opened, progress(invocation, None, "checking") as bar:
-        path = os.path.normpath(os.path.join(invocation.start_dir, file))
-        done = apply(opened, path, dry_run=dry_run, progress=bar.update)
+        done = apply(opened, source, dry_run=dry_run, progress=bar.update)
     received = done.received
     document = {
         "file": done.file,

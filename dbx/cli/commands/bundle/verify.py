@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-
 import click
 
 from dbx.cli.context import Invocation, pass_invocation
 from dbx.cli.frame import define
+from dbx.cli.params import find_input
 from dbx.cli.progress import progress
 from dbx.cli.remoteoptions import counted, point_value
 from dbx.cli.render import emit
@@ -19,12 +18,12 @@ from dbx.cli.render import emit
 def command(invocation: Invocation, file: str) -> None:
     from dbx.ops.bundle import verify
 
-    path = os.path.normpath(os.path.join(invocation.start_dir, file))
+    source = find_input(invocation, file, "the bundle")
     with progress(invocation, None, "checking") as bar:
-        found = verify(path, progress=bar.update)
+        found = verify(source, progress=bar.update)
     header = found.header
     document = {
-        "file": path,
+        "file": source if isinstance(source, str) else "-",
         "domain": header.domain,
         "name": header.name,
         "base": point_value(header.base),

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from dbx.cli.complete import complete_source
 from dbx.cli.context import Invocation, pass_invocation
 from dbx.cli.frame import define
-from dbx.cli.render import emit, flush, note
-from dbx.cli.report import OutputClosed, output_failure
+from dbx.cli.render import emit, flush, note, write_bytes
 from dbx.cli.session import session
 from dbx.cli.signing import prepare_key
 from dbx.errors import UsageError
@@ -33,7 +30,7 @@ def command(invocation: Invocation, file: str, source: str | None, sign: bool) -
             prepare_key(invocation, opened)
         if file == "-":
             flush()
-            export(opened, source, _write, sign=sign)
+            export(opened, source, write_bytes, sign=sign)
             return
         name, done = export(opened, source, file, sign=sign)
     document = {
@@ -47,12 +44,3 @@ def command(invocation: Invocation, file: str, source: str | None, sign: bool) -
     }
     emit(invocation, document, [done.root])
     note(invocation, f"wrote {done.aggregates} aggregates to '{file}'")
-
-
-def _write(line: bytes) -> None:
-    try:
-        sys.stdout.buffer.write(line)
-    except BrokenPipeError:
-        raise OutputClosed from None
-    except OSError as error:
-        raise output_failure(error) from error
