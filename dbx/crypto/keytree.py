@@ -3,14 +3,13 @@
 `IndexTree` keeps pages and buckets, so that any domain fits; a change of one key hashes its bucket anew. Here a change
 hashes the nodes above its key and no others, and those above several keys once. That takes some 300 bytes for each key.
 
-The tree is a heap of hashes: entry 1 is the root, entry i joins entries 2i and 2i+1, an entry without keys is empty, and
-one with keys on one side only is what is there. The last level has a slot for each beginning of a key, twice as many as
+The tree is a heap of hashes: entry 1 is the root, entry i joins 2i and 2i+1, an entry without keys is empty, and one
+with keys on one side only is what is there. The last level has a slot for each beginning of a key, twice as many as
 keys or more, so that most slots have one key or none.
 """
 
 from __future__ import annotations
 
-from bisect import insort
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -22,6 +21,24 @@ if TYPE_CHECKING:
 
 _FEWEST_BITS = 8
 _SEVERAL = b""
+
+
+class _Shared:
+    """The leaves of keys in one slot, in their order."""
+
+    __slots__ = ("_node", "leaves")
+
+    def __init__(self, leaves: Mapping[bytes, bytes]) -> None:
+        self.leaves = dict(sorted(leaves.items()))
+        first, second = (int.from_bytes(key, "big") for key in [*self.leaves, bytes(32)][:2])
+        self._node = NODE[256 - (first ^ second).bit_length()]
+
+    def root(self) -> bytes:
+        """The root over them. Mostly there are two."""
+        if len(self.leaves) > 2:
+            return root_of(self.leaves.items())
+        first, second = self.leaves.values()
+        return sha256(self._node + first + second).digest()
 
 
 class KeyTree:
@@ -61,7 +78,7 @@ class KeyTree:
         self._count = 0
         self._heap = [b""] * (2 << bits)
         self._keys: list[bytes | None] = [None] * (1 << bits)  # of each slot its key, or _SEVERAL
-        self._shared: dict[int, list[tuple[bytes, bytes]]] = {}
+        self._shared: dict[int, _Shared] = {}
 
     def _put(self, changes: Iterable[tuple[bytes, bytes]]) -> set[int]:
         """Set the hashes of the slots of these keys; the entries right above them."""
@@ -85,19 +102,17 @@ class KeyTree:
 
     def _share(self, slot: int, key: bytes, leaf: bytes) -> bytes:
         """Set the leaf hash of a key in a slot that has another one; the hash over them."""
-        items = self._shared.get(slot)
-        if items is None:
+        shared = self._shared.get(slot)
+        if shared is None:
             known = self._keys[slot]
             assert known is not None  # noqa: S101 - asked before
-            items = self._shared[slot] = [(known, self._heap[(1 << self._bits) + slot])]
+            shared = self._shared[slot] = _Shared({known: self._heap[(1 << self._bits) + slot]})
             self._keys[slot] = _SEVERAL
-        place = next((n for n, item in enumerate(items) if item[0] == key), None)
-        if place is None:
-            insort(items, (key, leaf))
+        if key not in shared.leaves:
             self._count += 1
-        else:
-            items[place] = key, leaf
-        return root_of(items)
+            shared = self._shared[slot] = _Shared({**shared.leaves, key: leaf})
+        shared.leaves[key] = leaf
+        return shared.root()
 
     def _leaves(self) -> Iterable[tuple[bytes, bytes]]:
         """Every key with its leaf hash."""
@@ -106,4 +121,4 @@ class KeyTree:
             if key:
                 yield key, self._heap[first + slot]
             elif key is not None:
-                yield from self._shared[slot]
+                yield from self._shared[slot].leaves.items()

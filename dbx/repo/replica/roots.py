@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, NoReturn, TypeAlias
 from dbx.crypto.forest import HASH_BYTES, Forest
 from dbx.crypto.keytree import KeyTree
 from dbx.errors import Failure
-from dbx.repo.batch.half import close_all_but, read_exactly, receive, send
+from dbx.repo.batch.half import close_all_but, message, read_exactly, receive, send
+from dbx.store.outbox import Outbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -35,6 +36,7 @@ _FEW_EVENTS = 5_000
 """Fewer events are not worth a tree in memory, nor a process."""
 _MANY_EVENTS = 1024
 _EDGES = 4096
+_MOST_WAITING = 16 * 1024 * 1024
 _MEET, _EVENTS, _COLLECT = b"M", b"E", b"C"
 _WRONG, _FINE = b"W", b"F"
 _PARTS = 3
@@ -127,6 +129,8 @@ class RootsApart:
             _run(reading, writing, items)
         os.close(reading)
         os.close(writing)
+        # Reading blocks comes in bursts, and neither process is to wait for the other.
+        self._told = Outbox(self._writing, most=_MOST_WAITING)
 
     def meet(self, keys: Sequence[bytes], versions: Sequence[int], edges: Sequence[bytes]) -> None:
         """The aggregates that come next are these."""
@@ -165,6 +169,8 @@ class RootsApart:
             pid, self.pid = self.pid, 0
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
+            with suppress(OSError):
+                self._told.close()  # nobody reads it any more
             os.close(self._reading)
             os.close(self._writing)
 
@@ -175,7 +181,7 @@ class RootsApart:
 
     def _tell(self, kind: bytes, *parts: bytes) -> None:
         try:
-            send(self._writing, kind, *parts, *[b""] * (_PARTS - len(parts)))
+            self._told.put(message(kind, *parts, *[b""] * (_PARTS - len(parts))))
         except BrokenPipeError:
             self._hear()
             raise self._died() from None  # it says nothing unasked but what raises

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 
 import pytest
 
@@ -33,4 +34,43 @@ def test_a_reader_that_is_gone_is_told() -> None:
         box.close()
     with pytest.raises(BrokenPipeError):
         box.put(b"y")
+    os.close(writing)
+
+
+def test_who_is_too_far_ahead_waits() -> None:
+    reading, writing = os.pipe()
+    box = Outbox(writing, most=1 << 20)
+    parts = [bytes([n]) * 400_000 for n in range(8)]
+    put = 0
+
+    def put_all() -> None:
+        nonlocal put
+        for part in parts:
+            box.put(part)
+            put += 1
+
+    thread = threading.Thread(target=put_all)
+    thread.start()
+    thread.join(0.2)
+    assert thread.is_alive()
+    assert put in (3, 4)  # the one that goes beyond still finds room
+    data = b""
+    while len(data) < 3_200_000:
+        data += os.read(reading, 1 << 20)
+    thread.join()
+    box.close()
+    assert data == b"".join(parts)
+    os.close(reading)
+    os.close(writing)
+
+
+def test_nobody_waits_for_a_reader_that_is_gone() -> None:
+    reading, writing = os.pipe()
+    box = Outbox(writing, most=10)
+    box.put(bytes(1 << 20))
+    threading.Timer(0.2, os.close, (reading,)).start()
+    with pytest.raises(BrokenPipeError):
+        box.put(b"x")  # waits until then
+    with pytest.raises(BrokenPipeError):
+        box.close()
     os.close(writing)
