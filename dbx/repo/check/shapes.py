@@ -66,13 +66,6 @@ def join_tokens(state: Tokens, extensions: Tokens) -> Tokens:
     return joined
 
 
-def _overlay(tokens: Tokens, shown: list[Iterable[tuple[bytes, bytes]]]) -> Tokens:
-    """Put over members what came later, of which the last came first."""
-    for members in reversed(shown):
-        tokens.update(members)
-    return tokens
-
-
 def split_tokens(tokens: Tokens) -> tuple[Tokens, Tokens]:
     """State and extensions that were joined."""
     state: Tokens = {}
@@ -193,43 +186,38 @@ class Shapes:
         payloads[number] = {**payload, **(payloads[number] or {})}
         metadata[number] = {**known, **(metadata[number] or {})}
 
-    def merge(
+    def put_under(
         self,
-        rows: Iterable[int],
         numbers: Sequence[int],
         kinds: Sequence[str],
         lines: Sequence[bytes],
+        seen: list[int],
         take: Callable[[int], Tokens],
-        put: Callable[[int, Tokens], None],
     ) -> None:
-        """Merge bodies into members of states and extensions together, as `join_tokens` joins them.
+        """Put bodies under what came later: members of states and extensions together, as `join_tokens` joins them.
 
-        Those of an aggregate stand together among `rows`, its last event first. What it has is taken and put back once:
-        for states that are packed in between. Raises as `fold`, having put some.
+        `take` gives those of an aggregate as far as they are known, to be added to; `seen` says which keys of each were
+        met, and spares taking bodies apart that later ones overwrite whole. Raises as `fold`, having put some.
         """
         by_kind = self._by_kind
-        last, seen = -1, 0
-        shown: list[Iterable[tuple[bytes, bytes]]] = []
-        for row in rows:
-            if numbers[row] != last:
-                if shown:
-                    put(last, _overlay(take(last), shown))
-                last, seen, shown = numbers[row], 0, []
-            line = lines[row]
-            for shape in by_kind.get(kinds[row], ()):
+        for number, kind, line in zip(reversed(numbers), reversed(kinds), reversed(lines), strict=True):
+            for shape in by_kind.get(kind, ()):
                 found = shape.match(line)
                 if found is not None:
                     break
             else:
-                shown.append(join_tokens(*self._read_slowly(kinds[row], line)).items())
+                put = take(number).setdefault
+                for key, text in join_tokens(*self._read_slowly(kind, line)).items():
+                    put(key, text)
                 continue
             if shape.has_note:
                 _check_note(found[shape.first], line)
-            if seen & shape.of_both != shape.of_both:
-                seen |= shape.of_both
-                shown.append(zip(shape.members, found.groups(), strict=True))
-        if shown:
-            put(last, _overlay(take(last), shown))
+            old, both = seen[number], shape.of_both
+            if old & both != both:
+                seen[number] = old | both
+                put = take(number).setdefault
+                for key, text in zip(shape.members, found.groups(), strict=True):
+                    put(key, text)
 
     def render(self, tokens: Tokens) -> bytes:
         """The canonical text of an object."""

@@ -1,13 +1,13 @@
 """What events that are being taken in add up to, column by column, until the index takes it over.
 
-Aggregates are numbered as they are met. Bodies are held back and folded aggregate by aggregate; between two foldings
-states are packed. So a million events take a few hundred bytes for each aggregate, and four for each of them.
+Aggregates are numbered as they are met. Bodies are folded at the end, the last one first: what later ones overwrite is
+compared with its shape, and not taken apart. So a million events take a few hundred bytes for each aggregate, and eight
+for each of them.
 """
 
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_right
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -22,25 +22,25 @@ from dbx.repo.check.blocks import join_name, split_name
 from dbx.repo.check.shapes import Shapes, join_tokens, split_tokens
 from dbx.repo.masks import SealedAway, may_mask
 from dbx.repo.record import Record, parse, record_of
+from dbx.repo.replica.held import HeldBlock, HeldBodies
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
+    from dbx.crypto.vault import Vault
     from dbx.repo.check.blocks import Columns
     from dbx.repo.check.shapes import Tokens
+    from dbx.repo.replica.held import Locate, Place
     from dbx.repo.replica.roots import Follower
     from dbx.repo.working import WorkingSet
     from dbx.store.index import Row
-
-    Locate = Callable[[Corrupt], Corrupt]
-    """Says in an error where the block lies that it is about."""
 
 Layout = tuple[bytes, ...]
 """The members of a state and of its extensions, in the order in which they came."""
 
 _NEXT = b"\n"  # no canonical text holds it
 _HELD_BYTES = 12 * 1024 * 1024
-_STATE_BYTES = 64 * 1024 * 1024
+_STATE_BYTES = 48 * 1024 * 1024
 _MANY_EVENTS = 1_000_000
 _MANY_AGGREGATES = 150_000
 _AT_ONCE = 1024
@@ -49,11 +49,13 @@ _AT_ONCE = 1024
 class Tally:
     """Aggregates by number: their rows of the index, what has come since, and which are archived.
 
-    With `loose`, an aggregate that is met for the first time is believed to be where its first event says.
+    With `loose`, an aggregate that is met for the first time is believed to be where its first event says. `vault`
+    opens bodies that are read again.
     """
 
-    def __init__(self, working: WorkingSet, *, loose: bool = False) -> None:
+    def __init__(self, working: WorkingSet, *, vault: Vault | None = None, loose: bool = False) -> None:
         self._working = working
+        self._vault = vault
         self._loose = loose
         self._shapes = Shapes()
         self._is_new = working.indexed.seq < 0
@@ -68,15 +70,15 @@ class Tally:
         self._created: list[str] = []
         self._updated: dict[int, str] = {}
         self._numbers = array("I")
-        self._states: list[bytes | None] = []  # texts of members, and of each aggregate which they are
+        self._kinds = array("I")
+        self._kind_numbers: dict[str, int] = {}
+        self._held = HeldBodies(self._vault)
+        self._sizes: list[int] = []
+        self._size = 0
+        self._states: list[bytes] = []  # texts of members, and of each aggregate which they are
         self._layouts: list[Layout] = []
+        self._texts: dict[int, tuple[bytes, bytes]] = {}
         self._known_layouts: dict[Layout, Layout] = {}
-        self._state_bytes = 0
-        self._of: list[int] = []
-        self._held: list[bytes] = []
-        self._kinds: list[str] = []
-        self._held_bytes = 0
-        self._places: list[tuple[int, Locate]] = []
         self._masked: set[int] = set()
         self._erased: set[int] = set()
         self.versions: list[int] = []
@@ -84,11 +86,15 @@ class Tally:
 
     @property
     def is_large(self) -> bool:
-        """Whether it is time to pour it out."""
+        """Whether it is time to pour it out.
+
+        How large states will be is not known before they are folded: as large as the largest body of each, or more.
+        """
         return (
             len(self._numbers) >= _MANY_EVENTS
             or len(self.versions) >= _MANY_AGGREGATES
-            or self._state_bytes >= _STATE_BYTES
+            or self._size >= _STATE_BYTES
+            or self._held.size >= _HELD_BYTES
         )
 
     def __len__(self) -> int:
@@ -99,9 +105,16 @@ class Tally:
         """The number of an aggregate that was met."""
         return self._names.get(join_name(aggregate_type, aggregate_id))
 
-    def take(self, events: Columns, bodies: Sequence[bytes] | None, roots: Follower, locate: Locate) -> list[int]:
+    def take(
+        self,
+        events: Columns,
+        bodies: Sequence[bytes] | None,
+        roots: Follower,
+        locate: Locate,
+        place: Place | None = None,
+    ) -> list[int]:
         """Events that come next, right by themselves; the numbers of their aggregates, of which new ones are made known
-        to `roots`. `bodies` is None where nobody here can read them.
+        to `roots`. `bodies` is None where nobody here can read them; with a `place` they are read again there.
 
         Raises Corrupt for a version that does not follow, SealedAway where states cannot do without the bodies.
         """
@@ -112,7 +125,8 @@ class Tally:
             self._meet(events, roots)
             numbers = [known[name] for name in events.names]
         versions = self.versions
-        position = self._first + len(self._numbers)
+        first = len(self._numbers)
+        position = self._first + first
         for row, (number, version) in enumerate(zip(numbers, events.versions, strict=True)):
             versions[number] = expected = versions[number] + 1
             if version != expected:
@@ -120,41 +134,26 @@ class Tally:
         self._numbers.extend(numbers)
         self._updated.update(zip(numbers, events.times, strict=True))
         self._working.note_ids(events.ids, position)
-        self._hold(numbers, events, bodies, locate)
+        if not RESERVED.isdisjoint(events.kinds):
+            self._erased.update(n for n, kind in zip(numbers, events.kinds, strict=True) if kind == ERASED)
+        self._hold(first, numbers, events, bodies, locate, place)
         return numbers
-
-    def fold_if_full(self) -> None:
-        """Fold once many bodies are held back. Raises as `fold`."""
-        if self._held_bytes > _HELD_BYTES:
-            self.fold()
-
-    def fold(self) -> None:
-        """Fold the bodies that are held back into the states. Raises Corrupt for one that is not spelled as it should
-        be."""
-        # What belongs together is read together.
-        rows = sorted(range(len(self._held)), key=self._of.__getitem__)
-        rows.reverse()
-        try:
-            self._shapes.merge(rows, self._of, self._kinds, self._held, self._get_tokens, self._put_tokens)
-        except Corrupt:
-            self._blame()
-            raise
-        self._of, self._held, self._kinds, self._places = [], [], [], []
-        self._held_bytes = 0
 
     def pour(self, roots: Follower, *, is_last: bool) -> Iterator[list[Record]]:
         """Everything that came, as records of the working set, some at a time: whoever asks for more has written them.
 
-        Then all of it is forgotten, here and by `roots`, which is stopped the last time. Raises as `fold`, WrongRoot.
+        Then all of it is forgotten, here and by `roots`, which is stopped the last time. Raises WrongRoot, and Corrupt
+        for a body that is not spelled as it should be.
         """
-        self.fold()
-        edges = roots.collect()
-        if is_last:
-            roots.stop()  # what follows needs its room
+        self._fold()
+        self._render()
         names, versions = list(self._names), self.versions
         starts, positions = self._positions()
         # In the order of their keys, as they lie in the pages of the index tree.
         touched = sorted(self._updated, key=self._keys.__getitem__)
+        edges = roots.collect()  # only now: whoever follows them takes longer
+        if is_last:
+            roots.stop()  # what follows needs its room
         for at in range(0, len(touched), _AT_ONCE):
             records = []
             for number in touched[at : at + _AT_ONCE]:
@@ -187,8 +186,7 @@ class Tally:
             kind, identifier = split_name(name)
             self._keys.append(key_of(kind, identifier))
             self._created.append(time)
-            self._states.append(None)
-            self._layouts.append(())
+            self._sizes.append(0)
             row = None if self._is_new else index.find(kind, identifier)
             if row is not None:
                 versions.append(row.version)
@@ -205,61 +203,107 @@ class Tally:
 
     def _remember(self, number: int, row: Row) -> None:
         self._rows[number] = row
-        self._state_bytes += len(row.state) + len(row.extensions)
+        self._sizes[number] = size = len(row.state) + len(row.extensions)
+        self._size += size
         if row.archived:
             self.archived.add(number)
         if is_sealed(row.state) or is_sealed(row.extensions):
             self._masked.add(number)
 
-    def _hold(self, numbers: list[int], events: Columns, bodies: Sequence[bytes] | None, locate: Locate) -> None:
-        kinds = events.kinds
-        if not RESERVED.isdisjoint(kinds):
-            self._erased.update(number for number, kind in zip(numbers, kinds, strict=True) if kind == ERASED)
+    def _hold(
+        self,
+        first: int,
+        numbers: list[int],
+        events: Columns,
+        bodies: Sequence[bytes] | None,
+        locate: Locate,
+        place: Place | None,
+    ) -> None:
+        """Let the bodies be folded at the end. Raises SealedAway, Corrupt."""
+        kinds, known = events.kinds, self._kind_numbers
+        try:
+            self._kinds.extend([known[kind] for kind in kinds])
+        except KeyError:
+            self._kinds.extend([known.setdefault(kind, len(known)) for kind in kinds])
         if bodies is None:
             if not may_mask(self._working.index):
                 raise SealedAway
             self._masked.update(n for n, kind in zip(numbers, kinds, strict=True) if kind not in RESERVED)
             return
-        self._places.append((len(self._held), locate))
-        if events.empty or not RESERVED.isdisjoint(kinds):
+        sizes, more = self._sizes, 0
+        for number, size in zip(numbers, map(len, bodies), strict=True):
+            if size > sizes[number]:
+                more += size - sizes[number]
+                sizes[number] = size
+        self._size += more
+        has_reserved = not RESERVED.isdisjoint(kinds)
+        if has_reserved:
             for kind, body in zip(kinds, bodies, strict=True):
                 if kind in RESERVED and body:
                     decode_body(body)  # which nobody folds, and so nobody would look at
-            rows = [row for row, kind in enumerate(kinds) if kind not in RESERVED and bodies[row]]
-            numbers, kinds, bodies = [numbers[n] for n in rows], [kinds[n] for n in rows], [bodies[n] for n in rows]
-        self._of += numbers
-        self._kinds += kinds
-        self._held += bodies
-        self._held_bytes += sum(map(len, bodies))
+        has_special = has_reserved or bool(events.empty)
+        self._held.hold(HeldBlock(first, len(numbers), len(events.raw), place or bodies, has_special, locate))
+
+    def _fold(self) -> None:
+        """Fold the bodies that are held into states, those of each aggregate backwards. Raises Corrupt."""
+        count = len(self.versions)
+        self._states, self._layouts, seen = [b""] * count, [()] * count, [0] * count
+        kinds = list(self._kind_numbers)
+        for blocks in self._held.backwards(self._first):
+            near: dict[int, Tokens] = {}
+
+            def take(number: int, near: dict[int, Tokens] = near) -> Tokens:
+                tokens = near.get(number)
+                if tokens is None:
+                    tokens = near[number] = self._get_tokens(number)
+                return tokens
+
+            for block, lines in blocks:
+                end = block.first + block.events
+                of, what = self._numbers[block.first : end], [kinds[n] for n in self._kinds[block.first : end]]
+                try:
+                    self._shapes.put_under(*_ordinary(block, of, what, lines), seen, take)
+                except Corrupt:
+                    self._blame()
+                    raise
+            for number, tokens in near.items():
+                self._put_tokens(number, tokens)
+        self._held = HeldBodies(self._vault)
+
+    def _render(self) -> None:
+        """The texts of states and extensions that have changed."""
+        render, rows = self._shapes.render, self._rows
+        for number, layout in enumerate(self._layouts):
+            if layout:
+                tokens = self._get_tokens(number)
+                self._states[number] = b""  # what follows needs the room
+                if number in rows and number not in self._masked:
+                    row = rows[number]
+                    tokens = {**join_tokens(_tokens(row.state), _tokens(row.extensions)), **tokens}
+                state, extensions = split_tokens(tokens)
+                self._texts[number] = render(state), render(extensions)
+
+    def _blame(self) -> None:
+        """Raise Corrupt for the first body that is held and wrong."""
+        for block, lines in self._held.forwards(self._first):
+            for body in lines:
+                try:
+                    if body:
+                        decode_body(body)
+                except Corrupt as error:
+                    raise block.locate(error) from None
 
     def _get_tokens(self, number: int) -> Tokens:
-        """The members of an aggregate's state and extensions so far."""
-        text = self._states[number]
-        if text is not None:
-            layout = self._layouts[number]
-            return dict(zip(layout, text.split(_NEXT), strict=True)) if layout else {}
-        row = self._rows.get(number)
-        if row is None or number in self._masked:
-            return {}
-        return join_tokens(_tokens(row.state), _tokens(row.extensions))
+        """What is known of the members of an aggregate's state and extensions."""
+        layout = self._layouts[number]
+        return dict(zip(layout, self._states[number].split(_NEXT), strict=True)) if layout else {}
 
     def _put_tokens(self, number: int, tokens: Tokens) -> None:
         """Pack them."""
-        before = self._states[number]
-        if before is None or len(self._layouts[number]) != len(tokens):
-            layout = tuple(tokens)  # else members kept their places, and no new ones came behind
+        if len(self._layouts[number]) != len(tokens):  # else nothing was added
+            layout = tuple(tokens)
             self._layouts[number] = self._known_layouts.setdefault(layout, layout)
-        text = self._states[number] = _NEXT.join(tokens.values())
-        self._state_bytes += len(text) - (0 if before is None else len(before))
-
-    def _blame(self) -> None:
-        """Raise Corrupt for the first body that is held back and wrong."""
-        for row, body in enumerate(self._held):
-            try:
-                decode_body(body)
-            except Corrupt as error:
-                at = bisect_right(self._places, row, key=lambda place: place[0]) - 1
-                raise self._places[at][1](error) from None
+            self._states[number] = _NEXT.join(tokens.values())
 
     def _record(self, number: int, kind: str, identifier: str) -> Record:
         """What the aggregate has become, but for its tree and the places of its events."""
@@ -271,10 +315,8 @@ class Tally:
         record.archived = number in self.archived
         if number in self._masked:
             record.mask()
-        elif self._states[number] is not None:
-            state, extensions = split_tokens(self._get_tokens(number))
-            self._states[number] = None  # what follows needs the room
-            record.load(self._shapes.render(state), self._shapes.render(extensions))
+        elif number in self._texts:
+            record.load(*self._texts.pop(number))
         return record
 
     def _positions(self) -> tuple[list[int], array[int]]:
@@ -291,6 +333,16 @@ class Tally:
             rows[at] = row
             ends[number] = at + 1
         return starts, rows
+
+
+def _ordinary(
+    block: HeldBlock, numbers: Sequence[int], kinds: Sequence[str], lines: Sequence[bytes]
+) -> tuple[Sequence[int], Sequence[str], Sequence[bytes]]:
+    """The events of a block that are folded."""
+    if not block.has_special:
+        return numbers, kinds, lines
+    rows = [row for row, kind in enumerate(kinds) if kind not in RESERVED and lines[row]]
+    return [numbers[n] for n in rows], [kinds[n] for n in rows], [lines[n] for n in rows]
 
 
 def _tokens(text: bytes) -> Tokens:

@@ -19,6 +19,7 @@ from dbx.errors import Conflict, Corrupt
 from dbx.formats import segment
 from dbx.repo.log import decode_entry
 from dbx.repo.replica.examine import Examiner, split_leaves
+from dbx.repo.replica.held import Place
 from dbx.repo.replica.roots import MOST_KEYS, PagedTree, Roots, WrongRoot
 from dbx.repo.replica.tally import Tally
 from dbx.store.fs import read_at
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
     from dbx.formats.manifest import ManifestEntry
     from dbx.repo.log import Entry
     from dbx.repo.replica.examine import Examined
+    from dbx.repo.replica.held import Locate
     from dbx.repo.replica.roots import Follower
-    from dbx.repo.replica.tally import Locate
     from dbx.repo.working import WorkingSet
     from dbx.store.fs import Directory
 
@@ -83,7 +84,7 @@ class Vetting:
         self._batches: set[str] = set()
         self._examiner = Examiner()
         self._pending = 0
-        self._tally = Tally(working, loose=loose)
+        self._tally = Tally(working, vault=vault, loose=loose)
         self._roots = roots or Roots(PagedTree(working.tree))
         self._ends: list[tuple[int, Locate]] = []
         self._is_last = False
@@ -105,7 +106,7 @@ class Vetting:
         name = segment_name(entry.sha256)
         fd = directory.open_read(name)
         try:
-            self._take(FrameReader(fd, name, vault=self._vault), fd, entry)
+            self._take(FrameReader(fd, name, vault=self._vault), fd, directory, entry)
         except WrongRoot as wrong:
             raise self._blame(wrong) from None
         except Corrupt as error:
@@ -132,7 +133,6 @@ class Vetting:
         """Events of a commit that is being made here. Raises Corrupt."""
         numbers = self._take_in(block, lambda error: error)
         self._roots.add(numbers, block.events.leaves)
-        self._tally.fold_if_full()
         if self._is_much:
             self.flush()
 
@@ -166,7 +166,7 @@ class Vetting:
             raise
         self._pending = 0
 
-    def _take(self, reader: FrameReader, fd: int, entry: ManifestEntry) -> None:
+    def _take(self, reader: FrameReader, fd: int, directory: Directory, entry: ManifestEntry) -> None:
         header, at = reader.header()
         head = self.working.head
         if (header.seq, header.parent or "", header.position) != (head.seq + 1, head.commit.hex(), head.position):
@@ -175,11 +175,11 @@ class Vetting:
             raise reader.fault(Corrupt("its header does not fit the manifest"), 0)
         self._domain = header.domain
         while at < reader.size:
-            at = self._group(reader, fd, at)
+            at = self._group(reader, fd, directory, at)
         if (self.working.head.seq, self.working.head.commit.hex()) != (entry.last_seq, entry.last_commit):
             raise reader.fault(Corrupt("it does not end with the commit that the manifest names"), at)
 
-    def _group(self, reader: FrameReader, fd: int, at: int) -> int:
+    def _group(self, reader: FrameReader, fd: int, directory: Directory, at: int) -> int:
         """The blocks from `at` on and the C frame behind them, which is looked at first: so one commit need not be
         held in memory. Where the next group begins."""
         commits_at = _find_commits(fd, at, reader)
@@ -190,11 +190,11 @@ class Vetting:
         part = self._next(waiting)
         while at < commits_at:
             blocks.append((self._position(part), at))
-            block = self._read(reader, at, blocks[-1][0])
+            block, bodies_at = self._read(reader, at, blocks[-1][0])
             locate = partial(reader.fault, offset=at)
             start, count = 0, len(block.names)
             try:
-                numbers = self._take_in(block, locate)
+                numbers = self._take_in(block, locate, Place(directory, reader.name, bodies_at))
                 while start < count and part is not None:
                     end = min(count, start + part.left)
                     self._follow(part, block, numbers, start, end)
@@ -207,7 +207,6 @@ class Vetting:
             if start < count:
                 raise reader.fault(Corrupt("a frame of commits does not cover every event before it"), commits_at)
             at = block.end
-            self._tally.fold_if_full()
             if self._is_much:
                 self.working.locate(reader.name, blocks, [])
                 blocks = []
@@ -244,8 +243,11 @@ class Vetting:
             self._schemas.add(commit.schema)
         return _Part(entry)
 
-    def _read(self, reader: FrameReader, at: int, position: int) -> Examined:
-        """A block whose events are right by themselves. Its first event stands at a position of the log."""
+    def _read(self, reader: FrameReader, at: int, position: int) -> tuple[Examined, int]:
+        """A block whose events are right by themselves, and where its bodies lie.
+
+        Its first event stands at a position of the log.
+        """
         frame, envelopes, bodies_at = reader.frame(at)
         if frame.kind != segment.E:
             raise reader.fault(Corrupt("a frame of envelopes was expected"), at)
@@ -257,13 +259,13 @@ class Vetting:
         else:
             opened = bodies
         try:
-            return self._examiner.examine(envelopes, opened, end, parse_later=self._judge is None)
+            return self._examiner.examine(envelopes, opened, end, parse_later=self._judge is None), bodies_at
         except Corrupt as error:
             raise reader.fault(error, at) from None
 
-    def _take_in(self, block: Examined, locate: Locate) -> list[int]:
+    def _take_in(self, block: Examined, locate: Locate, place: Place | None = None) -> list[int]:
         """The numbers of the aggregates of events that come next, each of which may come there."""
-        numbers = self._tally.take(block.events, block.bodies, self._roots, locate)
+        numbers = self._tally.take(block.events, block.bodies, self._roots, locate, place)
         self._examiner.watch(block, numbers, self._tally.archived)
         self._pending += len(numbers)
         if self._progress:
@@ -310,7 +312,7 @@ class Vetting:
     def _is_much(self) -> bool:
         """Whether it is time to flush."""
         if self._is_paged:
-            return self._pending >= _FLUSH_EVENTS or len(self._tally) >= _MANY_RECORDS
+            return self._pending >= _FLUSH_EVENTS or len(self._tally) >= _MANY_RECORDS or self._tally.is_large
         return self._tally.is_large or self.working.pending >= _FLUSH_COMMITS
 
     def _follow_pages(self) -> None:

@@ -53,24 +53,21 @@ def fold_blocks(shapes: Shapes, blocks: list[tuple[list[int], list[bytes]]], cou
             shapes.fold(reversed(window), states, extensions, pack=pack)
         texts = [shapes.render(unpack(state)) for state in states]
         found.append(list(zip(texts, map(shapes.render, extensions), strict=True)))
-    found.append(merge_rows(blocks, count))
+    found.append(put_under(blocks, count))
     assert all(other == found[0] for other in found)
     return found[0]
 
 
-def merge_rows(blocks: list[tuple[list[int], list[bytes]]], count: int) -> list[tuple[bytes, bytes]]:
-    """The same by `merge`, in two steps, with what was merged kept elsewhere in between."""
+def put_under(blocks: list[tuple[list[int], list[bytes]]], count: int) -> list[tuple[bytes, bytes]]:
+    """The same by `put_under`, block by block, the last one first."""
     shapes = Shapes()
-    kept: dict[int, Tokens] = {}
-    numbers = [number for some, _ in blocks for number in some]
-    lines = [line for _, some in blocks for line in some]
-    half = len(lines) // 2
-    for window in (range(half), range(half, len(lines))):
-        rows = sorted(window, key=numbers.__getitem__)[::-1]
-        shapes.merge(rows, numbers, ["kind"] * len(lines), lines, lambda n: dict(kept.get(n, {})), kept.__setitem__)
+    kept: list[Tokens] = [{} for _ in range(count)]
+    seen = [0] * count
+    for numbers, lines in reversed(blocks):
+        shapes.put_under(numbers, ["kind"] * len(lines), lines, seen, kept.__getitem__)
     found = []
-    for number in range(count):
-        state, extensions = split_tokens(kept.get(number, {}))
+    for tokens in kept:
+        state, extensions = split_tokens(tokens)
         assert split_tokens(join_tokens(state, extensions)) == (state, extensions)
         found.append((shapes.render(state), shapes.render(extensions)))
     return found
