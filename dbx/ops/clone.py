@@ -164,7 +164,7 @@ def _copy_some(
     shown = shown_roots(transport, aggregate_type, aggregate_id)
     if not shown:
         what = aggregate_type if aggregate_id is None else f"{aggregate_type}/{aggregate_id}"
-        raise NotFound(f"the remote has no aggregate '{what}'")
+        raise NotFound(f"the remote has no aggregate '{what}'", hint="see 'dbx aggregate list' there")
     with repository.changing():
         drop_clone(repository, name)
         fresh = new_uuid(repository.entropy(16))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from dbx.errors import Conflict, RemoteFailure
+from dbx.errors import Conflict, DbxError, RemoteFailure
 from dbx.formats.bundle import START
 from dbx.ops import audit
 from dbx.ops.link import linked
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from dbx.repo.replica.histories import Parted
     from dbx.repo.replica.offer import Description
     from dbx.repo.replica.quarantine import Arrived, Directory
+
+
+_MANY_EVENTS = 100_000
 
 
 class Fetched(NamedTuple):
@@ -103,7 +107,7 @@ def pull_aggregates(
         if must_exist:
             refuse_nothing(found, domain.name, remote.name, aggregate_type, aggregate_id)
         if found.parted:
-            raise parted(found.parted)
+            raise parted(found.parted, f"cannot pull from the remote '{remote.name}'")
         if dry_run or not found.theirs:
             return PulledAggregates(
                 remote.name, remote.url, domain.name, len(found.theirs), found.events, None, len(found.ours), dry_run
@@ -163,11 +167,7 @@ def _bring(session: Session, name: str | None, access: Access, *, move: bool, ke
             done = Received(mine.head, mine.head, 0, 0, 0)
             return _result(link, domain, done, 0, up_to_date=True)._replace(dry_run=not keep)
         if relation.kind == "diverged" and relation.common.seq < 0:
-            raise Conflict(
-                f"domain '{domain.name}' and the remote '{remote.name}' have no commit in common",
-                hint="they are different domains: copy it with 'dbx clone', or take events over with 'dbx merge'",
-                details={"local": mine.domain, "remote": theirs.domain},
-            )
+            raise unrelated("pull" if move else "fetch", domain, link, mine.head)
         terms = Terms(
             session.actor,
             f"{'pull' if move else 'fetch'}: from {remote.name}",
@@ -225,6 +225,31 @@ def diverged(verb: str, domain: Domain, link: Link, mine: Point, common: Point, 
     commits = "1 commit" if lacking == 1 else f"{lacking} commits"
     hint = "run 'dbx pull', which puts our commits on top of the remote's"
     return Conflict(f"{sentence}, which has {commits} that we lack", hint=hint, details=details)
+
+
+def unrelated(verb: str, domain: Domain, link: Link, mine: Point) -> Conflict:
+    """The error where the two sides have no commit in common. It names the aggregates that part, unless there may be
+    very many to look at."""
+    theirs = link.description.head
+    found: list[Parted] = []
+    if min(mine.position, theirs.position) <= _MANY_EVENTS:
+        with suppress(DbxError):  # it is refused either way
+            found = compare_aggregates(domain, link.transport, None, None).parted
+    what = "aggregate" if len(found) == 1 else f"{len(found)} aggregates:"
+    differs = f", and parts from it in {what} {name_parted(found)}" if found else ""
+    return Conflict(
+        f"cannot {verb} '{domain.name}': it has no commit in common with the remote '{link.remote.name}'{differs}",
+        hint="they are different domains: clone from the authoritative one, or exchange what may be exchanged with"
+        " '--aggregate TYPE'",
+        details={
+            "reason": "diverged",
+            "local": mine._asdict(),
+            "remote": theirs._asdict(),
+            "common": None,
+            "aggregates": list_parted(found),
+            "count": len(found),
+        },
+    )
 
 
 def _fetch(link: Link, domain: Domain, directory: Directory, base: Point, schemas: str | None) -> Arrived:

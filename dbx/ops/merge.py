@@ -52,7 +52,7 @@ def merge(
     means = Means(repository.clock, session.actor, into.name, lambda: None, lambda: None)
     found = compare_aggregates(into, PathTransport(repository, source, means), None, None)
     if found.parted:
-        raise parted(found.parted)
+        raise parted(found.parted, f"cannot merge '{source.name}' into '{into.name}'")
     events = found.events
     done = None
     if found.theirs and not dry_run:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from dbx.errors import Conflict, Denied
-from dbx.ops.fetch import check_promise, diverged
+from dbx.ops.fetch import check_promise, diverged, unrelated
 from dbx.ops.link import linked
 from dbx.remotes.negotiate import compare_aggregates, refuse_nothing, relate
 from dbx.repo.replica import offer as offers
@@ -163,7 +163,7 @@ def push_aggregates(
         if must_exist:
             refuse_nothing(found, domain.name, remote.name, aggregate_type, aggregate_id)
         if found.parted:
-            raise parted(found.parted)
+            raise parted(found.parted, f"cannot push to the remote '{remote.name}'")
         events = 0
         if found.ours and remote.sealed:
             raise Denied(
@@ -204,18 +204,7 @@ def _diverged(
 ) -> Conflict:
     """Say which aggregates both sides advanced, and from which version on; for that their commits are looked at."""
     if common.seq < 0:
-        return Conflict(
-            f"cannot push '{domain.name}': it has no commit in common with the remote '{link.remote.name}'",
-            hint="they are different domains: copy the remote's with 'dbx clone'",
-            details={
-                "reason": "diverged",
-                "local": mine.head._asdict(),
-                "remote": link.description.head._asdict(),
-                "common": None,
-                "aggregates": [],
-                "count": 0,
-            },
-        )
+        return unrelated("push", domain, link, mine.head)
     terms = Terms(session.actor, "push", must=link.known, progress=access.progress)
     with quarantined(domain.directory) as directory:
         arrived = link.transport.fetch(directory, common, mine.schemas)

@@ -153,6 +153,26 @@ def test_behind_and_diverged(near: Runner, far: Path) -> None:
     near.ok("fsck", cwd=far)
 
 
+def test_domains_that_have_nothing_in_common(run: Runner, far: Path) -> None:
+    run.ok("init")
+    add(run, None, "o-1")
+    add(run, None, "mine")
+    run.ok("remote", "add", "origin", str(far))
+    for command in ("push", "pull", "fetch"):
+        error = run(command, "--json").error
+        assert error["status"] == 4
+        assert error["message"] == (
+            f"cannot {command} 'default': it has no commit in common with the remote 'origin', and parts from it in"
+            " aggregate 'order/o-1' at version 1"
+        )
+        assert (error["details"]["reason"], error["details"]["common"]) == ("diverged", None)
+        assert [one["aggregate_id"] for one in error["details"]["aggregates"]] == ["o-1"]
+    for command in ("push", "pull"):
+        said = refused(run(command, "--aggregate", "order"), 4)
+        assert "the remote 'origin': aggregate 'order/o-1' has diverged at version 1" in said
+    assert len(run.ok("log", "--json", cwd=far).json) == 3
+
+
 def test_ours_on_top_keeps_every_event_byte_for_byte(near: Runner, far: Path) -> None:
     near.ok("aggregate", "apply", "--stage", "--create", "order", "o-7", "placed", "--field", "a=b")
     near.ok("commit", "-m", "mine")

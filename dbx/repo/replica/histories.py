@@ -327,13 +327,15 @@ class _Taking:
             self._terms.progress(len(envelopes))
 
 
-def parted(found: Sequence[Parted]) -> Conflict:
-    """The error that names aggregates whose histories differ, and the version at which each parts."""
+def parted(found: Sequence[Parted], failed: str | None = None) -> Conflict:
+    """The error that names aggregates whose histories differ, and the version at which each parts; first what failed
+    because of it."""
     first = found[0]
+    sentence = f"{len(found)} aggregates have diverged: {name_parted(found)}"
+    if len(found) == 1:
+        sentence = f"aggregate '{first.aggregate_type}/{first.aggregate_id}' has diverged at version {first.version}"
     return Conflict(
-        f"aggregate '{first.aggregate_type}/{first.aggregate_id}' has diverged at version {first.version}"
-        if len(found) == 1
-        else f"{len(found)} aggregates have diverged: {name_parted(found)}",
+        sentence if failed is None else f"{failed}: {sentence}",
         hint=f"nothing was changed; {AUTHORITY}",
         details={"aggregates": list_parted(found), "count": len(found)},
     )
