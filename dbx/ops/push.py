@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from dbx.errors import Conflict, Denied
@@ -15,8 +16,8 @@ from dbx.repo.replica.quarantine import quarantined
 from dbx.repo.replica.receive import Terms, track_known, tracking_ref
 from dbx.repo.replica.remoteconfig import get_remote
 from dbx.repo.replica.seen import remember
-from dbx.repo.schema import publishing
-from dbx.repo.schema.schemachain import is_newer
+from dbx.repo.schema import published, publishing
+from dbx.repo.schema.schemachain import check_arrived, is_newer
 
 if TYPE_CHECKING:
     from dbx.formats.bundle import Point
@@ -72,6 +73,8 @@ def push(session: Session, name: str | None, access: Access, *, dry_run: bool = 
             has_news = offer.commits > 0 or is_newer(domain.directory, theirs.schemas)
             if has_news and not dry_run:
                 link.transport.send(offer)
+            else:
+                _check_schemas(domain, link)
             done = Pushed(
                 remote.name,
                 remote.url,
@@ -99,11 +102,11 @@ def push_schemas(session: Session, name: str | None, access: Access, *, dry_run:
     remote = get_remote(domain, name)
     with linked(session, domain, remote, access) as link:
         theirs = link.description
-        _publish_first(session, theirs.schemas, remote.name, dry_run=dry_run)
+        due = _publish_first(session, theirs.schemas, remote.name, dry_run=dry_run)
         mine = offers.describe(domain)
         at = mine.head
         with offers.offering(domain, at, at.seq, schemas=theirs.schemas) as offer:
-            has_news = is_newer(domain.directory, theirs.schemas)
+            has_news = due or is_newer(domain.directory, theirs.schemas)
             offer.only_schemas()
             if has_news and not dry_run:
                 link.transport.send(offer)
@@ -116,19 +119,30 @@ def push_schemas(session: Session, name: str | None, access: Access, *, dry_run:
                 0,
                 0,
                 offer.size if has_news else 0,
-                sum(name.startswith("schemas/versions") for name in offer.schemas) if has_news else 0,
+                sum(name.startswith("schemas/versions") for name in offer.schemas) + due if has_news else 0,
                 dry_run,
                 not has_news,
             )
 
 
-def _publish_first(session: Session, theirs: str | None, remote: str, *, dry_run: bool) -> None:
+def _check_schemas(domain: Domain, link: Link) -> None:
+    """Where nothing is sent, look at what the receiver would. Raises Conflict where the schemas have diverged."""
+    theirs, mine = link.description, published.find_head(domain.directory)
+    if mine is None or theirs.schemas in (None, mine) or is_newer(domain.directory, theirs.schemas):
+        return
+    with suppress(Denied), quarantined(domain.directory) as directory:  # a token may be for pushing alone
+        arrived = link.transport.fetch(directory, theirs.head, mine)
+        check_arrived(domain.directory, arrived.schemas, arrived.header.schemas)
+
+
+def _publish_first(session: Session, theirs: str | None, remote: str, *, dry_run: bool) -> bool:
+    """Publish what is not published yet. Whether, with a dry run, there is something of that kind."""
     domain = session.domain
     directory = domain.directory
     found = publishing.status(directory)
     mine = None if found.head is None else found.head.id
     if mine is None and not found.added:
-        return
+        return False
     if theirs not in (None, mine) and not is_newer(directory, theirs):
         raise Conflict(
             f"cannot push the schemas of '{domain.name}': the remote '{remote}' has versions of them that we lack",
@@ -140,6 +154,7 @@ def _publish_first(session: Session, theirs: str | None, remote: str, *, dry_run
         publishing.must_be_published(domain, "push")
         if not dry_run:
             publishing.publish(domain, actor=session.actor, reason=RECORDED)
+    return dry_run and not found.is_published
 
 
 def push_aggregates(

@@ -30,7 +30,9 @@ def events(run: Runner) -> list[str]:
 
 def test_what_is_not_published_is_published_first(ours: Runner, theirs: Runner) -> None:
     ours.ok("schema", "add", "order", "paid")
-    assert ours.ok("push", "schema", "--dry-run").status == 0
+    dry = ours.ok("push", "schema", "--dry-run", "--json").json
+    assert (dry["schemas"], dry["up_to_date"], dry["dry_run"]) == (1, False, True)
+    assert events(theirs) == ["placed"]
     assert ours.ok("schema", "history", "--json").json["versions"][0]["reason"] == "recorded on commit"
     done = ours.ok("push", "schema", "--json").json
     assert (done["schemas"], done["up_to_date"]) == (1, False)
@@ -58,3 +60,27 @@ def test_versions_that_we_lack_come_first(ours: Runner, theirs: Runner) -> None:
     assert (refused.status, refused.error["hint"]) == (4, "run 'dbx pull schema'")
     assert len(ours.ok("schema", "history", "--json").json["versions"]) == 1
     assert events(theirs) == ["placed", "sent"]
+
+
+def test_schemas_that_have_diverged_are_told_though_nothing_is_sent(ours: Runner, theirs: Runner) -> None:
+    for side, name in ((ours, "paid"), (theirs, "sent")):
+        side.ok("schema", "add", "order", name)
+        side.ok("schema", "publish")
+    for command in (("push",), ("push", "--dry-run"), ("pull",)):
+        refused = ours(*command, "--json")
+        assert (refused.status, "diverged" in refused.error["message"]) == (4, True)
+    ours.ok("aggregate", "apply", "order", "a", "paid")
+    for command in (("push",), ("push", "--dry-run")):
+        assert ours(*command).status == 4
+    assert len(theirs.ok("log", "--json").json) == 1
+    theirs.ok("fsck")
+
+
+def test_schemas_that_we_lack_are_no_reason_to_keep_commits(ours: Runner, theirs: Runner) -> None:
+    theirs.ok("schema", "add", "order", "sent")
+    theirs.ok("schema", "publish")
+    assert ours.ok("push", "--json").json["up_to_date"]
+    ours.ok("aggregate", "apply", "order", "a", "placed")
+    ours.ok("push", "--dry-run")
+    ours.ok("push")
+    assert len(theirs.ok("log", "--json").json) == 2
