@@ -93,9 +93,13 @@ class _Page:
             todo = {i >> 1 for i in todo if i > 1}
 
     def encode(self) -> bytes:
-        slots = self.heap[16:]
-        bitmap = sum(1 << n for n, slot in enumerate(slots) if slot is not None)
-        return bitmap.to_bytes(2, "big") + b"".join(slot for slot in slots if slot is not None)
+        return encode_page([slot or b"" for slot in self.heap[16:]])
+
+
+def encode_page(slots: Sequence[bytes]) -> bytes:
+    """A page as it is stored: a bit for each of the sixteen subtrees that is not empty, and their hashes."""
+    bitmap = sum(1 << n for n, slot in enumerate(slots) if slot)
+    return bitmap.to_bytes(2, "big") + b"".join(slots)
 
 
 def _decode_page(data: bytes, depth: int) -> _Page:

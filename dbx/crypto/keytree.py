@@ -10,16 +10,18 @@ keys or more, so that most slots have one key or none.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from dbx.crypto.bucket import NODE
-from dbx.crypto.indextree import EMPTY, root_of
+from dbx.crypto.indextree import BUCKET, EMPTY, encode_page, root_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 _FEWEST_BITS = 8
+_KEY_BITS = 256
 _SEVERAL = b""
 
 
@@ -72,6 +74,25 @@ class KeyTree:
             above = {i >> 1 for i in above}
         return self.root
 
+    def pages(self) -> Iterator[tuple[bytes, bytes]]:
+        """The pages that `IndexTree` keeps of these leaves: (prefix, page), in no order."""
+        keys = [key for key, _ in self._leaves()]
+        todo = [(b"", 0, 0, len(keys))]  # a prefix, as a number too, and where the keys below it begin and end
+        while todo:
+            prefix, number, start, end = todo.pop()
+            if end - start <= BUCKET or len(prefix) == _KEY_BITS // 4:
+                continue
+            bits = 4 * len(prefix) + 4
+            slots: list[bytes] = []
+            for n in range(16 * number, 16 * number + 16):
+                upper = end
+                if n & 15 < 15:
+                    upper = bisect_left(keys, (n + 1 << _KEY_BITS - bits).to_bytes(_KEY_BITS // 8, "big"), start, end)
+                slots.append(self._heap[(1 << bits) + n] if bits <= self._bits else self._root_of(keys[start:upper]))
+                todo.append((prefix + bytes((n & 15,)), n, start, upper))
+                start = upper
+            yield prefix, encode_page(slots)
+
     def _make_room(self, bits: int) -> None:
         """Begin with an empty heap that has a slot for every beginning of `bits` bits, 1 .. 63."""
         self._bits = bits
@@ -113,6 +134,16 @@ class KeyTree:
             shared = self._shared[slot] = _Shared({**shared.leaves, key: leaf})
         shared.leaves[key] = leaf
         return shared.root()
+
+    def _root_of(self, keys: Sequence[bytes]) -> bytes:
+        """The hash over some neighbouring keys; empty for none."""
+        first, shift = 1 << self._bits, 64 - self._bits
+        items: list[tuple[bytes, bytes]] = []
+        for key in keys:
+            slot = int.from_bytes(key[:8], "big") >> shift
+            shared = self._shared.get(slot)
+            items.append((key, self._heap[first + slot] if shared is None else shared.leaves[key]))
+        return root_of(items) if items else b""
 
     def _leaves(self) -> Iterable[tuple[bytes, bytes]]:
         """Every key with its leaf hash."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hashlib import sha256
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -204,3 +205,19 @@ def test_the_tree_in_memory_makes_room_as_keys_come() -> None:
         changes = {sha256(b"%d" % n).digest(): sha256(b"%d at %d" % (n, first)).digest() for n in numbers}
         leaves |= changes
         assert tree.update(changes) == indextree.root_of(sorted(leaves.items()))
+
+
+@pytest.mark.parametrize("count", [0, 1, 16, 17, 100, 129, 1000])
+@pytest.mark.parametrize("zeros", [0, 1, 2, 9, 31])
+def test_the_tree_in_memory_has_the_pages_that_are_stored(count: int, zeros: int) -> None:
+    # Keys that begin alike share slots, and have pages below them.
+    some = [sha256(b"%d" % n).digest() for n in range(count)]
+    leaves = {bytes(zeros) + key[zeros:]: sha256(key).digest() for key in some} | {key: key for key in some[:40]}
+    items = list(leaves.items())
+    stored = IndexTree(Memory(), EMPTY)
+    stored.update(dict(items))
+    tree = KeyTree()
+    for at in range(0, len(items), 300):
+        tree.update(dict(items[at : at + 300]))
+    assert tree.root == stored.root
+    assert dict(tree.pages()) == dict(stored.take_pages())
