@@ -11,20 +11,17 @@ from struct import error as StructError  # noqa: N812 - it is a class
 from struct import unpack
 from typing import TYPE_CHECKING, Any
 
-from dbx.crypto.indextree import EMPTY, IndexTree, leaf_hash
+from dbx.crypto.indextree import EMPTY, IndexTree, Item, leaf_hash
 from dbx.crypto.merkle import joined_edge_root
 from dbx.crypto.vault import is_sealed
 from dbx.errors import Corrupt
 from dbx.repo.check.blocks import split_name
 from dbx.repo.check.part import DIGEST_BYTES, digest_of
-from dbx.repo.check.tree import MemoryReader
 from dbx.store.indexlayout import IndexDamaged, checksum_of
 from dbx.store.readindex import IndexSnapshot
 from dbx.store.sealedrows import EXTENSIONS, STATE, open_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from dbx.crypto.vault import Vault
     from dbx.repo.check.chain import Log
     from dbx.repo.check.finding import Findings
@@ -131,6 +128,17 @@ def _compare_head(head: IndexHead, log: Log, journal: str, journal_end: int, fin
         findings.note("index.behind", f"it is {behind} commits behind the log, and catches up when needed", FILE)
 
 
+class _Nothing:
+    """Where an IndexTree begins that is made anew."""
+
+    def read_page(self, prefix: bytes) -> None:
+        """For the tree."""
+
+    def read_leaves(self, prefix: bytes) -> list[Item]:
+        """For the tree."""
+        return []
+
+
 class IndexCheck:
     """Compares what the snapshot holds with a history that was followed to its end."""
 
@@ -158,7 +166,8 @@ class IndexCheck:
         # By number, what `digest_of` makes of the row of each aggregate; zeros where that is not compared.
         self._digests = bytearray(DIGEST_BYTES * len(self._aggregates.names))
         self._are_open = True
-        self._reader = MemoryReader()
+        # By key, the leaf hash of each row, where these are behind the log.
+        self._leaves: dict[bytes, bytes] = {}
         self.current = head.seq == len(log.ids) - 1
         # Aggregates with events that the index does not have yet.
         self._moved = set() if self.current else set(self._aggregates.numbers[head.position :])
@@ -222,7 +231,7 @@ class IndexCheck:
     def _check_row(self, row: Any, number: int) -> bool:
         """Whether the row's state is to be compared too."""
         if not self.current:
-            self._reader.put({row[3]: leaf_hash(row[3], row[_VERSION], row[_ROOT])})
+            self._leaves[row[3]] = leaf_hash(row[3], row[_VERSION], row[_ROOT])
         if _checksum(row) != row[_CHECKSUM]:
             sentence = f"the row of aggregate '{row[1]}/{row[2]}' does not have its checksum"
             self._error("index.row", sentence, number)
@@ -236,8 +245,7 @@ class IndexCheck:
                 self._error("index.row", sentence, number)
             return False
         edge = tree.edges[number]
-        root = (tree.roots[number] if tree.sure else b"") or joined_edge_root(edge)
-        if row[3:_STATE] != (tree.keys[number] or row[3], tree.versions[number], root, edge):
+        if row[3:_STATE] != (tree.keys[number], tree.versions[number], joined_edge_root(edge), edge):
             sentence = f"aggregate '{row[1]}/{row[2]}' is not the one that its events add up to"
             self._error("index.row", sentence, number)
             return False
@@ -380,13 +388,10 @@ class IndexCheck:
         if self.current:
             if not self._tree.sure:
                 return
-            pages = self._tree.pages()
+            pages = self._tree.take_pages()
         else:
-            tree = IndexTree(self._reader, EMPTY)
-            leaves: Iterable[tuple[bytes, bytes]] = self._reader.leaves.items()
-            self._reader = MemoryReader()
-            tree = IndexTree(self._reader, EMPTY)
-            if tree.update(dict(leaves)) != self._head.root:
+            tree = IndexTree(_Nothing(), EMPTY)
+            if tree.update(dict(self._leaves)) != self._head.root:
                 self._error("index.page", "its aggregates do not have the index root of the commit it stands at")
                 return
             pages = dict(tree.take_pages())

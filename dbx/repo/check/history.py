@@ -6,7 +6,6 @@ What is found is told once: where damage makes later comparisons meaningless, th
 from __future__ import annotations
 
 from bisect import bisect_right
-from hashlib import sha256
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -67,7 +66,6 @@ class History:
         self._erased: dict[tuple[int, int], tuple[str, int, int]] = {}
         self._empty: dict[tuple[int, int], tuple[str, int, int]] = {}
         self._root = _Root()
-        self._touched: set[int] = set()
         self._file = ""
         self._offset = 0
 
@@ -133,9 +131,8 @@ class History:
     def _finish(self, commit: Commit | None, sure: bool) -> None:
         """Every event of a commit was met: compare the two roots that it names."""
         root = self._root.take()
-        touched, self._touched = self._touched, set()
         if commit is None:
-            self.tree.put(touched)
+            self.tree.close()
             return
         offset = self.log.places[-1][2]
         what: dict[str, int | str] = {
@@ -151,7 +148,7 @@ class History:
                 "commit.events", f"{events} are not those that commit {commit.seq} names", self._file, offset, what
             )
             self.tree.give_up()
-        found = self.tree.put(touched)
+        found = self.tree.close()
         if found is not None and found.hex() != commit.index:
             sentence = f"the index root that commit {commit.seq} names is not that of the aggregates"
             self.findings.error("commit.index", sentence, self._file, offset, what)
@@ -164,38 +161,20 @@ class History:
         specials = [special for special in rows.specials if start <= special[0] < end]
         if specials or self.archived or self.aggregates.unknown >= 0:
             self._watch(rows, start, end, specials)
-        tree = self.tree
-        tree.grow(len(self.aggregates.names))
-        latest, edges, digest = tree.versions, tree.edges, sha256
-        numbers = rows.numbers[start:end]
-        at = 0
-        for number, version in zip(numbers, rows.versions[start:end], strict=True):
-            node = leaves[at : at + _HASH]
-            at += _HASH
-            size = latest[number]
-            latest[number] = version
-            if version != size + 1:
-                self._jump(rows, start + at // _HASH - 1, size)
-                continue
-            edge = edges[number]
-            if size & 1:
-                below = len(edge)
-                while size & 1:
-                    below -= _HASH
-                    node = digest(b"\x01" + edge[below : below + _HASH] + node).digest()
-                    size >>= 1
-                edge = edge[:below]
-            edges[number] = edge + node
-        self._touched.update(numbers)
+        self.tree.grow()
+        numbers, versions = rows.numbers[start:end], rows.versions[start:end]
+        at = self.tree.add(numbers, versions, leaves)
+        while at < len(numbers):
+            self._jump(rows, start + at)
+            at = self.tree.add(numbers, versions, leaves, at + 1)
         self.position += end - start
 
-    def _jump(self, rows: BlockRows, row: int, size: int) -> None:
+    def _jump(self, rows: BlockRows, row: int) -> None:
         """The version of an event does not follow the one before it."""
         number, version = rows.numbers[row], rows.versions[row]
-        tree = self.tree
+        size = self.tree.versions[number]
         if number == self.aggregates.unknown:
-            tree.versions[number] = 0
-            tree.give_up()
+            self.tree.give_up()
             self.whole = False
             return
         if self.whole or version <= size:
@@ -203,9 +182,7 @@ class History:
             name = f"{what['aggregate_type']}/{what['aggregate_id']}"
             sentence = f"event '{what['event_id']}' is version {version} of '{name}', where {size + 1} should come"
             self.findings.error("event.version", sentence, self._file, self._offset, what)
-        tree.edges[number] = b"\0" * _HASH * version.bit_count()
-        tree.give_up()
-        tree.broken.add(number)
+        self.tree.jump(number, version)
 
     def _event(self, rows: BlockRows, row: int) -> dict[str, int | str]:
         what: dict[str, int | str] = {}

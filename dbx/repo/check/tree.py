@@ -2,91 +2,53 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from itertools import islice
 from typing import TYPE_CHECKING
 
-from dbx.crypto.indextree import EMPTY, IndexTree, key_of, leaf_hash
-from dbx.crypto.merkle import joined_edge_root
+from dbx.crypto.forest import HASH_BYTES, Forest
+from dbx.crypto.indextree import key_of
+from dbx.crypto.keytree import KeyTree
 from dbx.repo.check.blocks import split_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from dbx.repo.check.join import Aggregates
 
-_MANY = 64
-_OFTEN = 4096
-
-
-class MemoryReader:
-    """Where an IndexTree keeps its pages and leaves while a check runs."""
-
-    def __init__(self) -> None:
-        self.pages: dict[bytes, bytes] = {}
-        self.leaves: dict[bytes, bytes] = {}
-        self._keys: list[bytes] = []
-        self._fresh: list[bytes] = []
-
-    def put(self, changes: dict[bytes, bytes | None]) -> None:
-        """The leaves that an update has set."""
-        leaves = self.leaves
-        for key, leaf in changes.items():
-            if leaf is not None:
-                if key not in leaves:
-                    self._fresh.append(key)
-                leaves[key] = leaf
-
-    def read_page(self, prefix: bytes) -> bytes | None:
-        """For the tree."""
-        return self.pages.get(prefix)
-
-    def read_leaves(self, prefix: bytes) -> list[tuple[bytes, bytes]]:
-        """For the tree."""
-        if self._fresh:
-            self._keys += self._fresh
-            self._keys.sort()
-            self._fresh = []
-        text = "".join(f"{nibble:x}" for nibble in prefix)
-        low, high = bytes.fromhex(text.ljust(64, "0")), bytes.fromhex(text.ljust(64, "f"))
-        keys = self._keys
-        at = bisect_left(keys, low)
-        found = []
-        while at < len(keys) and keys[at] <= high:
-            found.append((keys[at], self.leaves[keys[at]]))
-            at += 1
-        return found
-
 
 class AggregateTree:
-    """By number: version, right edge (joined) and root of each aggregate. Those in `broken` have no root that means
+    """By number: key, version and right edge (joined) of each aggregate. Those in `broken` have no edge that means
     anything."""
 
     def __init__(self, aggregates: Aggregates) -> None:
         self._aggregates = aggregates
         self._names: list[str] = []
-        self._reader = MemoryReader()
-        self._tree = IndexTree(self._reader, EMPTY)
-        self._updates = 0
-        self.versions: list[int] = []
-        self.edges: list[bytes] = []
-        self.roots: list[bytes] = []
-        self.keys: list[bytes] = []
+        self._tree = KeyTree()
+        self._forest = Forest(self._tree)
         self.broken: set[int] = set()
         self.sure = True
 
     @property
-    def root(self) -> bytes | None:
-        """The index root, None when it can no longer be known."""
-        return self._tree.root if self.sure else None
+    def keys(self) -> Sequence[bytes]:
+        """The key of each aggregate."""
+        return self._forest.keys
 
-    def grow(self, count: int) -> None:
-        """Make room for so many aggregates."""
-        more = count - len(self.versions)
-        if more > 0:
-            self.versions += [0] * more
-            self.edges += [b""] * more
-            self.roots += [b""] * more
-            self.keys += [b""] * more
+    @property
+    def versions(self) -> Sequence[int]:
+        """The version of each aggregate."""
+        return self._forest.versions
+
+    @property
+    def edges(self) -> Sequence[bytes]:
+        """The right edge of each aggregate's tree, its hashes joined."""
+        return self._forest.edges
+
+    def grow(self) -> None:
+        """Make room for the aggregates that are new."""
+        names, known = self._aggregates.names, len(self._forest.keys)
+        if known < len(names):
+            keys = [key_of(*split_name(name)) for name in islice(names, known, None)]
+            self._forest.meet(keys, [0] * len(keys), [b""] * len(keys))
 
     def give_up(self) -> None:
         """Damage has made the index root unknowable."""
@@ -98,29 +60,44 @@ class AggregateTree:
             self._names = list(self._aggregates.names)
         return self._names[number]
 
-    def put(self, touched: Iterable[int]) -> bytes | None:
-        """Bring the index tree forward to these aggregates; its root, None when that is no longer known."""
-        if not self.sure:
-            return None
-        versions, edges, roots, keys = self.versions, self.edges, self.roots, self.keys
-        changes: dict[bytes, bytes | None] = {}
-        for number in touched:
-            key = keys[number]
-            if not key:
-                key = keys[number] = key_of(*split_name(self.name(number)))
-            root = roots[number] = joined_edge_root(edges[number])
-            changes[key] = leaf_hash(key, versions[number], root)
-        found = self._tree.update(changes)
-        self._reader.put(changes)
-        self._updates += 1
-        if len(changes) > _MANY or self._updates % _OFTEN == 0:
-            self._keep_pages()
-        return found
+    def add(self, numbers: Sequence[int], versions: Sequence[int], leaves: bytes, start: int = 0) -> int:
+        """Events of a commit from `start` on, up to the first whose version does not follow that of the one before it.
 
-    def pages(self) -> dict[bytes, bytes]:
-        """The pages of the index tree, by prefix."""
-        self._keep_pages()
-        return self._reader.pages
+        Returns where that one is; the number of events when there is none.
+        """
+        end = self._find_jump(numbers, versions, start)
+        if start or end < len(numbers):
+            numbers, leaves = numbers[start:end], leaves[start * HASH_BYTES : end * HASH_BYTES]
+        self._forest.add(numbers, leaves)
+        return end
 
-    def _keep_pages(self) -> None:
-        self._reader.pages.update(self._tree.take_pages())
+    def jump(self, number: int, version: int) -> None:
+        """Go on behind events of an aggregate that are lost."""
+        self._forest.versions[number] = version
+        self._forest.edges[number] = bytes(HASH_BYTES * version.bit_count())
+        self.broken.add(number)
+        self.give_up()
+
+    def close(self) -> bytes | None:
+        """A commit ends here: the index root, None when it is no longer known."""
+        return self._forest.close() if self.sure else None
+
+    def take_pages(self) -> dict[bytes, bytes]:
+        """The pages of the index tree, by prefix. No commit may follow: the memory of the tree is given back."""
+        pages = dict(self._tree.pages())
+        self._tree = self._forest.tree = KeyTree()
+        return pages
+
+    def _find_jump(self, numbers: Sequence[int], versions: Sequence[int], start: int) -> int:
+        latest = self._forest.versions
+        if not start and len(set(numbers)) == len(numbers):
+            expected = [latest[number] + 1 for number in numbers]
+            if expected == list(versions):
+                return len(numbers)
+        ahead: dict[int, int] = {}
+        for row in range(start, len(numbers)):
+            number, version = numbers[row], versions[row]
+            if version != ahead.get(number, latest[number]) + 1:
+                return row
+            ahead[number] = version
+        return len(numbers)
