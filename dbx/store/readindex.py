@@ -77,6 +77,12 @@ class IndexSnapshot:
             found = dict(db.execute("SELECT name, value FROM meta WHERE name IN ('head', 'edge')").fetchall())
         return None if "head" not in found else (found["head"], found.get("edge", b""))
 
+    def aggregates(self) -> int:
+        """About how many aggregates there are, if the file is as it should be: the largest of their numbers, or -1."""
+        with self._guard() as db:
+            found = db.execute("SELECT max(n) FROM aggregate").fetchone()[0]
+        return found if isinstance(found, int) else -1
+
     def get_meta(self, name: str) -> Any:
         """A named value, None when it was never set."""
         with self._guard() as db:

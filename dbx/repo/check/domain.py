@@ -28,7 +28,7 @@ from dbx.repo.check.files import (
     read_reflogs,
 )
 from dbx.repo.check.finding import Findings, Report
-from dbx.repo.check.follow import count_events, follow, follow_commits
+from dbx.repo.check.follow import follow, follow_commits, measure
 from dbx.repo.check.frames import Source, Vanished, walk
 from dbx.repo.check.parallel import Again
 from dbx.repo.check.published import check_published
@@ -37,6 +37,7 @@ from dbx.repo.check.staged import check_staged_rows, check_staging, read_note
 from dbx.repo.domainfile import NAME as DOMAIN_FILE
 from dbx.repo.log import MAIN, MANIFESTS, MAX_REF_BYTES
 from dbx.repo.undone import read_undone, reflog_size
+from dbx.store.indexlayout import IndexDamaged
 from dbx.store.journal import journal_name
 from dbx.store.segments import segment_name
 from dbx.store.staging import NAME as STAGING
@@ -143,7 +144,8 @@ class _Check:
         log = Log(findings, -1 if head is None else head.seq)
         self._walk(log)
         self._walk_journal(log)
-        begin(count_events(self._walks))
+        amount = measure(self._walks)
+        begin(amount.events)
         history: History | None = None
         if self._quick:
             follow_commits(self._walks, log)
@@ -154,6 +156,7 @@ class _Check:
                 log,
                 findings,
                 redacted=redacted,
+                amount=amount._replace(aggregates=self._guess_aggregates()),
                 processes=processes,
                 progress=progress,
                 careful=self._careful,
@@ -177,6 +180,13 @@ class _Check:
         if history is not None:
             history.aggregates.settle()  # if nobody has asked for a state: a run may still turn out not to be canonical
         return self._report(log, history)
+
+    def _guess_aggregates(self) -> int:
+        """How many aggregates there are, as the index says; -1 where it does not."""
+        try:
+            return -1 if self._snapshot is None else self._snapshot.aggregates()
+        except IndexDamaged:
+            return -1
 
     # -- the log ---------------------------------------------------------------------------------------------------
 

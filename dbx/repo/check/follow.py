@@ -10,6 +10,7 @@ from dbx.repo.check.frames import BLOCK, COMMITS, GAP, LOST
 from dbx.repo.check.history import History
 from dbx.repo.check.join import Aggregates
 from dbx.repo.check.parallel import Parts
+from dbx.repo.check.share import Amount
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -39,6 +40,7 @@ def follow(
     findings: Findings,
     *,
     redacted: bool,
+    amount: Amount,
     processes: int,
     progress: Callable[[int], None],
     careful: bool,
@@ -55,7 +57,7 @@ def follow(
     history = History(log, aggregates, findings, redacted=redacted)
     sources = [walked.source for walked in walks]
     parts = stack.enter_context(
-        Parts(jobs, sizes, sources, processes=processes, progress=progress, careful=careful, whole=whole)
+        Parts(jobs, sizes, sources, amount=amount, processes=processes, progress=progress, careful=careful, whole=whole)
     )
     rows = aggregates.blocks(parts)
     for walked in walks:
@@ -110,14 +112,14 @@ def _jobs(walks: Sequence[Walk]) -> tuple[list[Job], list[int]]:
     return jobs, sizes
 
 
-def count_events(walks: Sequence[Walk]) -> int:
-    """How many events the last commit says there are; only for a progress bar."""
+def measure(walks: Sequence[Walk]) -> Amount:
+    """How many events and commits the last commit says there are."""
     for walked in reversed(walks):
         for kind, at, _ in reversed(walked.items):
             if kind == COMMITS:
                 try:
                     commit = decode_commit(_raw(walked.source, at).rstrip(b"\n").rpartition(b"\n")[2])
                 except Corrupt:
-                    return 0
-                return commit.position + commit.count
-    return 0
+                    return Amount(0, 0)
+                return Amount(commit.position + commit.count, commit.seq + 1)
+    return Amount(0, 0)

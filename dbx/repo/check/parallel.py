@@ -23,6 +23,7 @@ from dbx.repo.check.blocks import BlockReader
 from dbx.repo.check.frames import Vanished
 from dbx.repo.check.part import NotCanonical, Part
 from dbx.repo.check.run import add_blocks, check_blocks, read_bodies
+from dbx.repo.check.share import share
 from dbx.store.descriptor import is_readable, write_all
 from dbx.store.outbox import Outbox
 
@@ -32,14 +33,11 @@ if TYPE_CHECKING:
 
     from dbx.repo.check.frames import Source
     from dbx.repo.check.part import Job
+    from dbx.repo.check.share import Amount
 
 _SMALL = 2 * 1024 * 1024
 """Stored bytes from which on a second process is worth its start."""
-_OWN_SHARE = 1.1
-"""How much of an equal share this process takes: it also joins what the others found, but folds nothing."""
-_FOLDING = 0.4
-"""What folding is of all the work on a block: the next process does that for the first run."""
-_PIECES = 4
+_PIECES = 16
 _WORD = 8
 _ROWS = b"R"
 _LAST_ROWS = b"L"
@@ -62,12 +60,13 @@ class Parts:
         sizes: Sequence[int],
         sources: Sequence[Source],
         *,
+        amount: Amount,
         processes: int,
         progress: Callable[[int], None],
         careful: bool = False,
         whole: bool = False,
     ) -> None:
-        """`sizes` are the stored bytes of the jobs, by which they are shared out.
+        """`sizes` are the stored bytes of the jobs, by which they are shared out, and `amount` is what they hold.
 
         With `careful` every run is folded before any of it is told, so that `states` never raises Again. With `whole`
         it gives the states, not only their hashes.
@@ -76,7 +75,8 @@ class Parts:
         self._whole = whole
         self._sources = sources
         self._progress = progress
-        self._runs = _share(jobs, sizes, processes)
+        is_worth_it = processes > 1 and sum(sizes) >= _SMALL
+        self._runs = share(jobs, sizes, amount, processes) if is_worth_it else [jobs]
         self._children: list[tuple[int, int]] = []
         self._next = -1
         self._sender: threading.Thread | None = None
@@ -297,24 +297,3 @@ def _send(fd: int, data: bytes) -> None:
 
 def _message(data: bytes) -> bytes:
     return len(data).to_bytes(_WORD, "big") + data
-
-
-def _share(jobs: Sequence[Job], sizes: Sequence[int], processes: int) -> list[Sequence[Job]]:
-    """Neighbouring jobs together, by size; one run where more are not worth it."""
-    total = sum(sizes)
-    if processes < 2 or total < _SMALL:
-        return [jobs]
-    own = _OWN_SHARE / processes
-    others = (1 - own * (1 - _FOLDING)) / (processes - 1)
-    shares = [own, others - own * _FOLDING, *[others] * (processes - 2)]
-    runs: list[Sequence[Job]] = []
-    start = 0
-    have = 0.0
-    limit = total * shares[0]
-    for n, size in enumerate(sizes):
-        if have >= limit and len(runs) < processes - 1:
-            runs.append(jobs[start:n])
-            start = n
-            limit += total * shares[len(runs)]
-        have += size
-    return [*runs, jobs[start:]]
