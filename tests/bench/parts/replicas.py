@@ -15,21 +15,19 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from functools import partial
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from tests.bench.commits import commits, with_small_commits
 from tests.bench.figures import Figure, faster, median
 from tests.bench.harness import CHECKOUT, Failed, Run, in_turn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from tests.bench.harness import Bench
 
-_PER_COMMIT = 100
 _SMALL = 1000
-_SHARE = 200_000
 _MOST_MORE_S = 0.1
 _MOST_MB = 200.0
 _MOST_REQUEST_BYTES = 1024
@@ -62,12 +60,12 @@ class _Server(NamedTuple):
 def measure(bench: Bench) -> Iterator[Figure]:
     """Clones of one size, the same push into two sizes, and a pull that brings nothing."""
     count, rounds = (20_000, 3) if bench.quick else (1_000_000, 1)
-    large, small = (_built(bench, size) for size in (count, _SMALL))
+    large, small = (with_small_commits(bench, size) for size in (count, _SMALL))
     git = shutil.which("git")
     if git is None:
         raise Failed("there is no git to measure beside")
     bare = bench.path("events.git")
-    bench.run(bench.python, "-m", __name__, "git", bare, str(count), "0", str(count), cwd=str(CHECKOUT))
+    bench.run(bench.python, "-m", __name__, bare, str(count), "0", str(count), cwd=str(CHECKOUT))
     with _served(bench, large) as server:
         yield from _clones(bench, large, server, (git, bare), count, rounds)
     yield from _pushes(bench, large, small)
@@ -155,20 +153,6 @@ def _peak(bench: Bench, url: str) -> float:
     return peak
 
 
-def _built(bench: Bench, count: int) -> str:
-    def make() -> str:
-        where = bench.path(f"replicas-{count}")
-        # In shares, because no single process of a bench may take minutes.
-        for first in range(0, count, _SHARE):
-            last = min(first + _SHARE, count)
-            bench.run(
-                bench.python, "-m", __name__, "build", where, str(count), str(first), str(last), cwd=str(CHECKOUT)
-            )
-        return where
-
-    return bench.once(("replicas", count), make)  # type: ignore[no-any-return]
-
-
 @contextmanager
 def _served(bench: Bench, where: str) -> Iterator[_Server]:
     log = Path(f"{where}.serve.log")
@@ -188,38 +172,11 @@ def _served(bench: Bench, where: str) -> Iterator[_Server]:
         process.wait(30)
 
 
-def _commits(count: int) -> Iterator[list[dict[str, Any]]]:
-    from tests.bench import workload
-
-    source = workload.events(count, max(1, count // 20))
-    for _ in range(-(-count // _PER_COMMIT)):
-        yield [event for _, event in zip(range(_PER_COMMIT), source, strict=False)]
-
-
-def _build(where: str, count: int, first: int, last: int) -> None:
-    import dbx
-
-    if not first:
-        os.mkdir(where)
-        dbx.init(where).close()
-    with dbx.open(where) as repository, repository.domain() as domain:
-        for events in islice(_commits(count), first // _PER_COMMIT, last // _PER_COMMIT):
-            with domain.batch() as batch:
-                for event in events:
-                    batch.append(
-                        event["aggregate_type"],
-                        event["aggregate_id"],
-                        event["event_type"],
-                        event["payload"],
-                        metadata=event["metadata"],
-                    )
-
-
 def _build_git(where: str, count: int, first: int, last: int) -> None:
     subprocess.run(["git", "init", "-q", "--bare", where], check=True)
     feed = subprocess.Popen(["git", "-C", where, "fast-import", "--quiet"], stdin=subprocess.PIPE)
     assert feed.stdin is not None
-    for n, events in enumerate(islice(_commits(count), first // _PER_COMMIT, last // _PER_COMMIT)):
+    for n, events in enumerate(commits(count, first, last)):
         feed.stdin.write(b"commit refs/heads/main\ncommitter dbx <dbx@example.org> %d +0000\ndata 0\n" % (1 << 30))
         for m, event in enumerate(events):
             data = json.dumps(event, ensure_ascii=False).encode()
@@ -232,5 +189,4 @@ def _build_git(where: str, count: int, first: int, last: int) -> None:
 
 
 if __name__ == "__main__":
-    made: dict[str, Callable[[str, int, int, int], None]] = {"build": _build, "git": _build_git}
-    made[sys.argv[1]](sys.argv[2], *map(int, sys.argv[3:]))
+    _build_git(sys.argv[1], *map(int, sys.argv[2:]))
