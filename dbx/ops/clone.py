@@ -24,7 +24,7 @@ from dbx.repo.replica.histories import Wanted, take
 from dbx.repo.replica.offer import describe
 from dbx.repo.replica.quarantine import quarantined
 from dbx.repo.replica.receive import Received, Terms, receive, tracking_ref
-from dbx.repo.replica.remoteconfig import ORIGIN, RemoteSetting, put_remote, store_token
+from dbx.repo.replica.remoteconfig import ORIGIN, RemoteSetting, check_token, put_remote, store_token
 from dbx.repo.replica.seen import remember
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ def clone(
     A domain of that name must be empty. What an interrupted attempt brought is used. Raises Conflict.
     """
     remote = RemoteSetting(ORIGIN, url, remote_domain)
+    check_token(session.repository, remote, access.token)
     with blaming(remote), connected(session, name or "", remote, access) as transport:
         there = transport.describe()
         name = name or there.name

@@ -17,6 +17,7 @@ from dbx.repo.replica.remoteconfig import (
     ORIGIN,
     RemoteSetting,
     check_environment_name,
+    check_token,
     find_token,
     get_remote,
     has_token,
@@ -106,7 +107,15 @@ def set_url(
     """
     old = get_remote(session.domain, name)
     kept = check_environment_name(environment) or old.environment
-    return _put(session, RemoteSetting(old.name, absolute(url, start), domain, old.sealed, kept), token, new=False)
+    changed = RemoteSetting(old.name, absolute(url, start), domain, old.sealed, kept)
+    shown = _put(session, changed, token, new=False)
+    _forget_token(session, old)
+    return shown
+
+
+def check_new(session: Session, url: str, *, token: str | None, remote_domain: str | None, start: str) -> None:
+    """Raises what `configure` would for a domain that is still to be made."""
+    check_token(session.repository, RemoteSetting(ORIGIN, absolute(url, start), remote_domain), token or None)
 
 
 def configure(
@@ -121,9 +130,7 @@ def configure(
     if url == "":
         if old is None:
             return False
-        store_token(session.repository, old, None)
-        remove_remote(domain, ORIGIN)
-        _note(session, "remote.remove", old, domain, False)
+        _remove(session, domain, old)
         return True
     if url is None:
         old = old or get_remote(domain)
@@ -132,6 +139,7 @@ def configure(
     there_url = absolute(url, start) if url is not None else old.url if old else ""
     new = RemoteSetting(name, there_url, there, old is not None and old.sealed)
     new = new._replace(environment=None if old is None else old.environment)
+    check_token(session.repository, new, token or None)
     changed = new != old
     if changed:
         put_remote(domain, new, new=old is None)
@@ -139,6 +147,8 @@ def configure(
     if token is not None and (find_token(session.repository, new) or "") != token:
         store_token(session.repository, new, token or None)
         changed = True
+    if old is not None:
+        _forget_token(session, old)
     return changed
 
 
@@ -154,18 +164,8 @@ def show_remote(session: Session, name: str | None) -> Shown:
 
 def remove(session: Session, name: str) -> RemoteSetting:
     """Forget a remote, its tracking ref, its token and what it showed. Raises NotFound."""
-    domain = session.domain
-    gone = get_remote(domain, name)
-    remove_remote(domain, gone.name)
-    seen.forget(session.repository, domain, gone)
-    _note(session, "remote.remove", gone, domain, False)
-    # The same address may be a remote of other domains too; a token is kept for those.
-    if not any(
-        remote.key == gone.key
-        for other in session.repository.domain_names()
-        for remote in list_remotes(session.repository.domain(other))
-    ):
-        store_token(session.repository, gone, None)
+    gone = get_remote(session.domain, name)
+    _remove(session, session.domain, gone)
     return gone
 
 
@@ -191,7 +191,25 @@ def absolute(url: str, start: str) -> str:
     return path if found.domain is None else f"{path}#{found.domain}"
 
 
+def _remove(session: Session, domain: Domain, gone: RemoteSetting) -> None:
+    remove_remote(domain, gone.name)
+    seen.forget(session.repository, domain, gone)
+    _note(session, "remote.remove", gone, domain, False)
+    _forget_token(session, gone)
+
+
+def _forget_token(session: Session, gone: RemoteSetting) -> None:
+    """Forget the token for the address of what is a remote no longer, unless it is one of this or another domain."""
+    repository = session.repository
+    domains = (repository.domain(name) for name in repository.domain_names())
+    if has_token(repository, gone) and not any(
+        remote.key == gone.key for domain in domains for remote in list_remotes(domain)
+    ):
+        store_token(repository, gone, None)
+
+
 def _put(session: Session, remote: RemoteSetting, token: str | None, *, new: bool) -> Shown:
+    check_token(session.repository, remote, token)
     put_remote(session.domain, remote, new=new)
     _note(session, "remote.add" if new else "remote.set", remote, session.domain, token is not None)
     if token is not None:

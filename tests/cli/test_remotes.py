@@ -334,6 +334,49 @@ def test_checkout_stores_a_remote_on_the_active_domain_too(run: Runner, far: Pat
     assert run.ok("remote", "list", "--json").json == []
 
 
+def test_what_is_refused_about_a_remote_leaves_nothing(run: Runner, far: Path) -> None:
+    run.ok("init")
+    run.ok("checkout", "-c", "other", "--remote", "http://h/x", "--token", "canary-1")
+    run.ok("checkout", "default")
+
+    def files() -> dict[str, bytes]:
+        return {str(path): path.read_bytes() for path in run.cwd.rglob("*") if path.is_file()}
+
+    before = files()
+    for words, status in (
+        (("remote", "add", "new", "http://h/x", "--token", "a b"), 5),
+        (("remote", "set-url", "origin", "http://h/y", "--token", "a b", "-d", "other"), 5),
+        (("checkout", "other", "--remote", "http://h/y", "--token", "a b"), 5),
+        (("checkout", "other", "--remote", "file:///x"), 5),
+        (("checkout", "-c", "new", "--remote", "http://h/y", "--token", "a b"), 5),
+        (("checkout", "-c", "new", "--remote", "file:///x"), 5),
+        (("checkout", "-c", "new", "--token", "t"), 2),
+        (("checkout", "-c", "new", "--remote-domain", "x"), 2),
+        (("checkout", "nosuch", "--remote", "http://h/y"), 3),
+        (("checkout", "default", "--token", "t"), 3),
+        (("clone", str(far), "new", "--token", "a b"), 5),
+    ):
+        refused(run(*words), status)
+        assert files() == before, words
+    credentials = run.cwd / ".dbx/credentials.yaml"
+    credentials.chmod(0o644)
+    refused(run("remote", "add", "new", "http://h/x", "--token", "t"), 6)
+    assert files() == before
+
+
+def test_a_token_is_forgotten_with_the_last_remote_at_its_address(run: Runner) -> None:
+    run.ok("init")
+    for name in ("one", "two"):
+        run.ok("checkout", "-c", name, "--remote", "http://h/x", "--token", "canary-1")
+    credentials = run.cwd / ".dbx/credentials.yaml"
+    run.ok("checkout", "one", "--remote", "")
+    assert "canary-1" in credentials.read_text()
+    run.ok("remote", "set-url", "origin", "http://h/y", "--token", "canary-2", "-d", "two")
+    assert "canary-1" not in credentials.read_text()
+    run.ok("checkout", "two", "--remote", "http://h/z")
+    assert "canary" not in credentials.read_text()
+
+
 @pytest.mark.parametrize(
     ("url", "status"),
     [

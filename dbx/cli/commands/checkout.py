@@ -66,13 +66,20 @@ def command(
         return
     from dbx.ops.checkout import checkout
 
-    if url:
-        from dbx.ops.remote import absolute
-
-        absolute(url, invocation.start_dir)  # a bad address is refused before anything is done
     with session(invocation) as opened:
+        updated = False
+        is_new = name not in opened.repository.domain_names()
+        if has_remote and is_new and (create or source is not None):
+            if not url:
+                raise UsageError("a new domain has no remote yet", hint="say where it is with '--remote URL'")
+            from dbx.ops.remote import check_new
+
+            check_new(opened, url, token=token, remote_domain=remote_domain, start=invocation.start_dir)
+        elif has_remote and not is_new and source is None:  # what may be refused comes first
+            updated = _configure(invocation, opened, name, url, remote_domain, token)
         done = checkout(opened, name, create=create, source=source)
-        updated = has_remote and _configure(invocation, opened, name, url, remote_domain, token)
+        if has_remote and is_new:
+            updated = _configure(invocation, opened, name, url, remote_domain, token)
     lines = _lines(done, create=create)
     if updated:
         lines.append(f"Updated remote configuration for domain '{name}'.")

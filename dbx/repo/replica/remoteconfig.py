@@ -144,10 +144,19 @@ def has_token(repository: Repository, remote: RemoteSetting) -> bool:
     return isinstance(_read_credentials(repository).get(remote.key), str)
 
 
+def check_token(repository: Repository, remote: RemoteSetting, token: str | None) -> None:
+    """Raises as `store_token` would, before anything is done: Invalid, Denied, KeyFailure."""
+    if token is None:
+        return
+    if not 0 < len(token) <= _MAX_TOKEN_CHARS or not re.fullmatch(r"[!-~]+", token):
+        raise Invalid("a token is one line of letters, digits and signs")
+    _read_credentials(repository)
+    seal_text(repository.vault, token, _place(remote.key))
+
+
 def store_token(repository: Repository, remote: RemoteSetting, token: str | None) -> None:
     """Keep a token for a remote's address, 0600; None forgets it. Raises Invalid for what cannot be a token."""
-    if token is not None and (not 0 < len(token) <= _MAX_TOKEN_CHARS or not re.fullmatch(r"[!-~]+", token)):
-        raise Invalid("a token is one line of letters, digits and signs")
+    check_token(repository, remote, token)
     lock = repository.lock()
     lock.acquire(repository.wait_s)
     try:
