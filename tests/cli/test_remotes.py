@@ -88,6 +88,30 @@ def test_a_clone_of_a_fork_that_went_no_further(run: Runner, far: Path) -> None:
     run.ok("fsck", "--all")
 
 
+def test_a_fork_that_goes_on_as_what_it_was_forked_from(near: Runner, far: Path) -> None:
+    near.ok("checkout", "-c", "fork", "--from", "default@HEAD~1", "--remote", str(far))
+    before = near.ok("domain", "show", "--json").json
+    add(near, far, "o-1")
+    near.ok("pull")
+    after = near.ok("domain", "show", "--json").json
+    assert (after["id"], after["forked_from"]["domain"]) == (before["id"], before["forked_from"]["domain"])
+    assert (before["forked_from"]["seq"], after["forked_from"]["seq"]) == (1, 3)
+    near.ok("fsck")
+    told = near.home / "told"
+    near.ok("plugin", "config", "log", "--name", "told", "--file", str(told), cwd=far)
+    add(near, None, "mine")
+    near.ok("push")
+    near.ok("fsck")
+    near.ok("fsck", cwd=far)
+    assert near.ok("domain", "show", "--json", cwd=far).json["forked_from"]["domain"] == before["id"]
+    near.ok("plugin", "run", "--once", cwd=far)
+    assert "mine" in told.read_text()
+    add(near, far, "theirs")
+    near.ok("pull")
+    for where in (None, far):
+        near.ok("fsck", "--all", cwd=where)
+
+
 def test_a_clone_that_fails_leaves_nothing(run: Runner, far: Path) -> None:
     for url in ("../nowhere", "http://127.0.0.1:1/x", "../far#nix"):
         refused(run("clone", url), 8)

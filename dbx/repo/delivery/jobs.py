@@ -140,6 +140,8 @@ def first_since(domain: Domain, working: WorkingSet, reader: LogReader, created_
     """
     forked_at = (domain.file.forked_from or {}).get("seq", -1)
     low = min(forked_at if type(forked_at) is int else -1, working.head.seq) + 1
+    if low and reader.commit(0).commit.domain == domain.id:
+        low = 0  # it began by itself, and took in what a fork of it added
     high = working.head.seq + 1
     while low < high:
         middle = (low + high) // 2

@@ -221,11 +221,15 @@ def _keep(
     trial = vetting.working
     ref = read_ref(domain.directory)
     entries = [*(read_manifest(domain.directory, ref.manifest) if ref else ()), *arrived.entries]
-    if before.seq < 0 and terms.move:
+    if terms.move:
         end = point_of(trial.head)
-        forked = vetting.owner != arrived.header.domain
+        forked = vetting.owner != (arrived.header.domain if before.seq < 0 else domain.id)
         origin = {"domain": vetting.owner, "commit": end.commit, "seq": end.seq} if forked else None
-        adopt_id(domain, arrived.header.domain, arrived.header.name, held, origin)
+        if before.seq < 0:
+            adopt_id(domain, arrived.header.domain, arrived.header.name, held, origin)
+        elif origin is not None:  # what a fork goes on with comes from where it began, or the other way round
+            write_domain_file(domain.directory, replace(domain.file, forked_from=origin))
+            domain.forget_file()
     # From here on nothing is refused; what is done comes in the order that a crash may cut anywhere.
     if has_schemas:
         schemachain.adopt(domain.directory, arrived.schemas, arrived.header.schemas)
