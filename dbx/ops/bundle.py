@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from dbx.errors import Invalid
+from dbx.errors import Conflict, Invalid
 from dbx.formats.bundle import START
 from dbx.ops import audit
 from dbx.repo.reading.revision import resolve_revision
 from dbx.repo.replica.bundlefile import Verified, reading, verify_bundle, write_bundle
-from dbx.repo.replica.offer import STRANGER, offering, point_at
+from dbx.repo.replica.offer import STRANGER, commit_ids, offering, point_at
 from dbx.repo.replica.quarantine import quarantined, unpack
 from dbx.repo.replica.receive import Terms, receive
 
@@ -79,11 +79,29 @@ def apply(
     domain = session.domain
     terms = Terms(session.actor, "bundle: apply", progress=progress, keep=not dry_run)
     with quarantined(domain.directory) as directory, reading(source) as read:
-        done = receive(domain, unpack(directory, read, domain.vault), terms)
+        arrived = unpack(directory, read, domain.vault)
+        try:
+            done = receive(domain, arrived, terms)
+        except Conflict as error:
+            raise _parted(domain, arrived.header.base, error) from None
     if not dry_run:
         details = {"old": done.before.commit or None, "new": done.head.commit or None}
         audit.note(session, "ref.bundle", details, domain=domain.name)
     return Applied(source if isinstance(source, str) else "-", domain.name, done)
+
+
+def _parted(domain: Domain, base: Point, error: Conflict) -> Conflict:
+    """The error where a history has gone on by itself since the commit that a bundle continues; any other as it is."""
+    if "base" not in error.details or (base.seq >= 0 and commit_ids(domain, [base.seq]) != [base.commit]):
+        return error
+    since = f" behind commit {base.seq}, which it continues," if base.seq >= 0 else ""
+    begin = f" --from {domain.name}@{base.commit[:12]}" if base.seq >= 0 else ""
+    return Conflict(
+        f"cannot apply the bundle: domain '{domain.name}' has commits{since} that it lacks",
+        hint=f"nothing was changed; apply it in a domain of its own ('dbx checkout -c NAME{begin}'),"
+        f" and take its events over with 'dbx merge --from NAME --into {domain.name}'",
+        details=error.details,
+    )
 
 
 def _range(domain: Domain, wanted: str | None) -> tuple[Point, int | None]:

@@ -104,6 +104,8 @@ def test_a_fork_that_goes_on_as_what_it_was_forked_from(near: Runner, far: Path)
     near.ok("fsck")
     near.ok("fsck", cwd=far)
     assert near.ok("domain", "show", "--json", cwd=far).json["forked_from"]["domain"] == before["id"]
+    for file in (far / ".dbx/domains/default").glob("queue.db*"):
+        file.unlink()  # then it begins with what was committed since it was configured
     near.ok("plugin", "run", "--once", cwd=far)
     assert "mine" in told.read_text()
     add(near, far, "theirs")
@@ -250,6 +252,8 @@ def test_an_older_remote_is_refused_and_the_evidence_kept(near: Runner, far: Pat
     assert error["status"] == 8
     evidence = json.loads(Path(error["details"]["evidence"]).read_text())
     assert (evidence["reason"], evidence["remembered"]["seq"], evidence["offered"]["seq"]) == ("older", 3, 2)
+    assert near("fetch", "--json").error["details"]["evidence"] == error["details"]["evidence"]
+    assert json.loads(Path(error["details"]["evidence"]).read_text()) == evidence
     near.ok("fsck")
     near.ok("remote", "remove", "origin")
     near.ok("remote", "add", "origin", str(far))
@@ -315,6 +319,23 @@ def test_a_bundle_in_a_pipe(near: Runner, far: Path, tmp_path: Path) -> None:
         assert error["message"] == "the bundle 'cut' is damaged: the transfer was cut short"
         assert (error["status"], error["details"]) == (7, {})
         assert error["hint"]
+
+
+def test_a_bundle_beside_commits_of_our_own(near: Runner, far: Path) -> None:
+    add(near, far, "theirs")
+    near.ok("bundle", "create", str(near.cwd / "all"), cwd=far)
+    near.ok("bundle", "create", str(near.cwd / "new"), "HEAD~1..", cwd=far)
+    add(near, None, "mine")
+    common = near.ok("log", "--json").json[1]["id"][:12]
+    assert "has commits that it lacks" in refused(near("bundle", "apply", "all"), 4)
+    said = refused(near("bundle", "apply", "new"), 4)
+    assert "has commits behind commit 2, which it continues, that it lacks" in said
+    assert f"dbx checkout -c NAME --from default@{common}" in said
+    near.ok("checkout", "-c", "taken", "--from", f"default@{common}")
+    near.ok("bundle", "apply", "new")
+    near.ok("merge", "--from", "taken", "--into", "default")
+    near.ok("fsck", "--all")
+    assert len(near.ok("events", "--json", "-d", "default").json) == 5
 
 
 def test_a_bundle_is_no_address(near: Runner) -> None:

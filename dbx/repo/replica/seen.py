@@ -114,10 +114,12 @@ def refuse(
         "url": remote.url,
     }
     data = canonical.encode(value) + b"\n"
-    stamp = now.replace(":", "").replace(".", "").replace("-", "")
-    name = f"{EVIDENCE}/{domain.name}-{remote.name}-{stamp}-{offered.commit[:16] or 'empty'}.json"
+    # Once is enough: a watcher meets the same two heads again and again.
+    pair = f"{known.commit[:16]}-{offered.commit[:16] or 'empty'}"
+    name = f"{EVIDENCE}/{domain.name}-{remote.name}-{reason}-{pair}.json"
     repository.directory.make(EVIDENCE)
-    repository.directory.write(name, data)
+    if not repository.directory.exists(name):
+        repository.directory.write(name, data)
     return RemoteFailure(
         f"remote '{remote.name}' is not to be trusted: {sentence}",
         hint=f"nothing was changed; both heads are kept in '{repository.directory.path_of(name)}';"
