@@ -84,7 +84,8 @@ def check_seen(
     if known is None or known == offered:
         return known
     if offered.seq < known.seq:
-        sentence = f"it shows commit {offered.seq}, but has shown commit {known.seq} before"
+        shows = f"it shows commit {offered.seq}" if offered.seq >= 0 else "it is empty"
+        sentence = f"{shows}, but has shown commit {known.seq} before"
         raise refuse(repository, domain, remote, known, offered, "older", sentence)
     there = offered.commit if offered.seq == known.seq else find_id(known.seq)
     if there != known.commit:
