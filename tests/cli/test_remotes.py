@@ -294,6 +294,12 @@ def test_bundles(near: Runner, far: Path) -> None:
     near.ok("fsck")
 
 
+def test_a_remote_that_was_emptied_is_refused(near: Runner, far: Path) -> None:
+    shutil.rmtree(far / ".dbx")
+    near.ok("init", cwd=far)
+    assert "it is empty, but has shown commit 2 before" in refused(near("pull"), 8)
+
+
 @pytest.mark.parametrize("wanted", ["HEAD~1..HEAD~1", "HEAD..HEAD~2", "HEAD.."])
 def test_a_bundle_of_nothing(near: Runner, wanted: str) -> None:
     assert f"there are no commits in '{wanted}'" in refused(near("bundle", "create", "x", wanted), 5)
