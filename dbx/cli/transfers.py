@@ -76,11 +76,9 @@ def pushed_aggregates_lines(done: PushedAggregates) -> list[str]:
     where = f"remote '{done.remote}' ({escape(done.url)})"
     if not done.aggregates:
         lines = [f"The aggregates at {where} are already up to date."]
-    elif done.dry_run:
-        lines = [f"Would push events of {counted(done.aggregates, 'aggregate')} to {where}."]
     else:
         what = f"{counted(done.events, 'event')} of {counted(done.aggregates, 'aggregate')}"
-        lines = [f"Pushed {what} to {where}."]
+        lines = [f"{'Would push' if done.dry_run else 'Pushed'} {what} to {where}."]
     if done.behind:
         lines.append(f"{counted(done.behind, 'aggregate')} go further there than here.")
     return lines

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from dbx.errors import Conflict, DbxError, NotFound
+from dbx.errors import DbxError, NotFound
 from dbx.formats.bundle import START
 from dbx.ops import audit
 from dbx.ops.fetch import bring_schemas, check_promise
@@ -13,6 +13,7 @@ from dbx.remotes.promises import promised, shown_roots
 from dbx.repo.batch.staging import new_uuid
 from dbx.repo.replica.cloning import (
     QUARANTINE_NAME,
+    call_as,
     drop_clone,
     drop_unused,
     find_empty,
@@ -160,16 +161,18 @@ def _copy_some(
     aggregate_id: str | None,
 ) -> Cloned:
     repository, remote, transport = session.repository, link.remote, link.transport
-    if name in repository.domain_names():
-        raise Conflict(f"domain '{name}' exists already", hint="a partial copy is a domain of its own: give it a name")
+    into = find_empty(repository, name)
     shown = shown_roots(transport, aggregate_type, aggregate_id)
     if not shown:
         what = aggregate_type if aggregate_id is None else f"{aggregate_type}/{aggregate_id}"
         raise NotFound(f"the remote has no aggregate '{what}'", hint="see 'dbx aggregate list' there")
-    with repository.changing():
-        drop_clone(repository, name)
-        fresh = new_uuid(repository.entropy(16))
-        domain = prepare_clone(repository, name, fresh, remote, access.progress, link.description.name)
+    if into is None:
+        with repository.changing():
+            drop_clone(repository, name)
+            fresh = new_uuid(repository.entropy(16))
+            domain = prepare_clone(repository, name, fresh, remote, access.progress, link.description.name)
+    else:
+        domain = into
     try:
         domain.staging_lock.acquire(repository.wait_s)
         terms = Terms(session.actor, f"clone: aggregates from {remote.url}"[:200], progress=access.progress)
@@ -179,8 +182,12 @@ def _copy_some(
             coming = promised(lines, wanted, shown)
             done = take(domain, coming, terms, message=f"clone of {aggregate_type} from {remote.url}"[:500])
         head = describe(domain).head
-        with repository.changing():
-            _show(session, domain)
+        if into is None:
+            with repository.changing():
+                _show(session, domain)
+        else:
+            call_as(domain, link.description.name)
+            put_remote(domain, remote, new=True)
     except BaseException:
         drop_clone(repository, name)
         raise

@@ -179,7 +179,7 @@ def push_aggregates(
             refuse_nothing(found, domain.name, remote.name, aggregate_type, aggregate_id)
         if found.parted:
             raise parted(found.parted, f"cannot push to the remote '{remote.name}'")
-        events = 0
+        events = found.given
         if found.ours and remote.sealed:
             raise Denied(
                 f"the remote '{remote.name}' is sent sealed bodies only, and single aggregates travel plain",

@@ -35,7 +35,7 @@ class Comparison(NamedTuple):
     """Aggregates by version and root: those that the other side has further, those that we have, and those that differ.
 
     Each `Wanted` is an aggregate with the version that the side which lacks events is at. `same` counts those that are
-    equal, `events` what we lack. `shown` is what the other side says that it has.
+    equal, `events` what we lack. `shown` is what the other side says that it has, and `given` how many events it lacks.
     """
 
     theirs: list[Wanted]
@@ -44,6 +44,7 @@ class Comparison(NamedTuple):
     same: int
     events: int
     shown: dict[tuple[str, str], Root]
+    given: int = 0
 
 
 def relate(domain: Domain, mine: Point, transport: Transport, theirs: Point) -> Relation:
@@ -106,7 +107,8 @@ def compare_aggregates(
         roots = prefix_roots(domain, [Wanted(*other[:3]) for _, other in pairs])
         _judge(domain, transport, pairs, roots, [other.root for _, other in pairs], found.ours, found.parted)
     events = sum(theirs[one[0], one[1]].version - one.version for one in found.theirs)
-    return found._replace(same=same, events=events)
+    given = sum(mine[one[0], one[1]].version - one.version for one in found.ours)
+    return found._replace(same=same, events=events, given=given)
 
 
 def refuse_nothing(found: Comparison, mine: str, remote: str, aggregate_type: str, aggregate_id: str | None) -> None:

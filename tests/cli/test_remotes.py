@@ -63,6 +63,34 @@ def test_clone_makes_a_repository_where_there_is_none(run: Runner, far: Path) ->
     assert [one["name"] for one in run.ok("remote", "list", "--json").json] == ["origin"]
 
 
+def test_a_partial_clone_makes_a_repository_where_there_is_none(run: Runner, far: Path) -> None:
+    done = run.ok("clone", str(far), "--aggregate", "order", "--id", "o-2", "--json").json
+    assert (done["domain"], done["partial"], done["events"]) == ("default", True, 1)
+    assert (
+        done["id"] == run.ok("domain", "show", "--json").json["id"] != run.ok("domain", "show", "--json", cwd=far).json
+    )
+    add(run, far, "o-2")
+    run.ok("pull", "--aggregate", "order", "--id", "o-2")
+    for name in ("o-2", "o-2", "o-8"):
+        add(run, None, name)
+    dry = run.ok("push", "--aggregate", "order", "--dry-run", "--json").json
+    assert (dry["aggregates"], dry["events"], dry["behind"], dry["dry_run"]) == (2, 3, 2, True)
+    assert run.ok("push", "--aggregate", "order", "--json").json == {**dry, "dry_run": False}
+    shown = [run.ok("aggregate", "get", "order", "o-2", "--json", cwd=where).json for where in (None, far)]
+    assert shown[0] == shown[1]
+    run.ok("fsck", "--all")
+    assert "not empty" in refused(run("clone", str(far), "--aggregate", "order"), 4)
+    run.ok("checkout", "-c", "some")
+    run.ok("clone", str(far), "some", "--aggregate", "order")
+    assert len(run.ok("aggregate", "list", "--json").json) == 4
+    assert run.ok("config", "reference_domain").stdout.strip() == "default"
+
+
+def test_a_partial_clone_that_fails_leaves_nothing(run: Runner, far: Path) -> None:
+    refused(run("clone", str(far), "--aggregate", "order", "--id", "nix"), 3)
+    assert list(run.cwd.iterdir()) == []
+
+
 def test_clone_into_a_repository_leaves_what_is_checked_out(run: Runner, far: Path) -> None:
     run.ok("init")
     run.ok("clone", str(far), "copy")

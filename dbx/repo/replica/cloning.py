@@ -89,6 +89,18 @@ def find_empty(repository: Repository, name: str) -> Domain | None:
     )
 
 
+def call_as(domain: Domain, called: str) -> None:
+    """What references call a domain whose aggregates were copied from one of that name."""
+    with domain.mutex:
+        domain.lock.acquire(domain.wait_s)
+        try:
+            file = load_domain_file(domain.directory)
+            write_domain_file(domain.directory, known_as(file, called))
+            domain.forget_file()
+        finally:
+            domain.lock.release()
+
+
 def show_clone(repository: Repository, name: str) -> None:
     """The clone is whole: give it its name."""
     if name in repository.domain_names():
