@@ -22,7 +22,7 @@ from dbx.errors import Failure
 from dbx.repo.check.blocks import BlockReader
 from dbx.repo.check.frames import Vanished
 from dbx.repo.check.part import NotCanonical, Part
-from dbx.repo.check.run import add_blocks, check_blocks, read_bodies
+from dbx.repo.check.run import add_blocks, check_blocks, new_part, read_bodies
 from dbx.repo.check.share import share
 from dbx.store.descriptor import is_readable, write_all
 from dbx.store.outbox import Outbox
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 _SMALL = 2 * 1024 * 1024
 """Stored bytes from which on a second process is worth its start."""
+_LARGE = 24 * 1024 * 1024
+"""Stored bytes of a run from which on its bodies would not all be held back until they are folded, or nearly so."""
 _PIECES = 16
 _WORD = 8
 _ROWS = b"R"
@@ -76,6 +78,7 @@ class Parts:
         self._sources = sources
         self._progress = progress
         is_worth_it = processes > 1 and sum(sizes) >= _SMALL
+        self._are_many = sum(sizes) > _LARGE * max(1, processes - 1)
         self._runs = share(jobs, sizes, amount, processes) if is_worth_it else [jobs]
         self._children: list[tuple[int, int]] = []
         self._next = -1
@@ -115,7 +118,7 @@ class Parts:
         Raises Again.
         """
         if self._careful or not self.are_several:
-            return check_blocks(self._runs[0], self._sources, self._progress)
+            return check_blocks(self._runs[0], self._sources, self._progress, are_many=self._are_many)
         part = Part(folds=False)
         try:
             add_blocks(part, BlockReader(), self._runs[0], self._sources, self._progress)
@@ -214,7 +217,7 @@ class Parts:
             part = check_blocks(run, self._sources, progress)
             told.put(_message(_LAST_ROWS + part.encode()))
             return part
-        part, reader = Part(), BlockReader()
+        part, reader = new_part(self._sources, are_many=self._are_many), BlockReader()
         size = -(-len(run) // _PIECES)
         for at in range(0, len(run), size):
             add_blocks(part, reader, run[at : at + size], self._sources, progress)

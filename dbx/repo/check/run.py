@@ -9,6 +9,7 @@ from dbx.errors import Corrupt
 from dbx.formats import segment
 from dbx.repo.check.blocks import BlockReader, Columns, Fault, find_damaged_bodies, read_slowly
 from dbx.repo.check.frames import BLOCK, LOST
+from dbx.repo.check.named import NamedPart
 from dbx.repo.check.part import NotCanonical, Part
 from dbx.repo.check.sealed import open_bodies
 
@@ -19,8 +20,11 @@ if TYPE_CHECKING:
     from dbx.repo.check.part import Job, Place
 
 
-def check_blocks(jobs: Sequence[Job], sources: Sequence[Source], progress: Callable[[int], None]) -> Part:
-    """Read every block of a run. `progress` is told of events, and with a negative number when it begins again."""
+def check_blocks(
+    jobs: Sequence[Job], sources: Sequence[Source], progress: Callable[[int], None], *, are_many: bool = False
+) -> Part:
+    """Read every block of a run, of which there may be many. `progress` is told of events, and with a negative number
+    when it begins again."""
     told = 0
 
     def count(events: int) -> None:
@@ -28,7 +32,7 @@ def check_blocks(jobs: Sequence[Job], sources: Sequence[Source], progress: Calla
         told += events
         progress(events)
 
-    part = Part()
+    part = new_part(sources, are_many=are_many)
     try:
         add_blocks(part, BlockReader(), jobs, sources, count)
         part.fold()
@@ -38,6 +42,11 @@ def check_blocks(jobs: Sequence[Job], sources: Sequence[Source], progress: Calla
         add_blocks(part, None, jobs, sources, progress)
         part.fold()
     return part
+
+
+def new_part(sources: Sequence[Source], *, are_many: bool) -> Part:
+    """An empty part for few blocks, or for many, whose bodies are better read twice."""
+    return NamedPart(lambda place: read_bodies(place, sources)) if are_many else Part()
 
 
 def add_blocks(
