@@ -85,6 +85,10 @@ class Examiner:
             elif kind == ERASED and body:
                 self._empty.discard((name, _erased_version(body)))
 
+    def make_room(self) -> None:
+        """Forget what was only remembered to be faster."""
+        self._blocks = BlockReader()
+
     def check_empty(self) -> None:
         """Every body that is missing was erased by an event. Raises Corrupt."""
         if self._empty:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Locate = Callable[[Corrupt], Corrupt]
     """Says in an error where the block lies that it is about."""
 
-_AT_ONCE = 32
+_AT_ONCE = 16
 _BYTES_AT_ONCE = 4 * 1024 * 1024
 
 

@@ -41,7 +41,7 @@ Layout = tuple[bytes, ...]
 _NEXT = b"\n"  # no canonical text holds it
 _HELD_BYTES = 12 * 1024 * 1024
 _STATE_BYTES = 48 * 1024 * 1024
-_MANY_EVENTS = 1_000_000
+_MANY_EVENTS = 1_500_000
 _MANY_AGGREGATES = 150_000
 _AT_ONCE = 1024
 
@@ -77,7 +77,6 @@ class Tally:
         self._size = 0
         self._states: list[bytes] = []  # texts of members, and of each aggregate which they are
         self._layouts: list[Layout] = []
-        self._texts: dict[int, tuple[bytes, bytes]] = {}
         self._known_layouts: dict[Layout, Layout] = {}
         self._masked: set[int] = set()
         self._erased: set[int] = set()
@@ -268,20 +267,20 @@ class Tally:
                     raise
             for number, tokens in near.items():
                 self._put_tokens(number, tokens)
-        self._held = HeldBodies(self._vault)
+        self._held, self._kinds, self._sizes = HeldBodies(self._vault), array("I"), []
 
     def _render(self) -> None:
-        """The texts of states and extensions that have changed."""
+        """Make the texts of states and extensions of what was folded."""
         render, rows = self._shapes.render, self._rows
         for number, layout in enumerate(self._layouts):
             if layout:
                 tokens = self._get_tokens(number)
-                self._states[number] = b""  # what follows needs the room
                 if number in rows and number not in self._masked:
                     row = rows[number]
                     tokens = {**join_tokens(_tokens(row.state), _tokens(row.extensions)), **tokens}
                 state, extensions = split_tokens(tokens)
-                self._texts[number] = render(state), render(extensions)
+                self._states[number] = render(state) + _NEXT + render(extensions)
+        self._layouts = []
 
     def _blame(self) -> None:
         """Raise Corrupt for the first body that is held and wrong."""
@@ -315,8 +314,9 @@ class Tally:
         record.archived = number in self.archived
         if number in self._masked:
             record.mask()
-        elif number in self._texts:
-            record.load(*self._texts.pop(number))
+        elif self._states[number]:
+            record.load(*self._states[number].split(_NEXT))
+            self._states[number] = b""  # what follows needs the room
         return record
 
     def _positions(self) -> tuple[list[int], array[int]]:

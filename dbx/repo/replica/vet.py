@@ -337,6 +337,7 @@ class Vetting:
         working, tally = self.working, self._tally
         if all_of_it or self._is_paged or tally.is_large:
             self.owed.update(tally.erased)
+            self._examiner.make_room()
             for records in tally.pour(self._roots, is_last=self._is_last):
                 for record in records:
                     working.records[record.type, record.id] = working.touched[record.type, record.id] = record
