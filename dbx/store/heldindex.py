@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from dbx.store.indexlayout import Head
 
 
+_BY_NAME_OR_TIME = (
+    "SELECT name, sql FROM sqlite_master WHERE name IN ('aggregate_name', 'aggregate_updated', 'aggregate_archived')"
+)
 _CACHE = "PRAGMA cache_size=-8000"
 """Rows come in the order of their keys, and beside them other things need the room: 8 MB instead of 32."""
 
@@ -84,6 +87,22 @@ class HeldIndex(Index):
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
+
+    @contextmanager
+    def filling(self) -> Iterator[None]:
+        """As `Index.filling`: in an empty table, rows go in without what finds them by name or by time.
+
+        Sorting all of them in the end takes half the time of putting each in its place.
+        """
+        self.hold()
+        indexes = [] if self.last_n() else self.all(_BY_NAME_OR_TIME)
+        with self._guard():
+            for name, _ in indexes:
+                self._db.execute(f"DROP INDEX {name}")
+        yield  # on an error all of the transaction is lost, this included
+        with self._guard():
+            for _, sql in indexes:
+                self._db.execute(sql)
 
     def read_page(self, prefix: bytes) -> bytes | None:
         """For the index tree. A clone asks for many that are not there."""

@@ -165,6 +165,11 @@ class Index(Database):
             ((*row, row.checksum()) for row in seal_rows(rows, self.vault)),
         )
 
+    @contextmanager
+    def filling(self) -> Iterator[None]:
+        """Around many `put_rows`; between them, nobody asks for an aggregate by its name."""
+        yield
+
     def update_rows(self, rows: Iterable[Row]) -> None:
         """Bring stored aggregates forward, inside `write`. What never changes, and its indexes, are left alone."""
         self._db.executemany(

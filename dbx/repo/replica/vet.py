@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from bisect import bisect_right
 from functools import partial
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING
 
 from dbx.crypto import merkle
@@ -338,12 +338,15 @@ class Vetting:
         if all_of_it or self._is_paged or tally.is_large:
             self.owed.update(tally.erased)
             self._examiner.make_room()
-            for records in tally.pour(self._roots, is_last=self._is_last):
-                for record in records:
-                    working.records[record.type, record.id] = working.touched[record.type, record.id] = record
-                if not self._is_paged:
-                    working.update_tree(records)
-                working.flush()
+            poured = tally.pour(self._roots, is_last=self._is_last)
+            first = next(poured, [])  # what may be wrong shows before anything is written
+            with working.index.filling():
+                for records in chain([first], poured):
+                    for record in records:
+                        working.records[record.type, record.id] = working.touched[record.type, record.id] = record
+                    if not self._is_paged:
+                        working.update_tree(records)
+                    working.flush()
             self._ends.clear()
             working.records.clear()
             if working.index.last_n() > MOST_KEYS:
