@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _FEWEST_BITS = 8
 _KEY_BITS = 256
+_RARELY_SHARED = 3
+"""So many levels below those that have a node for each changed key, few nodes are above two of them."""
 _SEVERAL = b""
 
 
@@ -64,9 +66,21 @@ class KeyTree:
             leaves = dict(self._leaves())
             self._make_room(room.bit_length())
             changes = {**leaves, **changes}
-        above = self._put(changes.items())
         heap, digest = self._heap, sha256
-        for d in range(self._bits - 1, -1, -1):
+        shared = min(self._bits, len(changes).bit_length() + _RARELY_SHARED)
+        # Far down, hardly two changed keys are below one node: each path is followed by itself, its hash in hand. Where
+        # two are, the node is hashed for both, and is right when the second one has come by.
+        nodes = NODE[shared : self._bits][::-1]
+        above: set[int] = set()
+        for slot in self._put(changes.items()):
+            i, node_hash = slot, heap[slot]
+            for node in nodes:
+                if side := heap[i ^ 1]:
+                    node_hash = digest(node + (side + node_hash if i & 1 else node_hash + side)).digest()
+                i >>= 1
+                heap[i] = node_hash
+            above.add(i >> 1)
+        for d in range(shared - 1, -1, -1):
             node = NODE[d]
             for i in above:
                 left, right = heap[i + i], heap[i + i + 1]
@@ -101,15 +115,15 @@ class KeyTree:
         self._keys: list[bytes | None] = [None] * (1 << bits)  # of each slot its key, or _SEVERAL
         self._shared: dict[int, _Shared] = {}
 
-    def _put(self, changes: Iterable[tuple[bytes, bytes]]) -> set[int]:
-        """Set the hashes of the slots of these keys; the entries right above them."""
+    def _put(self, changes: Iterable[tuple[bytes, bytes]]) -> list[int]:
+        """Set the hashes of the slots of these keys; the entries of those slots, of some twice."""
         heap, keys = self._heap, self._keys
         shift, first = 64 - self._bits, 1 << self._bits
-        above: set[int] = set()
+        slots: list[int] = []
         for key, leaf in changes:
             slot = int.from_bytes(key[:8], "big") >> shift
             i = first + slot
-            above.add(i >> 1)
+            slots.append(i)
             known = keys[slot]
             if known == key:
                 heap[i] = leaf
@@ -119,7 +133,7 @@ class KeyTree:
                 heap[i] = leaf
             else:
                 heap[i] = self._share(slot, key, leaf)
-        return above
+        return slots
 
     def _share(self, slot: int, key: bytes, leaf: bytes) -> bytes:
         """Set the leaf hash of a key in a slot that has another one; the hash over them."""
