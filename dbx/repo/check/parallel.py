@@ -37,8 +37,10 @@ if TYPE_CHECKING:
 
 _SMALL = 2 * 1024 * 1024
 """Stored bytes from which on a second process is worth its start."""
-_LARGE = 24 * 1024 * 1024
-"""Stored bytes of a run from which on its bodies would not all be held back until they are folded, or nearly so."""
+_LARGE = 16 * 1024 * 1024
+"""Stored bytes of a run from which on its bodies are not held back, but read twice: that takes less memory,"""
+_LARGE_ALONE = 24 * 1024 * 1024
+"""but with one process time, as long as they need not be folded piece by piece."""
 _PIECES = 16
 _WORD = 8
 _ROWS = b"R"
@@ -78,8 +80,12 @@ class Parts:
         self._sources = sources
         self._progress = progress
         is_worth_it = processes > 1 and sum(sizes) >= _SMALL
-        self._are_many = sum(sizes) > _LARGE * max(1, processes - 1)
         self._runs = share(jobs, sizes, amount, processes) if is_worth_it else [jobs]
+        others = len(self._runs) - 1
+        if others:
+            self._are_many = sum(sizes[len(self._runs[0]) :]) > others * _LARGE
+        else:
+            self._are_many = sum(sizes) > _LARGE_ALONE
         self._children: list[tuple[int, int]] = []
         self._next = -1
         self._sender: threading.Thread | None = None

@@ -130,6 +130,7 @@ def test_the_report_is_the_same_for_a_large_domain(
     expected = [check(where) for where in (path, spoilt)]
     monkeypatch.setattr(parallel, "_SMALL", 0)
     monkeypatch.setattr(parallel, "_LARGE", -1)
+    monkeypatch.setattr(parallel, "_LARGE_ALONE", -1)
     assert [check(where, processes=processes) for where in (path, spoilt)] == expected
 
 
@@ -137,6 +138,7 @@ def test_the_report_is_the_same_for_a_large_domain(
 def test_many_small_commits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processes: int) -> None:
     monkeypatch.setattr(parallel, "_SMALL", 0)
     monkeypatch.setattr(parallel, "_LARGE", -1)
+    monkeypatch.setattr(parallel, "_LARGE_ALONE", -1)
     domain = open_repository(tmp_path).domain()
     for n in range(40):
         append(domain, *[item(f"o-{m}", payload={"n": n, f"m{m}": m}) for m in range(n % 7, n % 7 + 3)])
