@@ -9,7 +9,7 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from dbx.errors import NotFound, RemoteFailure
+from dbx.errors import Corrupt, NotFound, RemoteFailure
 from dbx.remotes.base import NO_DOMAIN
 from dbx.remotes.trail import pushed, pushed_aggregates
 from dbx.repo.replica import offer as offers
@@ -57,19 +57,21 @@ class PathTransport:
 
     def describe(self) -> Description:
         """Where it stands."""
-        return offers.describe(self._domain)
+        with self._theirs():
+            return offers.describe(self._domain)
 
     def check(self) -> None:
         """There is nothing to try: the other side takes care of what it takes in."""
 
     def commit_ids(self, seqs: Sequence[int]) -> list[str | None]:
         """Ids by seqs."""
-        return offers.commit_ids(self._domain, list(seqs))
+        with self._theirs():
+            return offers.commit_ids(self._domain, list(seqs))
 
     def fetch(self, directory: Directory, base: Point, schemas: str | None) -> Arrived:
         """Link or copy the commits behind `base` into a quarantine."""
         reader = offers.Reader(self._means.data_keys)
-        with offers.offering(self._domain, base, schemas=schemas, reader=reader) as offer:
+        with self._theirs(), offers.offering(self._domain, base, schemas=schemas, reader=reader) as offer:
             return bring(directory, offer, self._means.vault)
 
     def data_keys(self) -> frozenset[bytes]:
@@ -80,21 +82,25 @@ class PathTransport:
         """Let the other repository take a bundle in."""
         with quarantined(self._domain.directory) as directory:
             terms = Terms(self._means.actor, f"push: from {self._means.name}", validate=True)
-            done = receive(self._domain, bring(directory, offer, self._domain.vault), terms)
+            arrived = bring(directory, offer, self._domain.vault)
+            with self._theirs():
+                done = receive(self._domain, arrived, terms)
         self._note(pushed(self._means.name, done, offers.describe(self._domain).schemas))
 
     def roots(self, aggregate_type: str | None, aggregate_id: str | None) -> list[Root]:
         """Aggregates with versions and roots."""
-        return list(list_roots(self._domain, aggregate_type, aggregate_id))
+        with self._theirs():
+            return list(list_roots(self._domain, aggregate_type, aggregate_id))
 
     def prefix_roots(self, wanted: Sequence[Wanted]) -> list[str | None]:
         """Roots at versions."""
-        return prefix_roots(self._domain, wanted)
+        with self._theirs():
+            return prefix_roots(self._domain, wanted)
 
     @contextmanager
     def histories(self, wanted: Sequence[Wanted]) -> Iterator[Iterator[bytes]]:
         """Events as lines."""
-        yield split(give(self._domain, wanted))
+        yield split(self._given(wanted))
 
     def send_histories(self, lines: Iterable[bytes]) -> int:
         """Let the other repository commit events."""
@@ -102,6 +108,24 @@ class PathTransport:
         done = take(self._domain, split(lines), terms)
         self._note(pushed_aggregates(self._means.name, done))
         return done.events
+
+    def _given(self, wanted: Sequence[Wanted]) -> Iterator[bytes]:
+        with self._theirs():
+            yield from give(self._domain, wanted)
+
+    @contextmanager
+    def _theirs(self) -> Iterator[None]:
+        """Damage there is no damage here."""
+        try:
+            yield
+        except Corrupt as error:
+            if error.details.get("received"):
+                raise
+            raise RemoteFailure(
+                f"the repository at '{self._repository.path}' is damaged: {error.message}",
+                hint="run 'dbx fsck' there",
+                details=error.details,
+            ) from None
 
     def _note(self, entry: Entry) -> None:
         """In the trail of the repository that took it in."""

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 MAIN = "refs/heads/main"
 MANIFESTS = "manifests"
+COPIES = "a clone or a backup may still have it"
+"""What to do about a file that is missing."""
 ERASING = "erasing"
 """A file of a domain: the aggregates of which a body is still to be erased (repo/erasing.py)."""
 MAX_REF_BYTES = 4096
@@ -80,6 +82,15 @@ def read_manifest(directory: Directory, sha: str) -> tuple[ManifestEntry, ...]:
         return decode_manifest(data)
     except Corrupt as error:
         raise Corrupt(f"'{name}' is damaged: {error.message}", details={"file": name}) from None
+
+
+def open_segment(directory: Directory, entry: ManifestEntry) -> int:
+    """A descriptor of the segment that a manifest names, for those who know that nobody merges it away meanwhile."""
+    name = segment_name(entry.sha256)
+    try:
+        return directory.open_read(name)
+    except FileNotFoundError:
+        raise Corrupt(f"'{name}' is missing", hint=f"see 'dbx fsck'; {COPIES}", details={"file": name}) from None
 
 
 def tip(directory: Directory) -> tuple[Ref | None, str, int]:

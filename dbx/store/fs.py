@@ -295,6 +295,9 @@ class Directory:
         directory = self.open_fd(parent)
         try:
             fd = self._guarded(base, flags | _NOFOLLOW, directory)
+        except OSError as error:
+            error.filename = self.path_of(name)
+            raise
         finally:
             os.close(directory)
         if not stat.S_ISREG(os.fstat(fd).st_mode):

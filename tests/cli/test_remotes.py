@@ -142,6 +142,34 @@ def test_a_fork_that_goes_on_as_what_it_was_forked_from(near: Runner, far: Path)
         near.ok("fsck", "--all", cwd=where)
 
 
+@pytest.mark.parametrize("url", ["path", "http"])
+def test_a_remote_that_lacks_a_segment(near: Runner, far: Path, url: str) -> None:
+    near.ok("gc", cwd=far)
+    add(near, far, "o-9")
+    (segment,) = (far / ".dbx/domains/default/segments").glob("*.seg")
+    segment.unlink()
+    name = f"segments/{segment.name}"
+    for words in (
+        ("bundle", "create", "b"),
+        ("gc",),
+        ("checkout", "-c", "fork", "--from", "default"),
+        ("checkout", "-c", "fork", "--from", "default@HEAD~1"),
+    ):
+        assert f"'{name}' is missing" in refused(near(*words, cwd=far), 7)
+    if url == "path":
+        assert f"is damaged: '{name}' is missing" in refused(near("clone", str(far), "copy"), 8)
+        assert near("clone", str(far), "copy", "--aggregate", "order").status == 8
+        return
+    server = near.start("serve", "--port", "0", "--json", "--quiet", cwd=far, stdout=subprocess.PIPE)
+    try:
+        assert server.stdout is not None
+        address = json.loads(server.stdout.readline())["url"]
+        assert f"'{name}' is missing" in refused(near("clone", f"{address}/default", "copy"), 8)
+    finally:
+        server.terminate()
+        assert server.wait(30) == 0
+
+
 def test_a_clone_that_fails_leaves_nothing(run: Runner, far: Path) -> None:
     for url in ("../nowhere", "http://127.0.0.1:1/x", "../far#nix"):
         refused(run("clone", url), 8)

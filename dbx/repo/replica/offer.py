@@ -17,7 +17,7 @@ from dbx.errors import Conflict, Corrupt, Denied, Locked, NotFound
 from dbx.formats import bundle, ustar
 from dbx.formats.bundle import START, BundleHeader, Point
 from dbx.formats.manifest import ManifestEntry, encode_manifest
-from dbx.repo.log import MANIFESTS, read_manifest, read_ref
+from dbx.repo.log import COPIES, MANIFESTS, read_manifest, read_ref
 from dbx.repo.replica.erased import Late, find_late
 from dbx.repo.replica.recode import PLAIN, Recoding, body_keys, measure, recode_file
 from dbx.repo.schema import published, schemachain
@@ -189,11 +189,14 @@ def offering(
     """
     _seal(domain)
     while True:
+        ref = read_ref(domain.directory)
         with ExitStack() as stack:
             try:
                 offer = _prepare(domain, base, upto, schemas, reader, stack)
-            except FileNotFoundError:
-                continue  # merged away meanwhile: the ref has another manifest now
+            except (FileNotFoundError, Corrupt) as error:
+                if read_ref(domain.directory) != ref:
+                    continue  # merged away meanwhile: the ref has another manifest now
+                raise _missing(domain, error) from None
             late = find_late(domain, base, offer.header.head)
             if late is not None and upto is None:
                 continue  # erased meanwhile: the head is another one now
@@ -224,6 +227,14 @@ def _prepare(
         published.find_head(domain.directory),
     )
     return Offer(header, manifest, pieces, dict(schemachain.export(domain.directory, schemas)))
+
+
+def _missing(domain: Domain, error: FileNotFoundError | Corrupt) -> Corrupt:
+    """What it is that a file is not there which should be."""
+    if isinstance(error, Corrupt):
+        return error
+    name = os.path.relpath(error.filename, domain.directory.path)
+    return Corrupt(f"'{name}' is missing", hint=f"see 'dbx fsck'; {COPIES}", details={"file": name})
 
 
 def _too_early(domain: Domain, head: Point, late: Late) -> Conflict:

@@ -15,7 +15,7 @@ from dbx.model.time import format_time
 from dbx.repo.batch.staging import new_uuid
 from dbx.repo.domainfile import DomainFile, known_as, write_domain_file
 from dbx.repo.erasing import has_erasures
-from dbx.repo.log import MAIN, read_manifest, read_ref
+from dbx.repo.log import MAIN, open_segment, read_manifest, read_ref
 from dbx.repo.repository import DOMAINS
 from dbx.repo.seal import Copier, move_ref, seal
 from dbx.repo.writer import writing
@@ -103,28 +103,28 @@ def _share(domain: Domain, target: Directory, entries: list[ManifestEntry], seq:
         if entry.last_seq > seq:
             shared.append(cut_segment(domain, target, entry, seq))
             continue
-        file = segment_name(entry.sha256)
-        if not target.link_from(source, file):
-            _copy(source, target, file)
+        os.close(open_segment(source, entry))  # it is there
+        if not target.link_from(source, segment_name(entry.sha256)):
+            _copy(source, target, entry)
         shared.append(entry)
     target.sync(SEGMENTS)
     return shared
 
 
-def _copy(source: Directory, target: Directory, file: str) -> None:
-    fd = source.open_read(file)
+def _copy(source: Directory, target: Directory, entry: ManifestEntry) -> None:
+    fd = open_segment(source, entry)
     try:
         with target.temporary(SEGMENTS) as temporary:
             while data := os.read(fd, 1 << 20):
                 temporary.write(data)
-            temporary.publish(file.rpartition("/")[2])
+            temporary.publish(segment_name(entry.sha256).rpartition("/")[2])
     finally:
         os.close(fd)
 
 
 def cut_segment(domain: Domain, target: Directory, entry: ManifestEntry, seq: int) -> ManifestEntry:
     """The beginning of a segment, up to a commit, as a segment of its own in `target`, durable. Raises KeyFailure."""
-    fd = domain.directory.open_read(segment_name(entry.sha256))
+    fd = open_segment(domain.directory, entry)
     try:
         reader = FrameReader(fd, segment_name(entry.sha256), vault=domain.vault)
         header, start = reader.header()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from dbx.errors import Corrupt, KeyFailure
 from dbx.formats.manifest import ManifestEntry
-from dbx.repo.log import ERASING, MANIFESTS, read_manifest, read_ref, stale_journals
+from dbx.repo.log import ERASING, MANIFESTS, open_segment, read_manifest, read_ref, stale_journals
 from dbx.repo.replica.receive import retrack
 from dbx.repo.seal import Copier, move_ref, seal
 from dbx.repo.undone import COMMITS
@@ -115,7 +115,7 @@ def _groups(domain: Domain, entries: Sequence[ManifestEntry]) -> list[list[Manif
 
 
 def _owner(domain: Domain, entry: ManifestEntry) -> str:
-    fd = domain.directory.open_read(segment_name(entry.sha256))
+    fd = open_segment(domain.directory, entry)
     try:
         return FrameReader(fd, segment_name(entry.sha256)).header()[0].domain
     finally:
@@ -150,7 +150,7 @@ def _join(
         writer: SegmentWriter | None = None
         for entry in group:
             name = segment_name(entry.sha256)
-            fd = domain.directory.open_read(name)
+            fd = open_segment(domain.directory, entry)
             try:
                 reader = FrameReader(fd, name, vault=domain.vault)
                 header, start = reader.header()
