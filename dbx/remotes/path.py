@@ -9,7 +9,7 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from dbx.errors import Corrupt, NotFound, RemoteFailure
+from dbx.errors import Corrupt, DbxError, Invalid, NotFound, RemoteFailure
 from dbx.remotes.base import NO_DOMAIN
 from dbx.remotes.trail import pushed, pushed_aggregates
 from dbx.repo.replica import offer as offers
@@ -41,7 +41,9 @@ def connect(address: Address, domain: str | None, means: Means) -> PathTransport
         find_dek = (lambda: None) if os.path.exists(os.path.join(path, DEK)) else means.find_dek
         repository = Repository(path, clock=means.clock, wait_s=means.wait_s, safe=means.safe, find_dek=find_dek)
         name = domain or named or _choose(repository, means.name)
-        return PathTransport(repository, repository.domain(name), means)
+        transport = PathTransport(repository, repository.domain(name), means)
+        transport.look()
+        return transport
     except NotFound as error:
         hint = NO_DOMAIN if error.message.startswith("domain ") else error.hint
         raise RemoteFailure(f"cannot reach '{address.text}': {error.message}", hint=hint) from None
@@ -54,6 +56,13 @@ class PathTransport:
         self._repository = repository
         self._domain = domain
         self._means = means
+
+    def look(self) -> None:
+        """Whether its domain.yaml can be read. Raises RemoteFailure."""
+        try:
+            self._domain.id  # noqa: B018 - it is read for this
+        except Invalid as error:
+            raise self._damaged(error) from None
 
     def describe(self) -> Description:
         """Where it stands."""
@@ -121,11 +130,14 @@ class PathTransport:
         except Corrupt as error:
             if error.details.get("received"):
                 raise
-            raise RemoteFailure(
-                f"the repository at '{self._repository.path}' is damaged: {error.message}",
-                hint="run 'dbx fsck' there",
-                details=error.details,
-            ) from None
+            raise self._damaged(error) from None
+
+    def _damaged(self, error: DbxError) -> RemoteFailure:
+        return RemoteFailure(
+            f"the repository at '{self._repository.path}' is damaged: {error.message}",
+            hint="run 'dbx fsck' there",
+            details=error.details,
+        )
 
     def _note(self, entry: Entry) -> None:
         """In the trail of the repository that took it in."""

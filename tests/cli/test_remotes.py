@@ -170,6 +170,22 @@ def test_a_remote_that_lacks_a_segment(near: Runner, far: Path, url: str) -> Non
         assert server.wait(30) == 0
 
 
+@pytest.mark.parametrize("name", ["domain.yaml", "refs/heads/main", "manifests"])
+def test_a_remote_at_a_path_that_is_damaged(near: Runner, far: Path, name: str) -> None:
+    near.ok("gc", cwd=far)
+    found = far / ".dbx/domains/default" / name
+    if found.is_dir():
+        shutil.rmtree(found)
+    else:
+        found.write_text(": :")
+    (far / ".dbx/domains/default/index.db").unlink()
+    for words in (("pull",), ("clone", str(far), "copy")):
+        error = near(*words, "--json").error
+        assert (error["status"], error["hint"]) == (8, "run 'dbx fsck' there")
+    near.ok("fsck")
+    assert near.ok("domain", "list", "--json").json[0]["domain"] == "default"
+
+
 def test_a_clone_that_fails_leaves_nothing(run: Runner, far: Path) -> None:
     for url in ("../nowhere", "http://127.0.0.1:1/x", "../far#nix"):
         refused(run("clone", url), 8)
