@@ -28,13 +28,13 @@ _SEVERAL = b""
 
 
 class _Shared:
-    """The leaves of keys in one slot, in their order."""
+    """The leaves of two keys or more in one slot, in their order."""
 
     __slots__ = ("_node", "leaves")
 
     def __init__(self, leaves: Mapping[bytes, bytes]) -> None:
         self.leaves = dict(sorted(leaves.items()))
-        first, second = (int.from_bytes(key, "big") for key in [*self.leaves, bytes(32)][:2])
+        first, second = (int.from_bytes(key, "big") for key in [*self.leaves][:2])
         self._node = NODE[256 - (first ^ second).bit_length()]
 
     def root(self) -> bytes:
@@ -141,9 +141,10 @@ class KeyTree:
         if shared is None:
             known = self._keys[slot]
             assert known is not None  # noqa: S101 - asked before
-            shared = self._shared[slot] = _Shared({known: self._heap[(1 << self._bits) + slot]})
+            shared = self._shared[slot] = _Shared({known: self._heap[(1 << self._bits) + slot], key: leaf})
             self._keys[slot] = _SEVERAL
-        if key not in shared.leaves:
+            self._count += 1
+        elif key not in shared.leaves:
             self._count += 1
             shared = self._shared[slot] = _Shared({**shared.leaves, key: leaf})
         shared.leaves[key] = leaf

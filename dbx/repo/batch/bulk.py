@@ -6,19 +6,18 @@ process reads all of it.
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import signal
 import stat
 import threading
 from array import array
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from dbx.errors import DbxError, Failure
 from dbx.repo.batch import half
 from dbx.repo.batch.staging import stage
+from dbx.repo.collection import no_collection
 from dbx.repo.intake import parse_lines
 from dbx.repo.lines import GZIP, MAX_LINE_BYTES, read_lines
 from dbx.repo.record import MERGED
@@ -66,7 +65,7 @@ def stage_lines(
         if cut:
             read = half.reader(file, 0, cut)
             second = SecondHalf(domain, file, cut, size, progress)
-    with _no_collection():
+    with no_collection():
         return stage(
             domain,
             lambda builder: parse_lines(builder, read_lines(read, progress=progress)),
@@ -257,15 +256,3 @@ def _cut(file: int, size: int, large_bytes: int) -> int:
     middle = int(size * _OWN_SHARE)
     cut = middle + os.pread(file, MAX_LINE_BYTES, middle).find(b"\n") + 1
     return cut if middle < cut < size else 0
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """No search for garbage in cycles: bulk work makes many objects and none of that."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()

@@ -6,7 +6,6 @@ meanwhile. Files that are sealed or merged away while they are looked at make th
 
 from __future__ import annotations
 
-import gc
 import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
@@ -34,6 +33,7 @@ from dbx.repo.check.parallel import Again
 from dbx.repo.check.published import check_published
 from dbx.repo.check.snapshots import check_snapshots
 from dbx.repo.check.staged import check_staged_rows, check_staging, read_note
+from dbx.repo.collection import no_collection
 from dbx.repo.domainfile import NAME as DOMAIN_FILE
 from dbx.repo.log import MAIN, MANIFESTS, MAX_REF_BYTES
 from dbx.repo.undone import read_undone, reflog_size
@@ -80,11 +80,8 @@ def check_domain(
 
     Raises OSError where a file cannot be read, Failure when the files never stand still.
     """
-    collecting = gc.isenabled()
-    # No cycles are made here, and looking for some among millions of objects would take a tenth of the time.
-    gc.disable()
-    try:
-        careful = False
+    careful = False
+    with no_collection():
         for _ in range(_TRIES):
             check = _Check(directory, name, vault, quick=quick, careful=careful)
             try:
@@ -95,9 +92,6 @@ def check_domain(
                 careful = True
             finally:
                 check.close()
-    finally:
-        if collecting:
-            gc.enable()
     raise Failure(f"the files of domain '{name}' change too fast to be checked", hint="run it again later")
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 from dbx.crypto.indextree import EMPTY
 from dbx.errors import Corrupt, NotFound
 from dbx.formats.bundle import START, BundleHeader
+from dbx.repo.collection import no_collection
 from dbx.repo.replica.examine import NO_BODY
 from dbx.repo.replica.quarantine import unpack
 from dbx.repo.replica.roots import follow_roots
@@ -102,7 +103,7 @@ def verify_bundle(source: Source, *, progress: Callable[[int], None] | None = No
                 progress=progress,
                 roots=follow_roots(working, arrived.header.head.position) if base == START else None,
             )
-            with vetting:
+            with no_collection(), vetting:
                 for entry in arrived.entries:
                     vetting.take(directory, entry)
                 vetting.finish()

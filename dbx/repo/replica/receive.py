@@ -18,6 +18,7 @@ from dbx.formats.manifest import encode_manifest
 from dbx.formats.reflog import ReflogEntry
 from dbx.formats.refs import Ref, encode_ref
 from dbx.model.time import format_time
+from dbx.repo.collection import no_collection
 from dbx.repo.domainfile import known_as, write_domain_file
 from dbx.repo.erasing import without_bodies
 from dbx.repo.log import read_manifest, read_ref
@@ -262,7 +263,7 @@ def vet(domain: Domain, trial: WorkingSet, arrived: Arrived, terms: Terms) -> Ve
         vault=domain.vault,
         roots=follow_roots(trial, arrived.header.head.position - arrived.header.base.position),
     )
-    with vetting:
+    with no_collection(), vetting:
         for entry in arrived.entries:
             vetting.take(arrived.directory, entry)
         vetting.finish()
