@@ -68,6 +68,7 @@ class History:
         self._root = _Root()
         self._file = ""
         self._offset = 0
+        self._first = 0
 
     def group(self, blocks: Iterator[tuple[int, BlockRows]], commits: list[tuple[Commit, bytes]], file: str) -> None:
         """The blocks before a C frame, as (offset, rows), and the commits in it: they must cover the same events."""
@@ -78,7 +79,7 @@ class History:
             # Events of commits that were lost.
             need, commit, waiting, sure = commit.position - self.position, None, iter(commits), False
         for offset, rows in blocks:
-            self._offset = offset
+            self._offset, self._first = offset, self.position
             self.places.append((self.position, file, offset))
             self._tell(rows)
             start, count = 0, len(rows.numbers)
@@ -190,7 +191,7 @@ class History:
         if name != UNKNOWN:
             what["aggregate_type"], what["aggregate_id"] = split_name(name)
             what |= {"version": rows.versions[row], "event_id": str(rows.ids[row])}
-        return what | {"position": self.position + row}
+        return what | {"position": self._first + row}
 
     def name(self, number: int) -> str:
         """The name of an aggregate by its number."""
@@ -241,7 +242,7 @@ class History:
                 sentence = f"event '{what.get('event_id', '?')}' was added to an archived aggregate"
                 self.findings.error("event.archived", sentence, self._file, self._offset, what)
             for _, mark, version, _ in found:
-                place = (self._file, self._offset, self.position + row)
+                place = (self._file, self._offset, self._first + row)
                 if mark == "empty":
                     self._empty[number, version] = place
                 elif mark == "reserved" and kind == ERASED:

@@ -209,6 +209,16 @@ BODIES = {
 }
 
 
+def test_an_event_of_a_later_commit_in_a_block_is_named_where_it_stands(path: Path) -> None:
+    def change(frames: Frames) -> None:
+        envelopes = lines(frames, b"E")
+        envelopes[4] = encode_envelope(changed(decode_envelope(envelopes[4]), version=7))
+
+    forge(path, change)
+    named = at(check(path), "event.version")
+    assert (named["aggregate_id"], named["version"], named["position"]) == ("a", 7, 4)
+
+
 @pytest.mark.parametrize("name", BODIES)
 @pytest.mark.parametrize("row", [1, 3])
 def test_a_body_that_is_not_canonical(path: Path, name: str, row: int) -> None:
