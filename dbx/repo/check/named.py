@@ -18,59 +18,45 @@ if TYPE_CHECKING:
     from dbx.repo.check.part import Place
 
 _AT_ONCE = 192
-_KEPT_BYTES = 16 * 1024 * 1024
-"""Bodies of blocks with reserved events or missing bodies are kept; more than so many, and all that follow are folded
-as they come."""
 
 
 class NamedPart(Part):
-    """A part that keeps of most bodies, until it is told to fold, only where they lie."""
+    """A part that keeps of bodies, until it is told to fold, only where they lie."""
 
-    __slots__ = ("_is_late", "_kept_bytes", "_kinds", "_places", "_read")
+    __slots__ = ("_kinds", "_places", "_read")
 
     def __init__(self, read: Callable[[Place], bytes]) -> None:
         """`read` reads the bodies of a block again. It may raise NotCanonical."""
         super().__init__()
         self._read = read
-        self._is_late = True
-        self._kept_bytes = 0
         self._kinds: dict[str, int] = {}
-        self._places: list[tuple[array[int], array[int], Place | list[bytes]]] = []
+        self._places: list[tuple[array[int], array[int], Place]] = []
 
     def fold(self) -> None:
         """Fold the bodies of all blocks into the states. Raises NotCanonical."""
-        if self._places:
-            self._fold_named()
-        super().fold()
-
-    def _fold_named(self) -> None:
         places, self._places = self._places, []
+        if not places:
+            return
         kinds, same = list(self._kinds), range(len(self.states))
         seen = [0] * len(self.states)
         try:
             for end in range(len(places), 0, -_AT_ONCE):
                 some = places[max(0, end - _AT_ONCE) : end]
-                named = [(numbers, [kinds[n] for n in of], bodies) for numbers, of, bodies in some]
+                named = [(numbers, [kinds[n] for n in of], place) for numbers, of, place in some]
                 blocks = _read_backwards(named, same, self._read)
                 seen = self._shapes.fold(blocks, self.states, self.extensions, pack=self._packs, later=seen)
         except Corrupt:
             raise NotCanonical from None
         self._seen = seen
 
+    @property
+    def _reads_again(self) -> bool:
+        return True
+
     def _hold(self, numbers: Sequence[int], kinds: Sequence[str], bodies: bytes | list[bytes], place: Place) -> None:
-        if not self._is_late:
-            super()._hold(numbers, kinds, bodies, place)
-            return
         known = self._kinds
         try:
             of = array("I", [known[kind] for kind in kinds])
         except KeyError:
             of = array("I", [known.setdefault(kind, len(known)) for kind in kinds])
-        if isinstance(bodies, bytes):
-            self._places.append((array("I", numbers), of, place))
-            return
-        self._places.append((array("I", numbers), of, bodies))
-        self._kept_bytes += sum(map(len, bodies))
-        if self._kept_bytes > _KEPT_BYTES:
-            self.fold()
-            self._is_late = False
+        self._places.append((array("I", numbers), of, place))

@@ -32,6 +32,8 @@ _LIVE = 40_000
 """States of more aggregates than this are packed between two foldings."""
 
 _AT_ONCE = 16
+_UNFOLDED = ""
+"""Stands for the type of an event in a block that is only named, where it is not folded."""
 DIGEST_BYTES = 32
 
 Job = tuple[int, int, int, int]
@@ -68,7 +70,7 @@ class Part:
         self._shapes = Shapes()
         self._seen: list[int] = []
         self._held: list[Block] = []
-        self._named: list[tuple[Sequence[int], Sequence[str], Place | list[bytes]]] = []
+        self._named: list[tuple[Sequence[int], Sequence[str], Place]] = []
         self._told = 0
         self.times: dict[int, str] = {}
         """The time of each aggregate's last event, of those that are not in `updated` yet."""
@@ -136,6 +138,11 @@ class Part:
         self.names = {known[number]: n for n, number in enumerate(order)}
         self.states = [self.states[number] for number in order]
         self.extensions = [self.extensions[number] for number in order]
+
+    @property
+    def _reads_again(self) -> bool:
+        """Whether bodies are only named, and read again when they are folded."""
+        return not self._folds
 
     @property
     def _packs(self) -> bool:
@@ -250,7 +257,7 @@ class Part:
 
     def _hold(self, numbers: Sequence[int], kinds: Sequence[str], bodies: bytes | list[bytes], place: Place) -> None:
         if not self._folds:
-            self._named.append((numbers, kinds, place if isinstance(bodies, bytes) else bodies))
+            self._named.append((numbers, kinds, place))
             return
         self._held.append((numbers, kinds, bodies))
         self._held_bytes += len(bodies) if isinstance(bodies, bytes) else sum(map(len, bodies))
@@ -259,6 +266,7 @@ class Part:
         """Rows of which some are reserved events, or have no body that can be read."""
         marks = dict.fromkeys(columns.empty, "empty") | dict.fromkeys(columns.unread, "unread")
         held: list[tuple[int, str, bytes]] = []
+        kinds = list(columns.kinds)
         for row, (number, kind, body) in enumerate(zip(numbers, columns.kinds, columns.bodies, strict=True)):
             if row in marks:
                 self.specials.append((first + row, marks[row], columns.versions[row], kind))
@@ -268,13 +276,19 @@ class Part:
                 self.specials.append((first + row, "reserved", version, kind))
             elif body is not None:
                 held.append((number, kind, body))
-        if held:
-            of, kinds, bodies = zip(*held, strict=True)
-            self._hold(of, kinds, list(bodies), place)
+                continue
+            kinds[row] = _UNFOLDED
+        if held and self._reads_again:
+            if columns.raw[-1:] != b"\n" or columns.raw.count(b"\n") != len(numbers):
+                raise NotCanonical
+            self._hold(numbers, kinds, columns.raw, place)
+        elif held:
+            of, kinds_of, bodies = zip(*held, strict=True)
+            self._hold(of, kinds_of, list(bodies), place)
 
 
 def _read_backwards(
-    held: Sequence[tuple[Sequence[int], Sequence[str], Place | list[bytes]]],
+    held: Sequence[tuple[Sequence[int], Sequence[str], Place]],
     numbers: Sequence[int],
     read: Callable[[Place], bytes],
 ) -> Iterator[Block]:
@@ -282,11 +296,17 @@ def _read_backwards(
     for end in range(len(held), 0, -_AT_ONCE):
         # Some at a time are read forwards, as a file is read through a window.
         blocks: list[Block] = []
-        for of, kinds, bodies in held[max(0, end - _AT_ONCE) : end]:
-            lines = bodies if isinstance(bodies, list) else read(bodies)
-            if (lines.count(b"\n") if isinstance(lines, bytes) else len(lines)) != len(of):
+        for of, kinds, place in held[max(0, end - _AT_ONCE) : end]:
+            bodies = read(place)
+            if bodies.count(b"\n") != len(of):
                 raise NotCanonical
-            blocks.append(([numbers[number] for number in of], kinds, lines))
+            mine = [numbers[number] for number in of]
+            if _UNFOLDED in kinds:
+                lines = bodies.split(b"\n")
+                rows = [row for row, kind in enumerate(kinds) if kind != _UNFOLDED]
+                blocks.append(([mine[n] for n in rows], [kinds[n] for n in rows], [lines[n] for n in rows]))
+            else:
+                blocks.append((mine, kinds, bodies))
         yield from reversed(blocks)
 
 
