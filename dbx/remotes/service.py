@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qs
@@ -236,9 +236,10 @@ def _answer(
     handler = _VERBS.get((request.method, request.verb))
     if handler is None and request.verb != METRICS:
         raise NotFound("there is nothing at this address")
-    repository = Repository(path or Repository.find(os.curdir), clock=clock, wait_s=wait_s, find_dek=doors.find_dek)
-    stack.callback(repository.close)
-    access = doors.tokens.admit(repository, request.token, request.peer)
+    with _our_fault():
+        repository = Repository(path or Repository.find(os.curdir), clock=clock, wait_s=wait_s, find_dek=doors.find_dek)
+        stack.callback(repository.close)
+        access = doors.tokens.admit(repository, request.token, request.peer)
     grant = doors.gate(request) if access is None else Grant(access.actor, write=True)
     if request.method == "POST" and request.verb in _WRITES and (doors.read_only or not grant.write):
         raise Denied("this server takes in no commits", hint="it was started to be read only")
@@ -247,11 +248,7 @@ def _answer(
     if handler is None:
         data = metrics.render(repository)
         return Answer(CONTENT_TYPE, len(data), [data])
-    name = request.domain
-    if name is None:
-        hint = request.query.get("name", "")
-        name = hint if hint in repository.domain_names() else repository.active
-    domain = repository.domain(name)
+    domain = _find_domain(repository, request)
     if access is not None:
         access.require_any(_needs(request), domain=domain.name)
     answer = handler(domain, request, grant, stack)
@@ -259,6 +256,27 @@ def _answer(
         token = None if access is None else access.token_id
         audit.record(repository, grant.actor, *answer.entry, domain=domain.name, token=token)
     return answer
+
+
+def _find_domain(repository: Repository, request: Request) -> Domain:
+    name = request.domain
+    if name is None:
+        hint = request.query.get("name", "")
+        name = hint if hint in repository.domain_names() else repository.active
+    domain = repository.domain(name)
+    with _our_fault():
+        domain.id  # noqa: B018 - whether domain.yaml can be read
+    return domain
+
+
+@contextmanager
+def _our_fault() -> Iterator[None]:
+    """Settings here that cannot be read are not the fault of whoever asks, nor are they his to see. Raises Failure."""
+    try:
+        yield
+    except Invalid:
+        hint = "ask who runs it to run 'dbx fsck' there"
+        raise errors.Failure("the server cannot read its own settings", hint=hint) from None
 
 
 def _describe(domain: Domain, request: Request, grant: Grant, stack: ExitStack) -> Answer:

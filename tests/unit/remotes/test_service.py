@@ -302,6 +302,19 @@ def test_what_is_asked_wrong_is_refused(machine: Machine, far: Path, method: str
     connection.close()
 
 
+@pytest.mark.parametrize("file", ["domains/default/domain.yaml", "config.yaml"])
+def test_settings_that_the_server_cannot_read_are_its_own_fault(machine: Machine, far: Path, file: str) -> None:
+    url = machine.serve(far)
+    (far / ".dbx" / file).write_text("x: [")
+    status, said = machine.run(machine.where, "clone", f"{url}/default")
+    assert (status, "the server cannot read its own settings" in said) == (8, True), said
+    assert str(far) not in said
+    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=20)
+    connection.request("GET", "/default/dbx/v1/describe")
+    assert connection.getresponse().status == 500
+    connection.close()
+
+
 def test_appends_of_others_go_on(machine: Machine, far: Path) -> None:
     url = machine.serve(far)
     near = clone(machine, url, "near")
