@@ -50,7 +50,7 @@ def merge(
     if source.name == into.name:
         raise UsageError(f"domain '{into.name}' cannot be merged into itself", hint="name another with '--into'")
     means = Means(repository.clock, session.actor, into.name, lambda: None, lambda: None)
-    found = compare_aggregates(into, PathTransport(repository, source, means), None, None)
+    found = compare_aggregates(into, PathTransport(repository, source, means, is_ours=True), None, None)
     if found.parted:
         raise parted(found.parted, f"cannot merge '{source.name}' into '{into.name}'")
     events = found.events

@@ -52,7 +52,9 @@ def connect(address: Address, domain: str | None, means: Means) -> PathTransport
 class PathTransport:
     """Another repository, opened in this process."""
 
-    def __init__(self, repository: Repository, domain: Domain, means: Means) -> None:
+    def __init__(self, repository: Repository, domain: Domain, means: Means, *, is_ours: bool = False) -> None:
+        """With `is_ours` it is another domain of the same repository: damage there is damage here."""
+        self._is_ours = is_ours
         self._repository = repository
         self._domain = domain
         self._means = means
@@ -128,7 +130,7 @@ class PathTransport:
         try:
             yield
         except Corrupt as error:
-            if error.details.get("received"):
+            if self._is_ours or error.details.get("received"):
                 raise
             raise self._damaged(error) from None
 

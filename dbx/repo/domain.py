@@ -17,7 +17,7 @@ from dbx.errors import Corrupt, DbxError
 from dbx.model import snowflake
 from dbx.repo.identity import find_plain_id
 from dbx.repo.indexfile import IndexFile
-from dbx.repo.log import ERASING, MAIN, Gone, LogReader, named_files
+from dbx.repo.log import ERASING, MAIN, Gone, LogReader, missing_file, named_files
 from dbx.repo.masks import SealedAway, check_masks
 from dbx.repo.replay import Replayed, StaleIndex, replay
 from dbx.repo.working import WorkingSet, get_drawn
@@ -355,7 +355,7 @@ class Domain:
     def _miss(self, file: str) -> None:
         """A file that the index speaks of is not there, and was not a moment ago: who is wrong?"""
         if file in named_files(self.directory):
-            raise Corrupt(f"'{file}' is missing", details={"file": file})
+            raise missing_file(file)
         self.rebuild(StaleIndex())
 
     def _claim(self, working: WorkingSet) -> None:

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 MAIN = "refs/heads/main"
 MANIFESTS = "manifests"
-COPIES = "a clone or a backup may still have it"
-"""What to do about a file that is missing."""
 ERASING = "erasing"
 """A file of a domain: the aggregates of which a body is still to be erased (repo/erasing.py)."""
 MAX_REF_BYTES = 4096
@@ -67,6 +65,12 @@ def read_ref(directory: Directory, name: str = MAIN) -> Ref | None:
         raise Corrupt(f"'{name}' is damaged: {error.message}", details={"file": name}) from None
 
 
+def missing_file(name: str) -> Corrupt:
+    """The error where a file of a domain is gone that something names."""
+    hint = "see 'dbx fsck'; a clone or a backup may still have it"
+    return Corrupt(f"'{name}' is missing", hint=hint, details={"file": name})
+
+
 def read_manifest(directory: Directory, sha: str) -> tuple[ManifestEntry, ...]:
     """The entries of a manifest, whose bytes are checked against its name."""
     from dbx.formats.manifest import decode_manifest
@@ -75,7 +79,7 @@ def read_manifest(directory: Directory, sha: str) -> tuple[ManifestEntry, ...]:
     try:
         data = directory.read(name, MAX_MANIFEST_BYTES)
     except FileNotFoundError:
-        raise Corrupt(f"'{name}' is missing", details={"file": name}) from None
+        raise missing_file(name) from None
     if sha256(data).hexdigest() != sha:
         raise Corrupt(f"'{name}' does not have the hash that is its name", details={"file": name})
     try:
@@ -90,7 +94,7 @@ def open_segment(directory: Directory, entry: ManifestEntry) -> int:
     try:
         return directory.open_read(name)
     except FileNotFoundError:
-        raise Corrupt(f"'{name}' is missing", hint=f"see 'dbx fsck'; {COPIES}", details={"file": name}) from None
+        raise missing_file(name) from None
 
 
 def tip(directory: Directory) -> tuple[Ref | None, str, int]:

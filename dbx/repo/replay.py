@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from dbx.crypto import merkle
 from dbx.errors import Corrupt
-from dbx.repo.log import MAIN, Events, Located, commits_of, read_manifest, tip
+from dbx.repo.log import MAIN, Events, Located, commits_of, missing_file, read_manifest, tip
 from dbx.repo.masks import StaleIndex as StaleIndex
 from dbx.repo.undone import read_undone
 from dbx.repo.working import WorkingSet, fold_events
@@ -121,7 +121,7 @@ def _follow_manifest(
         try:
             fd = directory.open_read(file)
         except FileNotFoundError:
-            raise Corrupt(f"'{file}' is missing", details={"file": file}) from None
+            raise missing_file(file) from None
         try:
             reader = FrameReader(fd, file, vault=vault)
             header, at = reader.header()

@@ -178,7 +178,8 @@ class FrameReader:
     def fault(self, error: Corrupt, offset: int) -> Corrupt:
         """The same fault with the file and the byte in it."""
         details = {**error.details, "file": self.name, "offset": offset}
-        return Corrupt(f"'{self.name}' is damaged at byte {offset}: {error.message}", hint=error.hint, details=details)
+        sentence = f"'{self.name}' is damaged at byte {offset}: {error.message}"
+        return Corrupt(sentence, hint=error.hint or "see 'dbx fsck'", details=details)
 
     def zeros_from(self, offset: int) -> bool:
         """Whether nothing but zeros follows."""

@@ -440,6 +440,21 @@ def test_merge_takes_what_continues_and_names_what_does_not(near: Runner) -> Non
     near.ok("fsck")
 
 
+@pytest.mark.parametrize("has_index", [True, False])
+def test_what_is_damaged_in_the_domain_that_is_merged_is_our_damage(near: Runner, has_index: bool) -> None:
+    near.ok("gc")
+    near.ok("checkout", "-c", "empty")
+    domain = near.cwd / ".dbx/domains/default"
+    for file in [] if has_index else domain.glob("index.db*"):
+        file.unlink()
+    (segment,) = (domain / "segments").iterdir()
+    segment.unlink()
+    error = refused(near("merge", "--from", "default", "--into", "empty"), 7)
+    assert f"'segments/{segment.name}' is missing" in error
+    assert "see 'dbx fsck'" in error
+    assert near.ok("log", "--json").json == []
+
+
 def test_checkout_stores_a_remote_on_the_active_domain_too(run: Runner, far: Path) -> None:
     run.ok("init")
     done = run.ok("checkout", "default", "--remote", str(far), "--token", "canary-123", "--json")

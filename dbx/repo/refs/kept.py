@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from dbx.errors import Corrupt
-from dbx.repo.log import decode_entry, read_manifest
+from dbx.repo.log import decode_entry, missing_file, read_manifest
 from dbx.store.segments import Commits, FrameReader, segment_name
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def check_files(directory: Directory, ref: Ref) -> None:
         try:
             fd = directory.open_read(name)
         except FileNotFoundError:
-            raise Corrupt(f"'{name}' is missing", details={"file": name}) from None
+            raise missing_file(name) from None
         digest = sha256()
         try:
             while data := os.read(fd, _BUFFER):

@@ -17,7 +17,7 @@ from dbx.errors import Conflict, Corrupt, Denied, Locked, NotFound
 from dbx.formats import bundle, ustar
 from dbx.formats.bundle import START, BundleHeader, Point
 from dbx.formats.manifest import ManifestEntry, encode_manifest
-from dbx.repo.log import COPIES, MANIFESTS, read_manifest, read_ref
+from dbx.repo.log import MANIFESTS, missing_file, read_manifest, read_ref
 from dbx.repo.replica.erased import Late, find_late
 from dbx.repo.replica.recode import PLAIN, Recoding, body_keys, measure, recode_file
 from dbx.repo.schema import published, schemachain
@@ -234,7 +234,7 @@ def _missing(domain: Domain, error: FileNotFoundError | Corrupt) -> Corrupt:
     if isinstance(error, Corrupt):
         return error
     name = os.path.relpath(error.filename, domain.directory.path)
-    return Corrupt(f"'{name}' is missing", hint=f"see 'dbx fsck'; {COPIES}", details={"file": name})
+    return missing_file(name)
 
 
 def _too_early(domain: Domain, head: Point, late: Late) -> Conflict:
