@@ -11,7 +11,8 @@ from struct import error as StructError  # noqa: N812 - it is a class
 from struct import unpack
 from typing import TYPE_CHECKING, Any
 
-from dbx.crypto.indextree import EMPTY, IndexTree, Item, leaf_hash
+from dbx.crypto.indextree import EMPTY, leaf_hash
+from dbx.crypto.keytree import KeyTree
 from dbx.crypto.merkle import joined_edge_root
 from dbx.crypto.vault import is_sealed
 from dbx.errors import Corrupt
@@ -126,17 +127,6 @@ def _compare_head(head: IndexHead, log: Log, journal: str, journal_end: int, fin
     if head.seq < last:
         behind = last - head.seq
         findings.note("index.behind", f"it is {behind} commits behind the log, and catches up when needed", FILE)
-
-
-class _Nothing:
-    """Where an IndexTree begins that is made anew."""
-
-    def read_page(self, prefix: bytes) -> None:
-        """For the tree."""
-
-    def read_leaves(self, prefix: bytes) -> list[Item]:
-        """For the tree."""
-        return []
 
 
 class IndexCheck:
@@ -390,10 +380,10 @@ class IndexCheck:
                 return
             pages = self._tree.take_pages()
         else:
-            tree = IndexTree(_Nothing(), EMPTY)
-            if tree.update(dict(self._leaves)) != self._head.root:
+            tree = KeyTree()
+            if tree.update(self._leaves) != self._head.root:
                 self._error("index.page", "its aggregates do not have the index root of the commit it stands at")
                 return
-            pages = dict(tree.take_pages())
+            pages = dict(tree.pages())
         if stored != pages:
             self._error("index.page", "a page of its index tree is missing, wrong or one too many")
