@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dbx.cli import complete
-from dbx.errors import Failure, Invalid, NotFound, UsageError
+from dbx.errors import Failure, Invalid, UsageError
+from dbx.model.missing import no_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -228,7 +229,7 @@ def open_input(path: str) -> BinaryIO:
     try:
         return open(path, "rb")
     except FileNotFoundError:
-        raise NotFound(f"there is no file '{path}'", details={"path": path}) from None
+        raise no_file(path) from None
 
 
 def read_bounded(path: str, max_bytes: int) -> bytes:

@@ -26,6 +26,11 @@ def no_event(domain: str, event_id: int | str) -> NotFound:
     return NotFound(f"event '{event_id}' does not exist in domain '{domain}'", hint="see 'dbx events'")
 
 
+def no_file(path: str) -> NotFound:
+    """The error for a file to be read that is not there."""
+    return NotFound(f"there is no file '{path}'", hint="see whether its path is right", details={"path": path})
+
+
 def no_version(aggregate_type: str, aggregate_id: str, version: int, latest: int) -> NotFound:
     """The error for a version that an aggregate has not reached, or that no aggregate has."""
     return NotFound(

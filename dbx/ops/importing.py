@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dbx.errors import Conflict, DbxError, Invalid, NotFound
+from dbx.errors import Conflict, DbxError, Invalid
 from dbx.formats import canonical
 from dbx.model import cloudevents, eventdbx
 from dbx.model.event import ARCHIVED
+from dbx.model.missing import no_file
 from dbx.repo.batch import staging
 from dbx.repo.batch.commit import commit_staged
 from dbx.repo.schema import schemas
@@ -99,7 +100,7 @@ def read_documents(path: str) -> list[Any]:
         with open(path, "rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)
     except FileNotFoundError:
-        raise NotFound(f"there is no file '{path}'", details={"path": path}) from None
+        raise no_file(path) from None
     return parse_documents(data, path)
 
 

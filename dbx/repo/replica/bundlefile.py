@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 from dbx.crypto.indextree import EMPTY
 from dbx.errors import Corrupt, NotFound
 from dbx.formats.bundle import START, BundleHeader
+from dbx.model.missing import no_file
 from dbx.repo.collection import no_collection
 from dbx.repo.replica.examine import NO_BODY
 from dbx.repo.replica.quarantine import unpack
@@ -60,7 +61,7 @@ def reading(source: Source) -> Iterator[Callable[[int], bytes]]:
     try:
         file = open(source, "rb") if isinstance(source, str) else nullcontext(source)  # noqa: SIM115 - below
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-        raise NotFound(f"there is no file '{source}'") from None
+        raise no_file(str(source)) from None
     try:
         with file as opened:
             yield opened.read
