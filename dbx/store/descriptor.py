@@ -1,4 +1,4 @@
-"""Writing to an open file, and which file an error is about where only its descriptor is known."""
+"""Writing to descriptors, waiting for them, closing them, and which file an error is about where only one is known."""
 
 from __future__ import annotations
 
@@ -44,3 +44,12 @@ def is_readable(fd: int, timeout_s: float) -> bool:
     poll = select.poll()
     poll.register(fd, select.POLLIN)
     return bool(poll.poll(timeout_s * 1000))
+
+
+def close_all_but(*kept: int) -> None:
+    """For a process that was forked: above all the locks must not outlive its parent. Standard input, output and error
+    stay."""
+    before = 2
+    for fd in sorted({*kept, os.sysconf("SC_OPEN_MAX")}):
+        os.closerange(before + 1, fd)
+        before = fd

@@ -23,6 +23,7 @@ from dbx.repo.lines import GZIP, MAX_LINE_BYTES, read_lines
 from dbx.repo.record import MERGED
 from dbx.store.descriptor import is_readable
 from dbx.store.fs import read_at
+from dbx.store.messages import SAYS, read_exactly, receive, send
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -167,14 +168,14 @@ class SecondHalf:
     def _hear(self) -> None:
         """Wait until the other process has checked its half, or gives up."""
         try:
-            self._said = half.read_exactly(self._reading, 1) == half.SAYS
+            self._said = read_exactly(self._reading, 1) == SAYS
         except EOFError:
             raise self._died() from None
         if not self._said:
             self.stop()
 
     def _join(self, builder: Builder, section: Section, tree: Tree) -> tuple[bytes, bytes] | None:
-        names, first, last, numbers_, unlike_first, noted = half.receive(self._reading, 6)
+        names, first, last, numbers_, unlike_first, noted = receive(self._reading, 6)
         numbers = array("I", numbers_)
         try:
             records = builder.meet(name.partition(" ") for name in names.decode().split("\n"))
@@ -187,7 +188,7 @@ class SecondHalf:
         versions = array("Q", [record.version for record in records]).tobytes()
         runs = builder.draw(len(numbers))
         at = f"{section.target()[1]} {tree.size}"
-        half.send(self._writing, versions, json.dumps(runs).encode(), at.encode())
+        send(self._writing, versions, json.dumps(runs).encode(), at.encode())
         for record, created_at, updated_at in zip(
             records, first.decode().split("\n"), last.decode().split("\n"), strict=True
         ):
@@ -235,9 +236,9 @@ class SecondHalf:
                     record.lay_metadata(*extension)
 
     def _receive(self, count: int) -> list[bytes]:
-        if half.read_exactly(self._reading, 1) != half.SAYS:
+        if read_exactly(self._reading, 1) != SAYS:
             raise EOFError
-        return half.receive(self._reading, count)
+        return receive(self._reading, count)
 
     def _died(self) -> Failure:
         pid, self._pid = self._pid, 0

@@ -23,8 +23,9 @@ from dbx.formats.segment import pack
 from dbx.repo.intake import Intake, Undecided, parse_lines
 from dbx.repo.lines import read_lines
 from dbx.repo.record import MERGED
-from dbx.store.descriptor import write_all
+from dbx.store.descriptor import close_all_but, write_all
 from dbx.store.fs import read_at
+from dbx.store.messages import SAYS, message, read_exactly, receive
 from dbx.store.outbox import Outbox
 from dbx.store.section import cut_blocks, encode_block
 
@@ -40,9 +41,7 @@ if TYPE_CHECKING:
 AT_ONCE = 2048
 PIECE = 4096
 GIVES_UP = b"U"
-SAYS = b"M"
 LEAF_BYTES = 32
-_WORD = 8
 _NOTES = b"dbx1H"
 
 
@@ -92,36 +91,6 @@ def reader(source: int, start: int, end: int) -> Callable[[int], bytes]:
     return read
 
 
-def send(fd: int, *parts: bytes) -> None:
-    """Write a message of several parts."""
-    write_all(fd, message(*parts))
-
-
-def message(*parts: bytes) -> bytes:
-    """Several parts with their sizes before them, as `receive` takes them."""
-    sizes = array("Q", [len(part) for part in parts]).tobytes()
-    return b"".join((SAYS, len(parts).to_bytes(_WORD, "big"), sizes, *parts))
-
-
-def receive(fd: int, count: int) -> list[bytes]:
-    """A message of `count` parts, behind its SAYS. Raises EOFError."""
-    if int.from_bytes(read_exactly(fd, _WORD), "big") != count:
-        raise EOFError
-    sizes = array("Q", read_exactly(fd, _WORD * count))
-    return [read_exactly(fd, size) for size in sizes]
-
-
-def read_exactly(fd: int, size: int) -> bytes:
-    """So many bytes of a pipe. Raises EOFError."""
-    data = bytearray()
-    while len(data) < size:
-        piece = os.read(fd, min(size - len(data), 1 << 20))
-        if not piece:
-            raise EOFError
-        data += piece
-    return bytes(data)
-
-
 def decode_layers(known: list[Shape], lines: bytes) -> Iterator[tuple[Shape, str]]:
     """What is to be laid on one aggregate after the other. `known` are MERGED and all shapes that were told."""
     for line in lines.decode().split("\n"):
@@ -138,14 +107,6 @@ def decode_trees(data: bytes) -> Iterator[tuple[int, bytes]]:
 def _encode_layer(shapes: dict[Shape, int], shape: Shape, text: str) -> str:
     # Canonical texts hold no newlines.
     return f"{shapes.setdefault(shape, len(shapes))} {text}"
-
-
-def close_all_but(*kept: int) -> None:
-    """Above all the locks: they must not outlive the parent. Standard input, output and error stay."""
-    before = 2
-    for fd in sorted({*kept, os.sysconf("SC_OPEN_MAX")}):
-        os.closerange(before + 1, fd)
-        before = fd
 
 
 class _Note(NamedTuple):

@@ -10,7 +10,7 @@ from array import array
 from typing import TYPE_CHECKING
 
 from dbx.errors import Corrupt
-from dbx.repo.check.part import NotCanonical, Part, _read_backwards
+from dbx.repo.check.part import NotCanonical, Part, read_backwards
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,7 +43,7 @@ class NamedPart(Part):
             for end in range(len(places), 0, -_AT_ONCE):
                 some = places[max(0, end - _AT_ONCE) : end]
                 named = [(numbers, [kinds[n] for n in of], place) for numbers, of, place in some]
-                blocks = _read_backwards(named, same, self._read)
+                blocks = read_backwards(named, same, self._read)
                 seen = self._shapes.fold(blocks, self.states, self.extensions, pack=self._packs, later=seen)
         except Corrupt:
             raise NotCanonical from None

@@ -128,7 +128,7 @@ class Part:
         at_once = _PACKED_BLOCKS if self._packs else max(1, len(held))
         try:
             for end in range(len(held), 0, -at_once):
-                blocks = _read_backwards(held[max(0, end - at_once) : end], numbers, read)
+                blocks = read_backwards(held[max(0, end - at_once) : end], numbers, read)
                 seen = self._shapes.fold(blocks, self.states, self.extensions, pack=self._packs, later=seen)
         except Corrupt:
             raise NotCanonical from None
@@ -287,7 +287,7 @@ class Part:
             self._hold(of, kinds_of, list(bodies), place)
 
 
-def _read_backwards(
+def read_backwards(
     held: Sequence[tuple[Sequence[int], Sequence[str], Place]],
     numbers: Sequence[int],
     read: Callable[[Place], bytes],

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, NoReturn, TypeAlias
 from dbx.crypto.forest import HASH_BYTES, Forest
 from dbx.crypto.keytree import KeyTree
 from dbx.errors import Failure
-from dbx.repo.batch.half import close_all_but, message, read_exactly, receive, send
+from dbx.store.descriptor import close_all_but
+from dbx.store.messages import message, read_exactly, receive, send
 from dbx.store.outbox import Outbox
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from dbx.store.messages import read_exactly
 from dbx.store.outbox import Outbox
 
 
@@ -17,9 +18,7 @@ def test_nobody_waits_for_the_reader() -> None:
     parts = [bytes([n]) * 300_000 for n in range(5)]  # a pipe holds 64 KiB
     for part in parts:
         box.put(part)
-    data = b""
-    while len(data) < 1_500_000:
-        data += os.read(reading, 1 << 20)
+    data = read_exactly(reading, 1_500_000)
     box.close()
     assert data == b"".join(parts)
     os.close(reading)
@@ -58,9 +57,7 @@ def test_who_is_too_far_ahead_waits() -> None:
     thread.join(0.1)
     assert thread.is_alive()
     assert put == 3  # the one that goes beyond still found room
-    data = b""
-    while len(data) < 3_200_000:
-        data += os.read(reading, 1 << 20)
+    data = read_exactly(reading, 3_200_000)
     thread.join()
     box.close()
     assert data == b"".join(parts)

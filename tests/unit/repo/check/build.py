@@ -95,6 +95,17 @@ def copy(path: Path, to: Path) -> Path:
     return to
 
 
+def spoil_journal(path: Path, target: Path) -> Path:
+    """A copy of a domain's directory with two flipped bits in its journal."""
+    spoilt = copy(path, target)
+    journal = only(spoilt, "journal-*")
+    data = bytearray(journal.read_bytes())
+    data[400] ^= 1
+    data[1500] ^= 1
+    journal.write_bytes(data)
+    return spoilt
+
+
 def only(path: Path, pattern: str) -> Path:
     (found,) = path.glob(pattern)
     return found

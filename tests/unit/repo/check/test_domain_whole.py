@@ -24,12 +24,12 @@ from tests.unit.repo.check.build import (
     append,
     check,
     collect_without_merging,
-    copy,
     fill,
     item,
     only,
     open_repository,
     read_segment,
+    spoil_journal,
     write_segment,
 )
 
@@ -203,12 +203,7 @@ def test_memory_is_given_back_where_there_are_many_aggregates(tmp_path: Path, mo
 def test_the_report_is_the_same_for_any_number_of_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parallel, "_SMALL", 0)
     path = fill(tmp_path)
-    spoilt = copy(path, tmp_path / "spoilt")
-    journal = only(spoilt, "journal-*")
-    data = bytearray(journal.read_bytes())
-    data[400] ^= 1
-    data[1500] ^= 1
-    journal.write_bytes(data)
+    spoilt = spoil_journal(path, tmp_path / "spoilt")
     for where in (path, spoilt):
         assert check(where, processes=1) == check(where, processes=2) == check(where, processes=4)
     assert not check(spoilt).clean

@@ -15,7 +15,15 @@ from dbx.repo.check import part as parts
 from dbx.repo.check.blocks import BlockReader, read_slowly
 from dbx.repo.check.named import NamedPart
 from dbx.repo.check.part import NotCanonical, Part, Place
-from tests.unit.repo.check.build import append, check, collect_without_merging, copy, fill, item, only, open_repository
+from tests.unit.repo.check.build import (
+    append,
+    check,
+    collect_without_merging,
+    fill,
+    item,
+    open_repository,
+    spoil_journal,
+)
 
 SALT = "AAECAwQFBgcICQoL"
 TIME = "2026-11-26T10:00:00.000000Z"
@@ -138,12 +146,7 @@ def test_the_report_is_the_same_for_a_large_domain(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processes: int
 ) -> None:
     path = fill(tmp_path)
-    spoilt = copy(path, tmp_path / "spoilt")
-    journal = only(spoilt, "journal-*")
-    data = bytearray(journal.read_bytes())
-    data[400] ^= 1
-    data[1500] ^= 1
-    journal.write_bytes(data)
+    spoilt = spoil_journal(path, tmp_path / "spoilt")
     expected = [check(where) for where in (path, spoilt)]
     monkeypatch.setattr(parallel, "_SMALL", 0)
     monkeypatch.setattr(parallel, "_LARGE", -1)
