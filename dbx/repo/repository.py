@@ -135,6 +135,8 @@ class Repository:
     @staticmethod
     def find(start: str) -> str:
         """The path of the `.dbx` directory of `start` or of the nearest directory above it. Raises NotFound."""
+        if not os.path.isdir(start):  # and above one that was misspelt there may be another repository
+            raise NotFound(f"there is no directory '{start}'", hint="see whether its path is right")
         at = os.path.abspath(start)
         while True:
             if os.path.isdir(os.path.join(at, NAME)):

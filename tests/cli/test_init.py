@@ -71,3 +71,16 @@ def test_where_a_file_is_in_the_way(run: Runner) -> None:
 
 def test_two_directories_are_one_too_many(run: Runner) -> None:
     assert run("init", "a", "b").status == 2
+
+
+def test_a_directory_that_is_not_there_does_not_lead_to_a_repository_above(run: Runner) -> None:
+    run.ok("init")
+    for words in (("status",), ("aggregate", "create", "order", "o-1", "--event", "placed")):
+        outcome = run("-C", "nowhere", *words)
+        assert (outcome.status, outcome.stderr) == (
+            3,
+            "dbx: error: there is no directory 'nowhere'\ndbx: hint: see whether its path is right\n",
+        )
+    assert run("status", env={"DBX_DIR": str(run.cwd / "nowhere")}).status == 3
+    run.ok("-C", "new/one", "init")
+    assert run.ok("-C", "new/one", "log", "--json").json == []
