@@ -75,12 +75,13 @@ def test_two_directories_are_one_too_many(run: Runner) -> None:
 
 def test_a_directory_that_is_not_there_does_not_lead_to_a_repository_above(run: Runner) -> None:
     run.ok("init")
-    for words in (("status",), ("aggregate", "create", "order", "o-1", "--event", "placed")):
+    for words in (("status",), ("aggregate", "create", "order", "o-1", "--event", "placed"), ("clone", "../far")):
         outcome = run("-C", "nowhere", *words)
         assert (outcome.status, outcome.stderr) == (
             3,
             "dbx: error: there is no directory 'nowhere'\ndbx: hint: see whether its path is right\n",
         )
+        assert not (run.cwd / "nowhere").exists()
     assert run("status", env={"DBX_DIR": str(run.cwd / "nowhere")}).status == 3
     run.ok("-C", "new/one", "init")
     assert run.ok("-C", "new/one", "log", "--json").json == []

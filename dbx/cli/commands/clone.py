@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -69,7 +70,7 @@ def _session(invocation: Invocation) -> Iterator[tuple[Session, bool]]:
         with session(invocation):
             pass
     except NotFound:
-        if invocation.dbx_dir is not None:
+        if invocation.dbx_dir is not None or not os.path.isdir(invocation.start_dir):
             raise
         from dbx.ops.init import init
 
