@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 
 _MANY_EVENTS = 100_000
+"""Where both sides have more, the aggregates of unrelated histories are not compared."""
 
 
 class Fetched(NamedTuple):
